@@ -1,0 +1,54 @@
+# `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help repro test ui bench results lint format params lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot: whatever is out of date
+	dvc repro
+
+test: $(VENV)/.synced ## run the tests
+	pytest
+
+ui: $(VENV)/.synced ## browse the runs with MLflow
+	mlflow ui
+
+bench: $(VENV)/.synced ## measure speed and memory, side by side with other libraries where installed
+	python -m benchmarks.speed
+	python -m benchmarks.memory
+	python -m benchmarks.stages
+
+results: $(VENV)/.synced ## train the default network with seeds 0 to 4 and print its accuracy
+	python -m benchmarks.accuracy
+
+lint: $(VENV)/.synced ## check style, formatting and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: $(VENV)/.synced ## mend style and formatting
+	ruff check --fix .
+	ruff format .
+
+params: $(VENV)/.synced ## compose params.yaml anew from conf/
+	python -m pipeline.config > params.yaml.new && mv params.yaml.new params.yaml
+
+lock: $(VENV)/.synced ## pin every dependency anew in requirements.lock
+	uv pip compile pyproject.toml --group dev --universal --fork-strategy fewest --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --upgrade --quiet -o requirements.lock
+
+clean: ## remove the environment and all that the pipeline made
+	rm -rf $(VENV) data models reports outputs multirun mlruns mlflow.db .dvc/cache .dvc/tmp
+
+# uv is many times faster than pip, and pip is what every Python has: pip installs uv, uv the rest.
+$(VENV)/.synced: requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		"$$(awk '/^uv==/ { print $$1 }' requirements.lock)"
+	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	touch $@

@@ -1,0 +1,19 @@
+"""A pipeline around a neural network whose backpropagation is written by hand in NumPy.
+
+NumPy picks its matrix kernels by processor, and each rounds in its own way. So that the same commit
+gives the same bits on every x86-64 machine with AVX2, this package fixes the choice, whatever the
+user's environment says, before NumPy is imported for the first time. `training.blas: native` lifts it
+(see `pipeline.blas`).
+"""
+
+import os
+import platform
+
+PORTABLE = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
+
+if os.environ.get("PIPELINE_BLAS") != "native" and platform.machine() in {"x86_64", "AMD64"}:
+    os.environ.update(PORTABLE)

@@ -1,0 +1,265 @@
+"""The schema of every configuration, and the only place where a value is checked."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from pipeline.errors import UserError
+
+PARAMS = Path("params.yaml")
+
+Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]+$")]
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=0)]
+PositiveCount = Annotated[int, Field(strict=True, gt=0)]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[Real, Field(gt=0)]
+NonNegative = Annotated[Real, Field(ge=0)]
+Fraction = Annotated[Real, Field(ge=0, lt=1)]
+
+Activation = Literal["identity", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid"]
+
+STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=STRICT)
+class File:
+    """One file of a dataset; `hash` is `algorithm:hexadecimal digits`."""
+
+    name: Name
+    hash: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Files:
+    """The four IDX files of a dataset in MNIST's format."""
+
+    train_images: File
+    train_labels: File
+    official_images: File
+    official_labels: File
+
+
+@dataclass(frozen=True, config=STRICT)
+class IdxDataset:
+    """A dataset that is downloaded as four gzipped IDX files."""
+
+    kind: Literal["idx"]
+    name: Name
+    title: str
+    mirrors: list[str]
+    files: Files
+    classes: Annotated[list[str], Field(min_length=2)]
+    fallback: Literal["strokes"] | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class StrokesDataset:
+    """Digit-like images that the project draws itself; `train` and `official` count them."""
+
+    kind: Literal["strokes"] = "strokes"
+    name: Literal["strokes"] = "strokes"
+    title: str = "Strokes"
+    train: PositiveCount = 60_000
+    official: PositiveCount = 10_000
+    classes: Annotated[list[str], Field(min_length=10, max_length=10)] = Field(
+        default_factory=lambda: list("0123456789")
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class Split:
+    """How many of the training images go where, in file order."""
+
+    train: PositiveCount
+    test: Count
+
+
+@dataclass(frozen=True, config=STRICT)
+class Normal:
+    """Weights from N(0, scale²)."""
+
+    name: Literal["normal"]
+    scale: Positive
+
+
+@dataclass(frozen=True, config=STRICT)
+class Uniform:
+    """Weights from U[low, high)."""
+
+    name: Literal["uniform"]
+    low: Real
+    high: Real
+
+
+@dataclass(frozen=True, config=STRICT)
+class Scaled:
+    """Weights whose spread follows from the layer's width."""
+
+    name: Literal["he", "glorot"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Model:
+    """A multilayer perceptron; its input and output widths come from the data."""
+
+    hidden: list[PositiveCount]
+    activation: Activation
+    output: Activation | Literal["softmax"]
+    bias: Flag
+    initialiser: Annotated[Normal | Uniform | Scaled, Field(discriminator="name")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Loss:
+    """What training minimises, averaged over the mini-batch."""
+
+    name: Literal["canonical", "squared_error"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Sgd:
+    """Stochastic gradient descent."""
+
+    name: Literal["sgd"]
+    learning_rate: Positive
+    weight_decay: NonNegative
+
+
+@dataclass(frozen=True, config=STRICT)
+class Momentum:
+    """Stochastic gradient descent with momentum, plain or Nesterov's."""
+
+    name: Literal["momentum"]
+    learning_rate: Positive
+    momentum: Fraction
+    nesterov: Flag
+    weight_decay: NonNegative
+
+
+@dataclass(frozen=True, config=STRICT)
+class Adam:
+    """Adam (Kingma and Ba, 2015)."""
+
+    name: Literal["adam"]
+    learning_rate: Positive
+    beta1: Fraction
+    beta2: Fraction
+    epsilon: Positive
+    weight_decay: NonNegative
+
+
+Optimizer = Annotated[Sgd | Momentum | Adam, Field(discriminator="name")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Training:
+    """The loop and the arithmetic that it is done in."""
+
+    epochs: PositiveCount
+    batch_size: PositiveCount
+    dtype: Literal["float32", "float64"]
+    threads: PositiveCount
+    blas: Literal["portable", "native"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Tracking:
+    """Whether runs are recorded in MLflow, and how long (seconds) a stage waits for the server."""
+
+    enabled: Flag
+    patience: Positive
+
+
+@dataclass(frozen=True, config=STRICT)
+class Config:
+    """Everything that a run depends on besides code and data."""
+
+    dataset: Annotated[IdxDataset | StrokesDataset, Field(discriminator="kind")]
+    split: Split
+    model: Model
+    loss: Loss
+    optimizer: Optimizer
+    training: Training
+    tracking: Tracking
+    seed: Count
+
+
+_CONFIG: TypeAdapter[Config] = TypeAdapter(Config)
+
+
+def parse(values: Mapping[str, Any], where: str) -> Config:
+    """Check `values` against the schema.
+
+    Args:
+        values: the composed configuration, as nested plain containers.
+        where: where the values come from, for the message.
+
+    Raises:
+        UserError: on the first unknown key, missing key, wrong type or impossible value.
+    """
+    try:
+        return _CONFIG.validate_python(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_describe(error, values)}") from None
+
+
+def read_params(path: Path = PARAMS) -> Config:
+    """Read and check the configuration in the YAML file at `path`.
+
+    Raises:
+        UserError: if the file is missing, is not YAML, or does not fit the schema.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is not in {Path.cwd()}: run this at the repository's root") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds no keys: `make params` writes it anew")
+    return parse(values, str(path))
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of nested `values` by their dotted names, as in `optimizer.learning_rate`."""
+    leaves: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            leaves |= flatten(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """Return every value of `config` by its dotted name."""
+    return flatten(asdict(config))
+
+
+def _describe(error: ValidationError, values: Mapping[str, Any]) -> str:
+    """Say the first of `error`'s findings as `key = value: what would be right`."""
+    first = error.errors(include_url=False)[0]
+    keys: list[str] = []
+    at: Any = values
+    # Pydantic's location also names the chosen member of a union: what is no key of ours is left out.
+    *path, last = first["loc"]
+    for step in path:
+        if (isinstance(at, Mapping) and step in at) or (isinstance(at, list) and isinstance(step, int)):
+            keys.append(str(step))
+            at = at[step]
+    key = ".".join([*keys, str(last)])
+    match first["type"]:
+        case "missing":
+            return f"the key {key} is missing"
+        case "unexpected_keyword_argument":
+            return f"there is no key {key}"
+        case "union_tag_invalid":
+            return f"{key}: {first['msg']}"
+    message = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return f"{key} = {first['input']!r}: {message}"
