@@ -1,0 +1,110 @@
+"""The data as the stages hand them on: three parts of images with one-hot labels, mapped from disk."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import UserError
+
+RAW = Path("data/raw")
+PROCESSED = Path("data/processed")
+PARTS = ("train", "test", "official")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images with their labels, row by row.
+
+    Attributes:
+        images: (n, d) float32 in [0, 1], each row a flattened image.
+        labels: (n, k) uint8, one-hot.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset after preprocessing.
+
+    Attributes:
+        name: what it really is, as in the menu: after a fallback not what was asked for.
+        title: its name in figures.
+        classes: name of each class, in the order of the labels' columns.
+        image_shape: rows and columns of an image; their product is d.
+        train: what the network learns from.
+        test: what was held back of the training images; may have no rows.
+        official: the dataset's own test images.
+    """
+
+    name: str
+    title: str
+    classes: list[str]
+    image_shape: tuple[int, int]
+    train: Part
+    test: Part
+    official: Part
+
+
+def load_dataset(folder: Path = PROCESSED) -> Dataset:
+    """Open what the preprocess stage wrote to `folder`; the arrays stay on disk until they are read.
+
+    Raises:
+        UserError: if a file is missing, cannot be read, or does not fit the others.
+    """
+    description = read_description(folder, "preprocess")
+    rows, columns = description["image_shape"]
+    classes = description["classes"]
+    return Dataset(
+        name=description["name"],
+        title=description["title"],
+        classes=classes,
+        image_shape=(rows, columns),
+        **{part: _open_part(folder, part, rows * columns, len(classes)) for part in PARTS},
+    )
+
+
+def read_description(folder: Path, stage: str) -> dict[str, Any]:
+    """Return what the `dataset.json` that `stage` wrote to `folder` holds.
+
+    Raises:
+        UserError: if it is missing or is not JSON.
+    """
+    path = folder / "dataset.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there: `dvc repro {stage}` makes it") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}): `dvc repro -f {stage}` writes it anew") from None
+
+
+def _open_part(folder: Path, part: str, width: int, classes: int) -> Part:
+    images = _open_array(folder / f"{part}_images.npy", np.float32, width)
+    labels = _open_array(folder / f"{part}_labels.npy", np.uint8, classes)
+    if len(images) != len(labels):
+        raise UserError(
+            f"{folder}: {len(images)} {part} images but {len(labels)} labels:"
+            " `dvc repro -f preprocess` writes both anew"
+        )
+    return Part(images, labels)
+
+
+def _open_array(path: Path, dtype: type, width: int) -> np.ndarray:
+    """Map the array in the file at `path`, which has `width` columns of `dtype`."""
+    try:
+        array = np.load(path, mmap_mode="r")
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there: `dvc repro preprocess` makes it") from None
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{path}: {error}: `dvc repro -f preprocess` writes it anew") from None
+    if array.dtype != dtype or array.shape[1:] != (width,):
+        raise UserError(
+            f"{path} holds {array.dtype} of shape {array.shape}, not {np.dtype(dtype)} of shape"
+            f" (n, {width}): `dvc repro -f preprocess` writes it anew"
+        )
+    return np.asarray(array)  # a plain view: slicing a memmap costs more

@@ -1,0 +1,73 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.data.dataset import load_dataset
+from pipeline.errors import UserError
+
+COUNTS = {"train": 6, "test": 0, "official": 3}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A processed dataset of 2×3 images and two classes, its test part empty."""
+    rng = np.random.default_rng(0)
+    for part, count in COUNTS.items():
+        np.save(tmp_path / f"{part}_images.npy", rng.random((count, 6), dtype=np.float32))
+        np.save(tmp_path / f"{part}_labels.npy", np.eye(2, dtype=np.uint8)[rng.integers(0, 2, count)])
+    description = {"name": "dots", "title": "Dots", "classes": ["few", "many"], "image_shape": [2, 3]}
+    (tmp_path / "dataset.json").write_text(json.dumps(description))
+    return tmp_path
+
+
+def test_every_part_comes_with_its_shape_even_an_empty_one(folder: Path) -> None:
+    dataset = load_dataset(folder)
+    assert (dataset.name, dataset.title, dataset.classes) == ("dots", "Dots", ["few", "many"])
+    assert dataset.image_shape == (2, 3)
+    for part, count in COUNTS.items():
+        loaded = getattr(dataset, part)
+        assert (loaded.images.shape, loaded.images.dtype) == ((count, 6), np.float32)
+        assert (loaded.labels.shape, loaded.labels.dtype) == ((count, 2), np.uint8)
+    np.testing.assert_array_equal(dataset.train.images, np.load(folder / "train_images.npy"))
+
+
+def test_arrays_are_mapped_and_cannot_be_changed(folder: Path) -> None:
+    images = load_dataset(folder).train.images
+    assert isinstance(images.base, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        images[0] = 0
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "train_images.npy", "official_labels.npy"])
+def test_a_missing_file_is_named_with_what_makes_it(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(UserError, match=f"{name}.*dvc repro preprocess"):
+        load_dataset(folder)
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "train_images.npy", "official_labels.npy"])
+@pytest.mark.parametrize("keep", [0, 5, -1])
+def test_a_truncated_file_is_named(folder: Path, name: str, keep: int) -> None:
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(UserError, match=name):
+        load_dataset(folder)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((6, 5), np.float32), np.zeros((6, 6)), np.zeros((6, 2, 3), np.float32), np.float32(0)],
+    ids=["width", "dtype", "dimensions", "scalar"],
+)
+def test_an_array_that_does_not_fit_is_named(folder: Path, array: np.ndarray) -> None:
+    np.save(folder / "train_images.npy", array)
+    with pytest.raises(UserError, match=r"train_images\.npy"):
+        load_dataset(folder)
+
+
+def test_images_without_labels_are_an_error(folder: Path) -> None:
+    np.save(folder / "train_labels.npy", np.zeros((5, 2), np.uint8))
+    with pytest.raises(UserError, match="6 train images but 5 labels"):
+        load_dataset(folder)
