@@ -1,0 +1,137 @@
+import gzip
+import struct
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from pipeline.data.idx import read_idx, write_idx
+from pipeline.errors import UserError
+
+IMAGES = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)
+PLAIN = struct.pack(">BBBBIII", 0, 0, 8, 3, 2, 3, 5) + IMAGES.tobytes()
+
+fuzz = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.mark.parametrize("content", [PLAIN, gzip.compress(PLAIN)], ids=["plain", "gzip"])
+def test_it_reads_the_shape_and_the_elements(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "images"
+    path.write_bytes(content)
+    images = read_idx(path, 3)
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images, IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "begins with nothing"),
+        (b"<!DOCTYPE html><title>Not here</title>", "no IDX file"),
+        (b"\0\0\x07" + PLAIN[3:], "no IDX file"),
+        (b"\0\0\x0d" + PLAIN[3:], "float32, not uint8"),
+        (b"\0\0\x08\x01" + struct.pack(">I", 2) + b"\1\2", "1 dimensions, not 3"),
+        (PLAIN[:9], "ends within its header"),
+        (PLAIN[:-1], "2 × 3 × 5, but 29 bytes follow, not 30"),
+        (PLAIN + b"\0", "more than 30 bytes"),
+        (struct.pack(">BBBBIII", 0, 0, 8, 3, 2, 0, 5), "nothing in it"),
+    ],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_bad_file_is_named_with_what_is_wrong(
+    tmp_path: Path, content: bytes, complaint: str, pack: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "images.gz"
+    path.write_bytes(pack(content))
+    with pytest.raises(UserError, match=rf"images\.gz: .*{complaint}.*: `dvc repro -f download`"):
+        read_idx(path, 3)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="images is not there"):
+        read_idx(tmp_path / "images", 3)
+
+
+@pytest.mark.parametrize("keep", range(1, len(gzip.compress(PLAIN))))
+def test_gzip_cut_short_anywhere_is_an_error(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(PLAIN)[:keep])
+    with pytest.raises(UserError, match=r"images\.gz"):
+        read_idx(path, 3)
+
+
+@pytest.mark.parametrize("sizes", [(2**32 - 1,) * 3, (60_000, 28, 28)])
+def test_what_the_header_claims_is_never_allocated(tmp_path: Path, sizes: tuple[int, ...]) -> None:
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(struct.pack(">BBBBIII", 0, 0, 8, 3, *sizes) + b"few"))
+    tracemalloc.start()
+    with pytest.raises(UserError, match="but 3 bytes follow"):
+        read_idx(path, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2e6
+
+
+def test_a_file_that_inflates_without_end_is_left_early(tmp_path: Path) -> None:
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(PLAIN + bytes(50_000_000)))
+    tracemalloc.start()
+    with pytest.raises(UserError, match="more than 30 bytes"):
+        read_idx(path, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e7
+
+
+@fuzz
+@given(st.binary(max_size=64) | st.binary(max_size=64).map(gzip.compress))
+@example(PLAIN)
+def test_any_bytes_are_read_right_or_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "any"
+    path.write_bytes(content)
+    try:
+        images = read_idx(path, 3)
+    except UserError:
+        return
+    plain = gzip.decompress(content) if content[:1] == b"\x1f" else content
+    assert plain == struct.pack(">BBBBIII", 0, 0, 8, 3, *images.shape) + images.tobytes()
+
+
+@fuzz
+@given(st.data())
+def test_a_damaged_file_is_read_right_or_refused(tmp_path: Path, data: st.DataObject) -> None:
+    content = bytearray(gzip.compress(PLAIN))
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "damaged"
+    path.write_bytes(content)
+    try:
+        images = read_idx(path, 3)
+    except UserError as error:
+        assert str(path) in str(error)
+        assert "\n" not in str(error)
+    else:
+        np.testing.assert_array_equal(images, IMAGES)  # the damage was to the time or the name
+
+
+@pytest.mark.parametrize("shape", [(1,), (2, 3, 5), (65_535 - 8,), (100, 40, 41)])
+def test_what_is_written_is_read_again(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    write_idx(tmp_path / "array.gz", shape, [array])
+    np.testing.assert_array_equal(read_idx(tmp_path / "array.gz", len(shape)), array)
+    # Python's own gzip finds what the format's description says.
+    header = struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape)
+    assert gzip.decompress((tmp_path / "array.gz").read_bytes()) == header + array.tobytes()
+
+
+def test_the_bytes_written_do_not_depend_on_the_blocks_nor_on_zlib(tmp_path: Path) -> None:
+    array = np.arange(70_000, dtype=np.uint32).astype(np.uint8)
+    write_idx(tmp_path / "one", array.shape, [array])
+    write_idx(tmp_path / "many", array.shape, np.array_split(array, 7))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "many").read_bytes()
+    # Ten bytes of gzip header, five a stored block (IDX header, two pieces, end), eight of trailer.
+    assert (tmp_path / "one").stat().st_size == 10 + (5 + 8) + (5 + 65_535) + (5 + 4_465) + 5 + 8
