@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UserError
+from pipeline.files import replacing
 
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
@@ -81,6 +82,13 @@ def read_description(folder: Path, stage: str) -> dict[str, Any]:
         raise UserError(f"{path} is not there: `dvc repro {stage}` makes it") from None
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}): `dvc repro -f {stage}` writes it anew") from None
+
+
+def write_description(folder: Path, description: dict[str, Any]) -> None:
+    """Write `description` to the `dataset.json` of `folder`."""
+    with replacing(folder / "dataset.json") as temporary:
+        text = json.dumps(description, indent=2, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def _open_part(folder: Path, part: str, width: int, classes: int) -> Part:

@@ -1,0 +1,104 @@
+"""Stage 2: from the dataset's own files to arrays that a network can read.
+
+Flatten, scale to [0, 1], encode the labels one-hot, split in file order.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.config import Split, read_params
+from pipeline.data.dataset import PROCESSED, RAW, read_description, write_description
+from pipeline.data.idx import read_idx
+from pipeline.errors import UserError, one_line_errors
+from pipeline.files import replacing
+
+BLOCK = 1000  # images converted at once
+
+
+def main() -> None:
+    """Run the stage."""
+    preprocess(RAW, PROCESSED, read_params().split)
+
+
+def preprocess(raw: Path, processed: Path, split: Split) -> None:
+    """Write the arrays that `load_dataset` opens.
+
+    Args:
+        raw: the folder that the download stage wrote.
+        processed: the folder to write to.
+        split: how many of the training images go to `train` and `test`.
+
+    Raises:
+        UserError: if a file is bad, two of them do not belong together, or the split asks for too much.
+    """
+    description = read_description(raw, "download")
+    classes = description["classes"]
+    files = {role: raw / file["name"] for role, file in description["files"].items()}
+    images, labels = _read_pair(files["train_images"], files["train_labels"], len(classes))
+    official_images, official_labels = _read_pair(
+        files["official_images"], files["official_labels"], len(classes)
+    )
+    shape = images.shape[1:]
+    if official_images.shape[1:] != shape:
+        raise UserError(
+            f"images of {_size(shape)} in {files['train_images']} but of {_size(official_images.shape[1:])}"
+            f" in {files['official_images']}: `dvc repro -f download` fetches them anew"
+        )
+    end = split.train + split.test
+    if end > len(images):
+        raise UserError(
+            f"split.train = {split.train} and split.test = {split.test} ask for {end} images,"
+            f" but {description['title']} has {len(images)} training images: make one of them smaller"
+        )
+
+    _write_part(processed, "train", images[: split.train], labels[: split.train], len(classes))
+    _write_part(processed, "test", images[split.train : end], labels[split.train : end], len(classes))
+    _write_part(processed, "official", official_images, official_labels, len(classes))
+    write_description(
+        processed,
+        {
+            "name": description["name"],
+            "title": description["title"],
+            "classes": classes,
+            "image_shape": list(shape),
+        },
+    )
+
+
+def _read_pair(images_path: Path, labels_path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read images (n, rows, columns) and their labels (n,), both uint8."""
+    images = read_idx(images_path, dimensions=3)
+    labels = read_idx(labels_path, dimensions=1)
+    if len(images) != len(labels):
+        raise UserError(
+            f"{len(images)} images in {images_path} but {len(labels)} labels in {labels_path}:"
+            " `dvc repro -f download` fetches them anew"
+        )
+    if labels.max() >= classes:
+        first = int(np.argmax(labels >= classes))
+        raise UserError(
+            f"{labels_path}: label {labels[first]} at position {first}, but the dataset's {classes} classes"
+            f" go from 0 to {classes - 1}: check dataset.classes"
+        )
+    return images, labels
+
+
+def _write_part(folder: Path, part: str, images: np.ndarray, labels: np.ndarray, classes: int) -> None:
+    with replacing(folder / f"{part}_images.npy") as temporary, temporary.open("wb") as file:
+        width = images.shape[1] * images.shape[2]
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(images), width)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, len(images), BLOCK):
+            (images[start : start + BLOCK] / np.float32(255)).tofile(file)
+    with replacing(folder / f"{part}_labels.npy") as temporary:
+        np.save(temporary, np.eye(classes, dtype=np.uint8)[labels])
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

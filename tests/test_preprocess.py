@@ -1,0 +1,123 @@
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import Split
+from pipeline.data.dataset import load_dataset, write_description
+from pipeline.data.idx import write_idx
+from pipeline.errors import UserError
+from pipeline.files import sha256
+from pipeline.preprocess import preprocess
+
+CLASSES = ["few", "some", "many"]
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Twelve training images and five official ones, of 4×3 pixels, as the download stage leaves them."""
+    folder = tmp_path / "raw"
+    rng = np.random.default_rng(0)
+    for part, count in {"train": 12, "official": 5}.items():
+        write(folder, f"{part}_images", rng.integers(0, 256, (count, 4, 3), np.uint8))
+        write(folder, f"{part}_labels", rng.integers(0, 3, count, np.uint8))
+    roles = ["train_images", "train_labels", "official_images", "official_labels"]
+    files = {role: {"name": f"{role}.gz", "sha256": sha256(folder / f"{role}.gz")} for role in roles}
+    write_description(folder, {"name": "dots", "title": "Dots", "classes": CLASSES, "files": files})
+    return folder
+
+
+def write(folder: Path, role: str, array: np.ndarray) -> np.ndarray:
+    write_idx(folder / f"{role}.gz", array.shape, [array])
+    return array
+
+
+def test_images_are_flattened_scaled_and_split_in_file_order(raw: Path, tmp_path: Path) -> None:
+    images = write(raw, "train_images", np.arange(12 * 12).astype(np.uint8).reshape(12, 4, 3))
+    labels = write(raw, "train_labels", np.array([0, 1, 2] * 4, np.uint8))
+    official = write(raw, "official_images", np.full((5, 4, 3), 255, np.uint8))
+
+    preprocess(raw, tmp_path, Split(train=7, test=4))
+
+    dataset = load_dataset(tmp_path)
+    expected = images.reshape(12, 12).astype(np.float32) / np.float32(255)
+    np.testing.assert_array_equal(dataset.train.images, expected[:7])
+    np.testing.assert_array_equal(dataset.test.images, expected[7:11])
+    np.testing.assert_array_equal(dataset.official.images, np.ones(official.shape).reshape(5, 12))
+    np.testing.assert_array_equal(dataset.train.labels.argmax(axis=1), labels[:7])
+    np.testing.assert_array_equal(dataset.test.labels.argmax(axis=1), labels[7:11])
+    np.testing.assert_array_equal(dataset.train.labels.sum(axis=1), 1)
+    assert (dataset.train.images.dtype, dataset.train.labels.dtype) == (np.float32, np.uint8)
+    assert (dataset.name, dataset.title, dataset.classes) == ("dots", "Dots", CLASSES)
+    assert dataset.image_shape == (4, 3)
+
+
+def test_the_test_part_may_be_empty(raw: Path, tmp_path: Path) -> None:
+    preprocess(raw, tmp_path, Split(train=12, test=0))
+    dataset = load_dataset(tmp_path)
+    assert dataset.train.images.shape == (12, 12)
+    assert dataset.test.images.shape == (0, 12)
+    assert dataset.test.labels.shape == (0, 3)
+
+
+def test_many_blocks_give_the_same_as_one(raw: Path, tmp_path: Path) -> None:
+    images = write(raw, "train_images", np.random.default_rng(1).integers(0, 256, (2500, 4, 3), np.uint8))
+    write(raw, "train_labels", np.zeros(2500, np.uint8))
+    preprocess(raw, tmp_path, Split(train=2400, test=100))
+    dataset = load_dataset(tmp_path)
+    both = np.concatenate([dataset.train.images, dataset.test.images])
+    np.testing.assert_array_equal(both, images.reshape(2500, 12) / np.float32(255))
+
+
+def test_the_float_images_are_never_held_in_memory_at_once(raw: Path, tmp_path: Path) -> None:
+    write(raw, "train_images", np.zeros((5000, 28, 28), np.uint8))
+    write(raw, "train_labels", np.zeros(5000, np.uint8))
+    write(raw, "official_images", np.zeros((5, 28, 28), np.uint8))
+    tracemalloc.start()
+    preprocess(raw, tmp_path, Split(train=5000, test=0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5000 * 784 * 4
+
+
+def test_running_twice_gives_the_same_bytes(raw: Path, tmp_path: Path) -> None:
+    for name in ["one", "two"]:
+        preprocess(raw, tmp_path / name, Split(train=7, test=4))
+    files = sorted((tmp_path / "one").iterdir())
+    assert len(files) == 7
+    for path in files:
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_a_split_larger_than_the_data_names_its_keys(raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"split\.train = 9 and split\.test = 4 ask for 13 .* 12 training"):
+        preprocess(raw, tmp_path / "processed", Split(train=9, test=4))
+    assert not (tmp_path / "processed").exists()
+
+
+@pytest.mark.parametrize("part", ["train", "official"])
+def test_images_without_labels_are_an_error(raw: Path, tmp_path: Path, part: str) -> None:
+    write(raw, f"{part}_labels", np.zeros(4, np.uint8))
+    with pytest.raises(UserError, match=rf"{part}_images\.gz but 4 labels in .*{part}_labels\.gz"):
+        preprocess(raw, tmp_path / "processed", Split(train=7, test=4))
+
+
+@pytest.mark.parametrize("part", ["train", "official"])
+def test_a_label_outside_the_classes_is_named_with_its_place(raw: Path, tmp_path: Path, part: str) -> None:
+    labels = np.zeros({"train": 12, "official": 5}[part], np.uint8)
+    labels[3:] = 3
+    write(raw, f"{part}_labels", labels)
+    with pytest.raises(UserError, match=rf"{part}_labels\.gz: label 3 at position 3, .* 0 to 2"):
+        preprocess(raw, tmp_path / "processed", Split(train=7, test=4))
+
+
+def test_images_of_two_sizes_are_an_error(raw: Path, tmp_path: Path) -> None:
+    write(raw, "official_images", np.zeros((5, 3, 4), np.uint8))
+    with pytest.raises(UserError, match=r"4×3 in .*train_images\.gz but of 3×4 in .*official_images\.gz"):
+        preprocess(raw, tmp_path / "processed", Split(train=7, test=4))
+
+
+def test_nothing_downloaded_yet_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"dataset\.json is not there: `dvc repro download`"):
+        preprocess(tmp_path, tmp_path / "processed", Split(train=7, test=4))
