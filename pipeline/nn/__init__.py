@@ -1,0 +1,1 @@
+"""The mathematics: activations, losses, the network, backpropagation, optimizers and the training loop."""

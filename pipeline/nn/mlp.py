@@ -1,0 +1,206 @@
+"""The multilayer perceptron, its forward pass, and backpropagation written out by hand.
+
+Notation, with l = 1 … L counting the layers and a⁽⁰⁾ = x the input; batches are rows:
+
+    z⁽ˡ⁾ = a⁽ˡ⁻¹⁾ W⁽ˡ⁾ᵀ + b⁽ˡ⁾        a⁽ˡ⁾ = σ(z⁽ˡ⁾)        δ⁽ˡ⁾ = ∂C/∂z⁽ˡ⁾
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+
+from pipeline.nn.activations import ACTIVATIONS, Activation
+from pipeline.nn.losses import Loss
+from pipeline.nn.types import Array
+
+PREDICTION_ROWS = 1000  # rows predicted at a time: their activations stay in the processor's cache
+
+
+class Parameters:
+    """A number for each weight and each bias: the network's parameters, or the gradient by them.
+
+    Attributes:
+        vector: all of them, every weight and then every bias; the optimizers work on this.
+        weights: W⁽ˡ⁾ for l = 1 … L, shape (n_l, n_{l−1}); views of `vector`.
+        biases: b⁽ˡ⁾ for l = 1 … L, shape (n_l,); views of `vector`. Empty where there are no biases.
+        weight_count: how many numbers of `vector`, from its start, are weights.
+    """
+
+    def __init__(self, widths: Sequence[int], bias: bool, dtype: str) -> None:
+        shapes: list[tuple[int, ...]] = [(n, m) for m, n in pairwise(widths)]
+        depth = len(shapes)
+        if bias:
+            shapes += [(n,) for n in widths[1:]]
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        self.vector: Array = np.zeros(ends[-1], np.dtype(dtype))
+        parts = np.split(self.vector, ends[:-1])
+        views = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        self.weights, self.biases = views[:depth], views[depth:]
+        self.weight_count = int(ends[depth - 1])
+
+
+class MLP:
+    """A fully connected network of any depth, with all parameters zero until they are initialised.
+
+    Args:
+        widths: units of each layer, the input first: (784, 100, 10).
+        activation: the hidden layers' activation, a name in `ACTIVATIONS`; any but softmax.
+        output: the output layer's activation, a name in `ACTIVATIONS`.
+        bias: whether the layers have biases.
+        dtype: of the parameters and of all arithmetic, float32 or float64.
+    """
+
+    def __init__(
+        self, widths: Sequence[int], *, activation: str, output: str, bias: bool, dtype: str = "float32"
+    ) -> None:
+        self.widths = tuple(widths)
+        self.activation = activation
+        self.output = output
+        self.bias = bias
+        self.dtype = dtype
+        self.parameters = Parameters(widths, bias, dtype)
+
+    @property
+    def weights(self) -> list[Array]:
+        """W⁽ˡ⁾ for l = 1 … L, shape (n_l, n_{l−1})."""
+        return self.parameters.weights
+
+    @property
+    def biases(self) -> list[Array]:
+        """b⁽ˡ⁾ for l = 1 … L, shape (n_l,); empty in a network without biases."""
+        return self.parameters.biases
+
+    def copy(self) -> Self:
+        """Return a network of the same architecture with a copy of the parameters."""
+        twin = type(self)(
+            self.widths, activation=self.activation, output=self.output, bias=self.bias, dtype=self.dtype
+        )
+        twin.parameters.vector[:] = self.parameters.vector
+        return twin
+
+    def predict(self, x: Array) -> Array:
+        """Return a⁽ᴸ⁾, shape (n, n_L), for the rows of `x`, shape (n, n_0); `x` may be memory-mapped."""
+        outputs = np.empty((len(x), self.widths[-1]), self.dtype)
+        for rows, forward in forward_in_blocks(self, x):
+            outputs[rows] = forward.layers[-1].a
+        return outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer l of a network, with the buffers that a batch passes through.
+
+    Attributes:
+        weights: W⁽ˡ⁾, shape (n_l, n_{l−1}).
+        bias: b⁽ˡ⁾, shape (n_l,), or None.
+        function: σ.
+        z: the batch's pre-activations z⁽ˡ⁾, shape (rows, n_l).
+        a: the batch's activations a⁽ˡ⁾, shape (rows, n_l).
+    """
+
+    weights: Array
+    bias: Array | None
+    function: Activation
+    z: Array
+    a: Array
+
+
+class Forward:
+    """The forward pass for batches of exactly `rows` rows, through buffers that are allocated once.
+
+    Attributes:
+        layers: the layers l = 1 … L, which hold z⁽ˡ⁾ and a⁽ˡ⁾ of the last batch.
+    """
+
+    def __init__(self, mlp: MLP, rows: int) -> None:
+        hidden, output = ACTIVATIONS[mlp.activation], ACTIVATIONS[mlp.output]
+        depth = len(mlp.weights)
+        self.layers = [
+            Layer(
+                weights=weights,
+                bias=mlp.biases[i] if mlp.bias else None,
+                function=hidden if i < depth - 1 else output,
+                z=np.empty((rows, len(weights)), mlp.dtype),
+                a=np.empty((rows, len(weights)), mlp.dtype),
+            )
+            for i, weights in enumerate(mlp.weights)
+        ]
+
+    def __call__(self, x: Array) -> Array:
+        """Return a⁽ᴸ⁾ for the batch `x`, shape (rows, n_0); the next call overwrites it."""
+        a = x
+        for layer in self.layers:
+            np.dot(a, layer.weights.T, out=layer.z)  # np.matmul takes longer over small arrays
+            if layer.bias is not None:
+                np.add(layer.z, layer.bias, out=layer.z)
+            layer.function.forward(layer.z, out=layer.a)
+            a = layer.a
+        return a
+
+
+class Backpropagation:
+    """The loss and its gradient for mini-batches of exactly `rows` rows.
+
+    Attributes:
+        gradient: ∂C/∂W⁽ˡ⁾ and ∂C/∂b⁽ˡ⁾ of the last mini-batch, times the `scale` asked for, laid out like
+            the network's parameters.
+    """
+
+    def __init__(self, mlp: MLP, loss: Loss, rows: int) -> None:
+        self.loss = loss
+        self.forward = Forward(mlp, rows)
+        self.deltas = [np.empty_like(layer.a) for layer in self.forward.layers]
+        self.gradient = Parameters(mlp.widths, mlp.bias, mlp.dtype)
+
+    def __call__(self, x: Array, y: Array, scale: float = 1.0) -> float:
+        """Compute the gradient and return the loss C, the mean over the mini-batch.
+
+        Args:
+            x: inputs, shape (rows, n_0), of the network's dtype.
+            y: targets, shape (rows, n_L), of the network's dtype.
+            scale: factor of the gradient. It is applied to δ⁽ᴸ⁾, the smallest array that it could be.
+        """
+        self.forward(x)
+        layers, deltas, gradient = self.forward.layers, self.deltas, self.gradient
+        top = layers[-1]
+        self.loss.delta(top.z, top.a, y, top.function, scale, out=deltas[-1])
+        for i in reversed(range(len(layers))):
+            a_below = layers[i - 1].a if i else x
+            np.dot(deltas[i].T, a_below, out=gradient.weights[i])
+            if gradient.biases:
+                np.sum(deltas[i], axis=0, out=gradient.biases[i])
+            if i:
+                below = layers[i - 1]
+                np.dot(deltas[i], layers[i].weights, out=deltas[i - 1])
+                below.function.backward(below.z, below.a, deltas[i - 1])
+        return self.loss.value(top.z, top.a, y, top.function)
+
+
+def forward_in_blocks(mlp: MLP, x: Array) -> Iterator[tuple[slice, Forward]]:
+    """Run `x`, shape (n, n_0), through the network a block of rows at a time.
+
+    Yields:
+        The rows of the block, and the forward pass that holds their z⁽ˡ⁾ and a⁽ˡ⁾ until the next one.
+    """
+    forward = Forward(mlp, PREDICTION_ROWS)
+    for start in range(0, len(x), PREDICTION_ROWS):
+        block = np.asarray(x[start : start + PREDICTION_ROWS], mlp.dtype)
+        if len(block) < PREDICTION_ROWS:
+            forward = Forward(mlp, len(block))
+        forward(block)
+        yield slice(start, start + len(block)), forward
+
+
+def probabilities(outputs: Array) -> Array:
+    """Return the outputs a⁽ᴸ⁾, shape (n, k), as shares of their row's sum, negative ones counting as 0.
+
+    Of softmax outputs these are the outputs themselves. A row without a positive output is uniform.
+    """
+    positive = np.maximum(outputs, 0)
+    total = positive.sum(axis=1, keepdims=True)
+    uniform = np.full_like(positive, 1 / outputs.shape[1])
+    return np.divide(positive, total, out=uniform, where=total > 0)

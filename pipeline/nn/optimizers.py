@@ -1,0 +1,137 @@
+"""Optimizers: each turns a gradient into a step of the parameters, in place."""
+
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from pipeline.nn.mlp import Parameters
+from pipeline.nn.types import Array
+
+BLOCK = 1 << 17  # numbers updated at a time: they stay in the cache through all operations of a step
+
+
+class Optimizer(ABC):
+    """What every optimizer has: a learning rate η and a penalty ½λ‖W‖² on the weights, not the biases.
+
+    Args:
+        parameters: what `step` changes.
+        learning_rate: η.
+        weight_decay: λ; the gradient becomes ∂C/∂W + λW.
+    """
+
+    def __init__(self, parameters: Parameters, *, learning_rate: float, weight_decay: float = 0.0) -> None:
+        self.parameters = parameters
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        size = len(parameters.vector)
+        self._blocks = [slice(start, min(start + BLOCK, size)) for start in range(0, size, BLOCK)]
+
+    @property
+    def gradient_scale(self) -> float:
+        """The factor that `step` wants the gradient to have been multiplied by."""
+        return 1.0
+
+    def step(self, gradient: Parameters) -> None:
+        """Change the parameters by one step along `gradient`, which is overwritten."""
+        if self.weight_decay:
+            for gradient_weights, weights in zip(gradient.weights, self.parameters.weights, strict=True):
+                gradient_weights += self.gradient_scale * self.weight_decay * weights
+        for block in self._blocks:
+            self._update(self.parameters.vector[block], gradient.vector[block], block)
+
+    @abstractmethod
+    def _update(self, theta: Array, g: Array, block: slice) -> None:
+        """Change the parameters `theta` along their gradient `g`; both are that block of the vectors."""
+
+
+class SGD(Optimizer):
+    """θ ← θ − ηg."""
+
+    @property
+    def gradient_scale(self) -> float:
+        """η: to scale every gradient here would cost as much as the step itself."""
+        return self.learning_rate
+
+    def _update(self, theta: Array, g: Array, block: slice) -> None:
+        theta -= g
+
+
+class Momentum(Optimizer):
+    """v ← μv + g; θ ← θ − ηv, or with Nesterov's look-ahead θ ← θ − η(g + μv).
+
+    In the form of Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in
+    deep learning" (2013), as PyTorch writes it.
+
+    Args:
+        parameters: what `step` changes.
+        momentum: μ.
+        nesterov: whether to look ahead.
+        **common: see `Optimizer`.
+    """
+
+    def __init__(self, parameters: Parameters, *, momentum: float, nesterov: bool, **common: float) -> None:
+        super().__init__(parameters, **common)
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.velocity = np.zeros_like(parameters.vector)
+
+    def _update(self, theta: Array, g: Array, block: slice) -> None:
+        v = self.velocity[block]
+        v *= self.momentum
+        v += g
+        if self.nesterov:
+            g += self.momentum * v
+            g *= self.learning_rate
+        else:
+            np.multiply(v, self.learning_rate, out=g)
+        theta -= g
+
+
+class Adam(Optimizer):
+    """m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; θ ← θ − η m̂ / (√v̂ + ε), hats correcting the start at 0.
+
+    D. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
+
+    Args:
+        parameters: what `step` changes.
+        beta1: β₁.
+        beta2: β₂.
+        epsilon: ε.
+        **common: see `Optimizer`.
+    """
+
+    def __init__(
+        self, parameters: Parameters, *, beta1: float, beta2: float, epsilon: float, **common: float
+    ) -> None:
+        super().__init__(parameters, **common)
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+        self.mean = np.zeros_like(parameters.vector)
+        self.square = np.zeros_like(parameters.vector)
+        self.steps = 0
+
+    def step(self, gradient: Parameters) -> None:
+        """Change the parameters by one step along `gradient`, which is overwritten."""
+        self.steps += 1
+        super().step(gradient)
+
+    def _update(self, theta: Array, g: Array, block: slice) -> None:
+        m, v = self.mean[block], self.square[block]
+        m *= self.beta1
+        m += (1 - self.beta1) * g
+        g *= g
+        g *= 1 - self.beta2
+        v *= self.beta2
+        v += g
+        # η m̂ / (√v̂ + ε), with both corrections drawn into two numbers.
+        root = math.sqrt(1 - self.beta2**self.steps)
+        np.sqrt(v, out=g)
+        g += self.epsilon * root
+        np.divide(m, g, out=g)
+        g *= self.learning_rate * root / (1 - self.beta1**self.steps)
+        theta -= g
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}

@@ -1,0 +1,188 @@
+"""The training loop: mini-batches from a random permutation, a step for each, a measurement every epoch."""
+
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.data.dataset import Part
+from pipeline.nn.losses import Loss
+from pipeline.nn.mlp import MLP, Backpropagation, forward_in_blocks
+from pipeline.nn.optimizers import Optimizer
+from pipeline.nn.types import Array
+
+GATHERED_BYTES = (
+    1 << 20
+)  # of images, gathered at a time: one call for many mini-batches, and still in the cache
+
+
+class Diverged(ArithmeticError):
+    """The loss became NaN or infinite.
+
+    Attributes:
+        epoch: in which epoch, from 1.
+        step: at which mini-batch of that epoch, from 1.
+        loss: what the loss became.
+    """
+
+    def __init__(self, epoch: int, step: int, loss: float) -> None:
+        super().__init__(f"the loss became {loss} in epoch {epoch}, step {step}")
+        self.epoch = epoch
+        self.step = step
+        self.loss = loss
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured after an epoch.
+
+    Attributes:
+        epoch: from 1.
+        loss: mean over the epoch's mini-batches, each with the parameters of its moment.
+        seconds: the epoch took.
+        train_accuracy: share of the training examples that are classified right after the epoch.
+        test_accuracy: the same of the test examples; None where there are none.
+        dead: for each hidden layer the share of units that are dead: σ′(z) = 0 for every training example.
+    """
+
+    epoch: int
+    loss: float
+    seconds: float
+    train_accuracy: float
+    test_accuracy: float | None
+    dead: list[float]
+
+
+def train(
+    mlp: MLP,
+    loss: Loss,
+    optimizer: Optimizer,
+    train_part: Part,
+    test_part: Part,
+    *,
+    epochs: int,
+    batch_size: int,
+    rng: np.random.Generator,
+) -> Iterator[Measurement]:
+    """Train `mlp` in place and yield a measurement for each epoch.
+
+    An epoch is measured on a copy of the parameters, in a second thread, while the next one trains: where
+    there is a second core this costs next to nothing. So a measurement comes one epoch late.
+
+    Args:
+        mlp: the network, its parameters initialised.
+        loss: what to minimise.
+        optimizer: what changes the parameters of `mlp`.
+        train_part: what to learn from.
+        test_part: what is only measured; may have no rows.
+        epochs: passes over `train_part`.
+        batch_size: images a mini-batch; the last one of an epoch takes what is left.
+        rng: where the permutations come from.
+
+    Raises:
+        Diverged: at the step whose loss is NaN or infinite.
+    """
+    sizes = {min(batch_size, len(train_part.images)), len(train_part.images) % batch_size} - {0}
+    backpropagation = {rows: Backpropagation(mlp, loss, rows) for rows in sizes}
+    measured: Future[Measurement] | None = None
+    with ThreadPoolExecutor(max_workers=1) as second_thread:
+        for epoch in range(1, epochs + 1):
+            started = time.perf_counter()
+            batches = mini_batches(train_part, batch_size, mlp.dtype, rng)
+            try:
+                mean_loss = train_epoch(batches, backpropagation, optimizer, epoch)
+            except Diverged:
+                if measured:
+                    yield measured.result()
+                raise
+            seconds = time.perf_counter() - started
+            if measured:
+                yield measured.result()
+            measured = second_thread.submit(
+                measure, mlp.copy(), train_part, test_part, epoch=epoch, loss=mean_loss, seconds=seconds
+            )
+        if measured:
+            yield measured.result()
+
+
+def mini_batches(
+    part: Part, batch_size: int, dtype: str, rng: np.random.Generator
+) -> Iterator[tuple[Array, Array]]:
+    """Yield images and labels, shapes (rows, n_0) and (rows, n_L), in a random order; each image once.
+
+    What is yielded is overwritten after some further mini-batches. Only a few MiB of the images, which may
+    be mapped from a file, are in memory at a time.
+    """
+    order = rng.permutation(len(part.images))
+    row_bytes = part.images[:1].nbytes
+    gathered = max(1, GATHERED_BYTES // (row_bytes * batch_size)) * batch_size
+    buffer = np.empty((min(gathered, len(order)), part.images.shape[1]), part.images.dtype)
+    for start in range(0, len(order), gathered):
+        rows = order[start : start + gathered]
+        # mode="clip", or NumPy would gather into a second buffer in case an index is out of range.
+        part.images.take(rows, axis=0, out=buffer[: len(rows)], mode="clip")
+        x = buffer[: len(rows)].astype(dtype, copy=False)
+        y = part.labels.take(rows, axis=0).astype(dtype)
+        for first in range(0, len(rows), batch_size):
+            yield x[first : first + batch_size], y[first : first + batch_size]
+
+
+def train_epoch(
+    batches: Iterator[tuple[Array, Array]],
+    backpropagation: dict[int, Backpropagation],
+    optimizer: Optimizer,
+    epoch: int,
+) -> float:
+    """Make one step for each mini-batch and return the mean loss over the epoch's images.
+
+    Args:
+        batches: the mini-batches, images and labels.
+        backpropagation: what computes the gradient, by the number of rows of a mini-batch.
+        optimizer: what makes a step of it.
+        epoch: from 1, for the message of `Diverged`.
+    """
+    total, images = 0.0, 0
+    for step, (x, y) in enumerate(batches, start=1):
+        gradient_of = backpropagation[len(x)]
+        loss = gradient_of(x, y, scale=optimizer.gradient_scale)
+        if not math.isfinite(loss):
+            raise Diverged(epoch, step, loss)
+        optimizer.step(gradient_of.gradient)
+        total += loss * len(x)
+        images += len(x)
+    return total / images
+
+
+def measure(
+    mlp: MLP, train_part: Part, test_part: Part, *, epoch: int, loss: float, seconds: float
+) -> Measurement:
+    """Measure `mlp` on both parts; `epoch`, `loss` and `seconds` are handed on."""
+    alive = [np.zeros(n, bool) for n in mlp.widths[1:-1]]
+    correct = 0
+    for rows, forward in forward_in_blocks(mlp, train_part.images):
+        *hidden, output = forward.layers
+        correct += count_correct(output.a, train_part.labels[rows])
+        for layer, units in zip(hidden, alive, strict=True):
+            slope = np.ones_like(layer.a)
+            layer.function.backward(layer.z, layer.a, slope)
+            units |= slope.any(axis=0)
+    test_correct = sum(
+        count_correct(forward.layers[-1].a, test_part.labels[rows])
+        for rows, forward in forward_in_blocks(mlp, test_part.images)
+    )
+    return Measurement(
+        epoch=epoch,
+        loss=loss,
+        seconds=seconds,
+        train_accuracy=correct / len(train_part.images),
+        test_accuracy=test_correct / len(test_part.images) if len(test_part.images) else None,
+        dead=[1 - float(units.mean()) for units in alive],
+    )
+
+
+def count_correct(outputs: Array, labels: np.ndarray) -> int:
+    """Return in how many rows the largest of `outputs` is where the one-hot `labels` have their 1."""
+    return int((outputs.argmax(axis=1) == labels.argmax(axis=1)).sum())
