@@ -36,7 +36,8 @@ format: $(VENV)/.synced ## mend style and formatting
 	ruff format .
 
 params: $(VENV)/.synced ## compose params.yaml anew from conf/
-	python -m pipeline.config > params.yaml.new && mv params.yaml.new params.yaml
+	python -m pipeline.train --cfg job --resolve > params.yaml.new
+	mv params.yaml.new params.yaml
 
 lock: $(VENV)/.synced ## pin every dependency anew in requirements.lock
 	uv pip compile pyproject.toml --group dev --universal --fork-strategy fewest --python-version 3.11 \

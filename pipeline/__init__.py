@@ -9,11 +9,17 @@ user's environment says, before NumPy is imported for the first time. `training.
 import os
 import platform
 
-PORTABLE = {
-    "OPENBLAS_CORETYPE": "Haswell",
-    "OPENBLAS_NUM_THREADS": "1",
-    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
-}
+NATIVE = "PIPELINE_NATIVE"  # an environment variable: where it is set, the machine's own kernels are used
 
-if os.environ.get("PIPELINE_BLAS") != "native" and platform.machine() in {"x86_64", "AMD64"}:
+PORTABLE = (
+    {
+        "OPENBLAS_CORETYPE": "Haswell",
+        "OPENBLAS_NUM_THREADS": "1",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    }
+    if platform.machine() in {"x86_64", "AMD64"}
+    else {}
+)
+
+if NATIVE not in os.environ:
     os.environ.update(PORTABLE)

@@ -250,9 +250,10 @@ def _describe(error: ValidationError, values: Mapping[str, Any]) -> str:
     # Pydantic's location also names the chosen member of a union: what is no key of ours is left out.
     *path, last = first["loc"]
     for step in path:
-        if (isinstance(at, Mapping) and step in at) or (isinstance(at, list) and isinstance(step, int)):
+        children = dict(enumerate(at)) if isinstance(at, list) else at
+        if step in children:
             keys.append(str(step))
-            at = at[step]
+            at = children[step]
     key = ".".join([*keys, str(last)])
     match first["type"]:
         case "missing":

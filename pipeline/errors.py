@@ -11,9 +11,15 @@ class UserError(Exception):
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program with `error: …` on stderr and exit status 1 where the block raises `UserError`."""
+    """End the program with one line on stderr where the block raises `UserError` or the user presses Ctrl-C.
+
+    The line is `error: …` with exit status 1, or `interrupted` with exit status 130.
+    """
     try:
         yield
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -1,0 +1,190 @@
+"""Train the network on `data/processed`: the third stage, and a Hydra application of its own.
+
+Under DVC it runs on `params.yaml`. From the command line, `python -m pipeline.train key=value …`, it composes
+its configuration from `conf/`, and with `-m` it sweeps. Either way it writes `models/model.npz` and
+`reports/history.csv` below Hydra's output folder, which under DVC is the repository's root.
+"""
+
+import csv
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from tqdm import tqdm
+
+from pipeline import NATIVE
+from pipeline.blas import arithmetic, computes_natively, restart_natively
+from pipeline.config import Config, parse
+from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.errors import UserError, one_line_errors
+from pipeline.files import replacing
+from pipeline.models import MODEL, save_model
+from pipeline.nn.initialisers import initialise
+from pipeline.nn.losses import LOSSES
+from pipeline.nn.mlp import MLP
+from pipeline.nn.optimizers import OPTIMIZERS
+from pipeline.nn.training import Diverged, Measurement, train
+from pipeline.tracking import Tracker
+
+CONF = Path(__file__).parents[1] / "conf"
+HISTORY = Path("reports/history.csv")
+
+Row = dict[str, float | None]
+
+
+def train_and_record(config: Config, folder: Path) -> float:
+    """Train as `config` says, write the model and its history below `folder`, and track the run.
+
+    Returns:
+        The test error after the last epoch; the training error where there is no test part.
+
+    Raises:
+        UserError: if the data do not fit the configuration, or training diverges.
+    """
+    with Tracker(config, folder) as tracker, arithmetic(config.training.blas, config.training.threads):
+        dataset = load_dataset()
+        check_fit(config, dataset)
+        tracker.start()
+        initialisation, shuffling = random_streams(config.seed)
+        mlp = build_mlp(config, dataset, initialisation)
+        measurements = train(
+            mlp,
+            LOSSES[config.loss.name],
+            build_optimizer(config, mlp),
+            dataset.train,
+            dataset.test,
+            epochs=config.training.epochs,
+            batch_size=config.training.batch_size,
+            rng=shuffling,
+        )
+        history: list[Row] = []
+        try:
+            with tqdm(total=config.training.epochs, desc=f"train on {dataset.title}", unit="epoch") as bar:
+                for measurement in measurements:
+                    history.append(as_row(measurement))
+                    tracker.epoch(measurement.epoch, {**history[-1], "seconds": measurement.seconds})
+                    bar.set_postfix_str(summary(measurement), refresh=False)
+                    bar.update()
+        except Diverged as diverged:
+            raise UserError(f"{diverged}: {advice(config)}") from None
+        save_model(mlp, folder / MODEL)
+        write_history(history, folder / HISTORY)
+        tracker.finish()
+    accuracy = measurement.train_accuracy if measurement.test_accuracy is None else measurement.test_accuracy
+    return 1 - accuracy
+
+
+def check_fit(config: Config, dataset: Dataset) -> None:
+    """Raise `UserError` unless `dataset` is what `config` asks for."""
+    wanted = {config.dataset.name, getattr(config.dataset, "fallback", None)}
+    if dataset.name not in wanted:
+        raise UserError(
+            f"dataset = {config.dataset.name}, but data/processed holds {dataset.name}:"
+            f" `dvc exp run -S dataset={config.dataset.name}` prepares the other and trains on it"
+        )
+    for part in ("train", "test"):
+        count, expected = len(getattr(dataset, part).images), getattr(config.split, part)
+        if count != expected:
+            raise UserError(
+                f"split.{part} = {expected}, but data/processed holds {count} images in that part:"
+                f" `dvc exp run -S split.{part}={expected}` splits them anew and trains on them"
+            )
+    if config.training.batch_size > config.split.train:
+        raise UserError(
+            f"training.batch_size = {config.training.batch_size}: should be at most the number of training"
+            f" images, split.train = {config.split.train}"
+        )
+
+
+def random_streams(seed: int) -> list[np.random.Generator]:
+    """Return a random stream each for initialisation and shuffling, so that neither moves the other."""
+    return [np.random.Generator(np.random.PCG64(child)) for child in np.random.SeedSequence(seed).spawn(2)]
+
+
+def build_mlp(config: Config, dataset: Dataset, rng: np.random.Generator) -> MLP:
+    """Return the network that `config.model` describes, as wide as the data at both ends, initialised."""
+    model = config.model
+    mlp = MLP(
+        (dataset.train.images.shape[1], *model.hidden, dataset.train.labels.shape[1]),
+        activation=model.activation,
+        output=model.output,
+        bias=model.bias,
+        dtype=config.training.dtype,
+    )
+    initialise(mlp, rng, **asdict(model.initialiser))
+    return mlp
+
+
+def build_optimizer(config: Config, mlp: MLP) -> Any:
+    """Return the optimizer that `config.optimizer` describes, for the parameters of `mlp`."""
+    hyperparameters = asdict(config.optimizer)
+    return OPTIMIZERS[hyperparameters.pop("name")](mlp.parameters, **hyperparameters)
+
+
+def as_row(measurement: Measurement) -> Row:
+    """Return the row of `reports/history.csv`: nothing in it depends on the clock."""
+    dead = {f"dead_{layer}": round(share, 6) for layer, share in enumerate(measurement.dead, start=1)}
+    test = measurement.test_accuracy
+    return {
+        "epoch": measurement.epoch,
+        "loss": round(measurement.loss, 6),
+        "train_accuracy": round(measurement.train_accuracy, 6),
+        "test_accuracy": None if test is None else round(test, 6),
+        **dead,
+    }
+
+
+def summary(measurement: Measurement) -> str:
+    """Return what the progress bar says of an epoch."""
+    parts = [f"loss {measurement.loss:.4f}", f"train {measurement.train_accuracy:.2%}"]
+    if measurement.test_accuracy is not None:
+        parts.append(f"test {measurement.test_accuracy:.2%}")
+    if measurement.dead:
+        parts.append("dead " + " ".join(f"{share:.0%}" for share in measurement.dead))
+    return ", ".join([*parts, f"{measurement.seconds:.2f} s"])
+
+
+def write_history(history: list[Row], path: Path) -> None:
+    """Write a line for each epoch, with a header, to the CSV file at `path`."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def advice(config: Config) -> str:
+    """Say what to do about a training run that diverged."""
+    return (
+        f"try a smaller optimizer.learning_rate (it is {config.optimizer.learning_rate:g}),"
+        " or smaller initial weights (model.initialiser)"
+    )
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+def main(values: DictConfig) -> float:
+    """Train on the configuration that Hydra composed and return what a sweep minimises."""
+    config = parse(OmegaConf.to_container(values, resolve=True), "configuration")  # type: ignore[arg-type]
+    folder = HydraConfig.get().runtime.output_dir
+    if config.training.blas == "native" and not computes_natively():
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise UserError(f"training.blas = native: set {NATIVE}=1 in the environment of a sweep")
+        restart_natively(f"hydra.run.dir={folder}")
+    return train_and_record(config, Path(os.path.relpath(folder)))
+
+
+if __name__ == "__main__":
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # have Hydra raise its errors, not print them
+    with one_line_errors():
+        try:
+            main()
+        except (HydraException, OmegaConfBaseException) as error:
+            message, *_ = str(error).split("\nConfig search path")
+            raise UserError(" ".join(message.split())) from None
