@@ -1,0 +1,160 @@
+"""Evaluate: how often the trained network is right, part by part and class by class, and on which images."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.config import read_params
+from pipeline.data.dataset import PARTS, PROCESSED, Dataset, Part, load_dataset
+from pipeline.errors import UserError, one_line_errors
+from pipeline.files import replacing
+from pipeline.models import MODEL, load_model
+from pipeline.nn.mlp import MLP, probabilities
+from pipeline.tracking import Tracker
+
+METRICS = Path("reports/metrics.json")
+PREDICTIONS = Path("reports/predictions.csv")
+DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the network makes of the images of one part.
+
+    Attributes:
+        labels: (n,) the true classes, as positions in the dataset's list of classes.
+        classes: (n,) the predicted ones.
+        confidence: (n,) the predicted classes' probabilities.
+    """
+
+    labels: np.ndarray
+    classes: np.ndarray
+    confidence: np.ndarray
+
+
+def main() -> None:
+    """Put `models/model.npz` to the test on `data/processed`; write two files to `reports/`."""
+    with Tracker(read_params()) as tracker:
+        dataset = load_dataset()
+        model = load_model(MODEL)
+        check_fit(model, dataset)
+
+        predictions = {name: predict(model, part) for name, part in parts_with_images(dataset).items()}
+        reported = predictions[reported_part(dataset)]
+
+        write_metrics(METRICS, measure(predictions, reported, dataset.classes))
+        write_predictions(PREDICTIONS, reported, dataset.classes)
+        tracker.evaluation()
+
+
+def check_fit(model: MLP, dataset: Dataset) -> None:
+    """Raise a `UserError` where the network's input or output has another width than the data."""
+    inputs, outputs = model.widths[0], model.widths[-1]
+    columns, classes = dataset.train.images.shape[1], len(dataset.classes)
+    if (inputs, outputs) != (columns, classes):
+        raise UserError(
+            f"{MODEL} takes {inputs} values and tells {outputs} classes apart, but the images in {PROCESSED}"
+            f" have {columns} and {classes}: `dvc repro train` trains a network that fits"
+        )
+
+
+def parts_with_images(dataset: Dataset) -> dict[str, Part]:
+    """Return the parts of `dataset` by name, without the test part where `split.test` is 0."""
+    parts = {name: getattr(dataset, name) for name in PARTS}
+    return {name: part for name, part in parts.items() if len(part.images)}
+
+
+def reported_part(dataset: Dataset) -> str:
+    """Return which part is reported image by image: test, or official where `split.test` is 0."""
+    return "test" if "test" in parts_with_images(dataset) else "official"
+
+
+def predict(model: MLP, part: Part) -> Predictions:
+    """Return the class of the largest output for each image of `part`, and how sure the network is of it."""
+    outputs = model.predict(part.images)
+    classes = outputs.argmax(axis=1)
+    confidence = probabilities(outputs)[np.arange(len(classes)), classes]
+    return Predictions(part.labels.argmax(axis=1), classes, confidence)
+
+
+def confusion_matrix(predictions: Predictions, k: int) -> np.ndarray:
+    """Return how many images of each class (row) were taken for each of the `k` classes (column): (k, k)."""
+    pairs = k * predictions.labels + predictions.classes
+    return np.bincount(pairs, minlength=k * k).reshape(k, k)
+
+
+def measure(
+    predictions: dict[str, Predictions], reported: Predictions, classes: Sequence[str]
+) -> dict[str, Any]:
+    """Return accuracy and error of each part, and precision, recall and F1 of each class in `reported`.
+
+    Precision is the share of the images taken for a class that are of it, recall the share of its images
+    that are taken for it, F1 their harmonic mean; each is 0 where there is nothing to take a share of.
+    """
+    metrics: dict[str, Any] = {}
+    for name, predicted in predictions.items():
+        accuracy = float(np.mean(predicted.classes == predicted.labels))
+        metrics[name] = {"accuracy": round(accuracy, DECIMALS), "error": round(1 - accuracy, DECIMALS)}
+    confusion = confusion_matrix(reported, len(classes))
+    right, taken, there = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
+    figures = {
+        "precision": right / np.maximum(taken, 1),
+        "recall": right / np.maximum(there, 1),
+        "f1": 2 * right / np.maximum(taken + there, 1),
+    }
+    metrics["classes"] = {
+        name: {figure: round(float(values[i]), DECIMALS) for figure, values in figures.items()}
+        for i, name in enumerate(classes)
+    }
+    return metrics
+
+
+def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
+    """Write `metrics` to `path` as JSON that `dvc metrics` reads."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_predictions(path: Path, predictions: Predictions, classes: Sequence[str]) -> None:
+    """Write a row an image to `path`, as CSV that `dvc plots` shows as a confusion matrix."""
+    rows = zip(predictions.labels, predictions.classes, predictions.confidence, strict=True)
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["index", "label", "prediction", "confidence"])
+        for index, (label, predicted, confidence) in enumerate(rows):
+            writer.writerow([index, classes[label], classes[predicted], f"{confidence:.{DECIMALS}f}"])
+
+
+def read_predictions(path: Path, dataset: Dataset) -> Predictions:
+    """Read what `write_predictions` wrote to `path` for the reported part of `dataset`.
+
+    Raises:
+        UserError: if the file is missing, damaged, or of other images or classes.
+    """
+    position = {name: i for i, name in enumerate(dataset.classes)}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [
+                (position[row["label"]], position[row["prediction"]], float(row["confidence"]))
+                for row in csv.DictReader(file)
+            ]
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there: `dvc repro evaluate` makes it") from None
+    except (KeyError, TypeError, ValueError):
+        rows = []
+    if len(rows) != len(getattr(dataset, reported_part(dataset)).images):
+        raise UserError(
+            f"{path} does not fit the images in {PROCESSED}: `dvc repro -f evaluate` writes it anew"
+        )
+    labels, classes, confidence = map(np.array, zip(*rows, strict=True))
+    return Predictions(labels, classes, confidence)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

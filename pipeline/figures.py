@@ -1,0 +1,345 @@
+"""The figures: each function takes arrays and texts and returns a matplotlib figure, drawn but not saved.
+
+They are built from `Figure` alone, without pyplot and its global state.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from operator import itemgetter
+from typing import Any
+
+import matplotlib
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+INK, QUIET, FAINT = "#222222", "#666666", "#e4e4e4"
+BLUE, VERMILION = "#0072b2", "#d55e00"
+# Okabe and Ito, "Color Universal Design" (2008): colours that colour-blind readers tell apart.
+COLOURS = [BLUE, VERMILION, "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+PAPER_TO_INK = LinearSegmentedColormap.from_list("paper_to_ink", ["#f3f3f3", "#111111"])
+DIVERGING = matplotlib.colormaps["RdBu_r"]
+RIGHT = "#e3eef5"
+ERRORS = LinearSegmentedColormap.from_list("errors", ["#ffffff", VERMILION])
+
+STYLE: dict[Any, Any] = {
+    "axes.edgecolor": QUIET,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.labelcolor": INK,
+    "axes.prop_cycle": cycler(color=COLOURS),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "font.size": 9,
+    "grid.color": "#ebebeb",
+    "lines.linewidth": 1.8,
+    "savefig.dpi": 150,
+    "text.color": INK,
+    "text.parse_math": False,  # a $ in a class's name is a $
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+}
+
+HEADER = 0.7  # inches above the axes, for the title and the line under it
+CHARACTER = 0.08  # inches, about the width of a character at the default size
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw and save in one quiet style, on matplotlib's defaults whatever the user's own settings are."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
+def digits(title: str, rows: Sequence[np.ndarray], classes: Sequence[str]) -> Figure:
+    """Draw images with their labels, a row a class.
+
+    Args:
+        title: the first line above the picture, here and in the other functions.
+        rows: for each class its images, shape (m, height, width), in [0, 1]; m may differ.
+        classes: the classes' names.
+    """
+    columns = max(len(row) for row in rows)
+    _, height, width = rows[0].shape
+    tiles = np.full((len(rows), columns, height, width), np.nan)
+    for tile, row in zip(tiles, rows, strict=True):
+        tile[: len(row)] = row
+    figure, axes = _figure(
+        0.48 * columns + CHARACTER * _longest(classes) + 0.6,
+        0.48 * len(rows) + 0.2,
+        title,
+        f"The first {columns} training images of each class",
+    )
+    pitch = (height + 2, width + 2)
+    _show_tiles(axes, tiles.reshape(-1, height, width), columns, pitch, PAPER_TO_INK, 0, 1)
+    axes.set_yticks(pitch[0] * np.arange(len(rows)) + (height - 1) / 2, classes)
+    axes.tick_params(left=False, labelsize=11, labelcolor=INK)
+    axes.set_ylabel("label")
+    return figure
+
+
+def accuracy(title: str, subtitle: str, curves: dict[str, np.ndarray]) -> Figure:
+    """Draw accuracy by epoch on a scale that widens towards 100 %: that of the error's logarithm.
+
+    Args:
+        title: the first line.
+        subtitle: the second line, what was measured.
+        curves: what each line is called, and its accuracy after each epoch, from 1, in [0, 1].
+    """
+    figure, axes = _figure(7, 4, title, subtitle)
+    errors = {name: 100 * (1 - values) for name, values in curves.items()}
+    everything = np.concatenate(list(errors.values()))
+    worst, best = everything.max(), everything.min()
+    if best > 0:
+        axes.set_yscale("log")
+        middle, spread = np.sqrt(worst * best), max(1.2 * np.sqrt(worst / best), 2)
+        worst, best = min(middle * spread, 100), middle / spread
+        digits = (1, 2, 5) if worst > 30 * best else (1, 1.5, 2, 3, 4, 5, 6, 8)
+        steps = [digit * 10.0**power for power in range(-4, 3) for digit in digits]
+        axes.yaxis.set_major_locator(FixedLocator([step for step in steps if best <= step <= worst]))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylabel("accuracy (log scale of the error)")
+    else:  # an error of 0 has no logarithm
+        margin = max(0.05 * worst, 0.5)
+        worst, best = worst + margin, -margin
+        axes.set_ylabel("accuracy")
+    axes.set_ylim(worst, best)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:.6g} %"))
+    names = {name: f"{name} {100 * values[-1]:.2f} %" for name, values in curves.items()}
+    _draw_lines(axes, {names[name]: values for name, values in errors.items()})
+    return figure
+
+
+def dead_units(title: str, dead: dict[str, np.ndarray]) -> Figure:
+    """Draw the share of dead units by epoch, a line a layer.
+
+    Args:
+        title: the first line.
+        dead: each hidden layer's name, and its share of dead units after each epoch, from 1, in [0, 1].
+    """
+    figure, axes = _figure(7, 3.2, title, "Dead units: those whose σ′(z) is 0 for every training image")
+    if not dead:
+        _say(axes, "This network has no hidden layer.")
+        return figure
+    percent = {name: 100 * values for name, values in dead.items()}
+    highest = max(values.max() for values in percent.values())
+    top = max(1.08 * highest, 5)
+    axes.set_ylim(-0.03 * top, top)  # a line along 0 stays clear of the axis
+    axes.set_ylabel("dead units (% of the layer)")
+    _draw_lines(axes, {f"{name}: {values[-1]:.3g} %": values for name, values in percent.items()})
+    if highest == 0:
+        axes.text(0.5, 0.5, "No unit was dead after any epoch.", transform=axes.transAxes, ha="center")
+    return figure
+
+
+def confusion_matrix(title: str, subtitle: str, confusion: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Draw counts by label and prediction, the errors in colour, recall and precision at the sides.
+
+    Args:
+        title: the first line.
+        subtitle: the second line, which images are counted.
+        confusion: (k, k) counts; a row a label, a column a prediction.
+        classes: the k classes' names.
+    """
+    k = len(classes)
+    cell = min(max(0.52, 2 / k), 10 / k)  # inches
+    names = CHARACTER * _longest(classes)
+    figure, axes = _figure(cell * k + names + 1.1, cell * k + 0.7 * names + 0.8, title, subtitle)
+    errors = np.ma.masked_array(confusion, np.eye(k, dtype=bool))  # the diagonal is no error
+    axes.imshow(errors, cmap=ERRORS, vmin=0, vmax=max(errors.max(), 1))
+    axes.set_facecolor(RIGHT)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    between = np.arange(k + 1) - 0.5
+    axes.hlines(between, -0.5, k - 0.5, FAINT, linewidth=0.6)
+    axes.vlines(between, -0.5, k - 0.5, FAINT, linewidth=0.6)
+
+    size = min(8.5, 16 * cell)
+    for (row, column), count in np.ndenumerate(confusion):
+        if count:
+            weight = "bold" if row == column else "normal"
+            _write(axes, column, row, f"{count:,}", size=size, weight=weight)
+    right = confusion.diagonal()
+    recall = right / np.maximum(confusion.sum(axis=1), 1)
+    precision = right / np.maximum(confusion.sum(axis=0), 1)
+    gap = 0.08 / cell
+    beside, above = k - 0.5 + gap, -0.5 - gap
+    for i in range(k):
+        _write(axes, beside, i, f"{100 * recall[i]:.1f} %", size=0.85 * size, color=QUIET, ha="left")
+        _write(axes, i, beside, f"{100 * precision[i]:.1f} %", size=0.85 * size, color=QUIET, va="top")
+    _write(axes, beside, above, "recall", color=QUIET, ha="left", va="bottom")
+    _write(axes, above, beside, "precision", color=QUIET, ha="right", va="top")
+
+    axes.set_xticks(range(k), classes)
+    axes.set_yticks(range(k), classes)
+    axes.tick_params(bottom=False, left=False, labelbottom=False, labeltop=True, labelcolor=INK)
+    if _longest(classes) > 5:
+        for label in axes.get_xticklabels():
+            label.set(rotation=40, ha="left", rotation_mode="anchor")
+    axes.xaxis.set_label_position("top")
+    axes.set_xlabel("prediction", labelpad=8)
+    axes.set_ylabel("label")
+    return figure
+
+
+def misread(
+    title: str, subtitle: str, images: np.ndarray, pairs: Sequence[tuple[str, str]], notes: Sequence[str]
+) -> Figure:
+    """Draw misread images, each above its label, what it was taken for, and a note.
+
+    Args:
+        title: the first line.
+        subtitle: the second line, which images these are.
+        images: (n, height, width), in [0, 1]; n may be 0.
+        pairs: label and prediction of each.
+        notes: what else is said of each.
+    """
+    if not pairs:
+        figure, axes = _figure(6, 1.2, title, subtitle)
+        _say(axes, "No image was misread.")
+        return figure
+    _, height, width = images.shape
+    longest = max(_longest(pair) for pair in pairs)
+    lines, arrow, characters = (1, " → ", 14) if longest <= 4 else (2, " →\n", max(longest + 3, 14))
+    scale = 0.95 / max(height, width)  # inches a pixel
+    line = 0.18 / scale
+    pitch = (height + (lines + 2) * line, max(width, CHARACTER * characters / scale) + 0.25 / scale)
+    columns = min(6, len(images))
+    rows = -(-len(images) // columns)
+    figure, axes = _figure(columns * pitch[1] * scale, rows * pitch[0] * scale, title, subtitle)
+    corners = _show_tiles(axes, images, columns, pitch, PAPER_TO_INK, 0, 1)
+    for (x, y), pair, note in zip(corners, pairs, notes, strict=True):
+        middle, below = x + width / 2, y + height + 0.3 * line
+        _write(axes, middle, below, arrow.join(pair), va="top", size=10)
+        _write(axes, middle, below + lines * line, note, va="top", size=7.5, color=QUIET)
+    return figure
+
+
+def weights(
+    title: str, subtitle: str, matrix: np.ndarray, image_shape: tuple[int, int], names: Sequence[str]
+) -> Figure:
+    """Draw the weights into units of the first layer, as an image a unit where an input is an image.
+
+    Args:
+        title: the first line.
+        subtitle: the second line, which units these are.
+        matrix: (units, inputs).
+        image_shape: height and width of an input image; with a height or width of 1, or another number of
+            pixels than inputs, the matrix itself is drawn.
+        names: the units' names, or none.
+    """
+    limit = max(float(np.quantile(np.abs(matrix), 0.9995)), 1e-6)  # a few outliers shall not pale the rest
+    height, width = image_shape
+    if min(image_shape) > 1 and height * width == matrix.shape[1]:
+        columns = min(10 if len(matrix) > 20 else 5, len(matrix))
+        rows = -(-len(matrix) // columns)
+        scale = (0.62 if len(matrix) > 20 else 1.2) / max(height, width)  # inches a pixel
+        pitch = (height + (0.25 / scale if names else 2), width + 2)
+        figure, axes = _figure(columns * pitch[1] * scale + 1, rows * pitch[0] * scale, title, subtitle)
+        tiles = matrix.reshape(-1, height, width)
+        corners = _show_tiles(axes, tiles, columns, pitch, DIVERGING, -limit, limit)
+        for (x, y), name in zip(corners, names, strict=False):
+            _write(axes, x + width / 2, y + height, name, va="top")
+    else:
+        figure, axes = _figure(6, 4, title, subtitle)
+        axes.imshow(matrix, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+        axes.grid(False)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("input")
+        axes.set_ylabel("unit")
+    figure.colorbar(axes.images[0], ax=axes, label="weight", extend="both", aspect=30, panchor=False)
+    return figure
+
+
+def _figure(width: float, height: float, title: str, subtitle: str) -> tuple[Figure, Axes]:
+    """Return a figure with room for axes of `width` × `height` inches below two lines of text."""
+    width = max(width, 0.118 * len(title), 0.071 * len(subtitle)) + 0.3
+    height += HEADER
+    below = (0, 0, 1, 1 - HEADER / height)
+    figure = Figure((width, height), layout=ConstrainedLayoutEngine(rect=below, w_pad=0.1, h_pad=0.1))
+    left, top = 0.15 / width, 1 - 0.15 / height
+    figure.text(left, top, title, size=12, weight="bold", va="top")
+    figure.text(left, top - 0.25 / height, subtitle, color=QUIET, va="top")
+    return figure, figure.add_subplot()
+
+
+def _draw_lines(axes: Axes, lines: dict[str, np.ndarray]) -> None:
+    """Draw each line by epoch, with its name beside its end; close ends keep their names legible."""
+    epochs = np.arange(1, len(next(iter(lines.values()))) + 1)
+    marker = "o" if len(epochs) <= 40 else ""
+    curves = [axes.plot(epochs, values, marker=marker, markersize=3.5)[0] for values in lines.values()]
+    axes.set_xlim(0.5, len(epochs) + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlabel("epoch")
+
+    to_axes = axes.transScale + axes.transLimits  # from the data's coordinates to the axes' own 0 … 1
+    ends = [to_axes.transform((1, values[-1]))[1] for values in lines.values()]
+    free = -1.0
+    for end, name, curve in sorted(zip(ends, lines, curves, strict=True), key=itemgetter(0)):
+        height = max(end, free)
+        axes.text(1.01, height, name, color=curve.get_color(), va="center", transform=axes.transAxes)
+        free = height + 0.06
+
+
+def _show_tiles(
+    axes: Axes,
+    tiles: np.ndarray,
+    columns: int,
+    pitch: tuple[float, float],
+    colours: Colormap,
+    low: float,
+    high: float,
+) -> list[tuple[float, float]]:
+    """Show images in rows of `columns`, with nothing but them on the axes.
+
+    Args:
+        axes: where.
+        tiles: (n, height, width); NaN is left blank.
+        columns: how many in a row.
+        pitch: rows and columns of pixels from one image's corner to the next one's.
+        colours: the colour map.
+        low: the value of its first colour.
+        high: the value of its last.
+
+    Returns:
+        x and y of each image's upper left corner.
+    """
+    down, across = (round(step) for step in pitch)
+    n, height, width = tiles.shape
+    rows = -(-n // columns)
+    sheet = np.full((rows * down, columns * across), np.nan)
+    corners = []
+    for i, tile in enumerate(tiles):
+        y, x = i // columns * down, i % columns * across + (across - width) // 2
+        sheet[y : y + height, x : x + width] = tile
+        corners.append((x - 0.5, y - 0.5))
+    axes.imshow(sheet, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_anchor("NW")
+    return corners
+
+
+def _write(axes: Axes, x: float, y: float, text: str, **look: Any) -> None:
+    """Write `text` at a point of the data's coordinates, centred unless `look` says otherwise."""
+    axes.text(x, y, text, **{"ha": "center", "va": "center", **look})
+
+
+def _say(axes: Axes, sentence: str) -> None:
+    """Write one sentence where there is nothing to draw."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, sentence, transform=axes.transAxes, ha="center", va="center", size=11)
+
+
+def _longest(texts: Sequence[str]) -> int:
+    return max(map(len, texts))

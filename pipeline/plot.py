@@ -1,0 +1,194 @@
+"""Plot: the figures that show what the network learned and where it errs."""
+
+import csv
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.config import read_params
+from pipeline.data.dataset import Dataset, Part, load_dataset
+from pipeline.errors import UserError, one_line_errors
+from pipeline.evaluate import (
+    METRICS,
+    PREDICTIONS,
+    Predictions,
+    check_fit,
+    confusion_matrix,
+    parts_with_images,
+    read_predictions,
+    reported_part,
+)
+from pipeline.files import replacing
+from pipeline.models import MODEL, load_model
+from pipeline.nn.mlp import MLP
+from pipeline.tracking import Tracker
+
+HISTORY = Path("reports/history.csv")
+FIGURES = Path("reports/figures")
+DIGITS_A_CLASS = 12
+MISREAD = 24
+UNITS = 100
+
+
+@dataclass(frozen=True)
+class History:
+    """What train measured after each epoch, shares between 0 and 1.
+
+    Attributes:
+        accuracy: by part, "train" and, unless `split.test` is 0, "test": (epochs,).
+        dead: the share of dead units by hidden layer, the first layer first: (epochs,).
+    """
+
+    accuracy: dict[str, np.ndarray]
+    dead: list[np.ndarray]
+
+
+def main() -> None:
+    """Draw the model, the data it was trained on and what was measured into `reports/figures/`."""
+    with Tracker(read_params()) as tracker:
+        dataset = load_dataset()
+        model = load_model(MODEL)
+        check_fit(model, dataset)
+        history = read_history(HISTORY)
+        accuracies = read_accuracies(METRICS, dataset)
+        predictions = read_predictions(PREDICTIONS, dataset)
+
+        draw_all(FIGURES, dataset, model, history, accuracies, predictions)
+        tracker.figures()
+
+
+def draw_all(
+    folder: Path,
+    dataset: Dataset,
+    model: MLP,
+    history: History,
+    accuracies: dict[str, float],
+    predictions: Predictions,
+) -> None:
+    """Write the six figures to `folder`."""
+    logging.getLogger("matplotlib").setLevel(
+        logging.ERROR
+    )  # not a word of its caches and the user's settings
+    from pipeline import figures  # only now: it takes a second, in which the tracker is already under way
+
+    classes, name = dataset.classes, reported_part(dataset)
+    part: Part = getattr(dataset, name)
+    which = "test" if name == "test" else "official test"
+    count = f"{len(part.images):,}"
+    epochs = len(history.accuracy["train"])
+    after = f"after {epochs} epoch{'s' if epochs > 1 else ''}"
+    title = f"{dataset.title}: {which} accuracy {percent(accuracies[name], 2)} {after}"
+
+    def images(part: Part, rows: np.ndarray) -> np.ndarray:
+        return part.images[rows].reshape(-1, *dataset.image_shape)
+
+    with figures.style():
+        firsts = [np.flatnonzero(of_class)[:DIGITS_A_CLASS] for of_class in dataset.train.labels.T]
+        digits = figures.digits(title, [images(dataset.train, rows) for rows in firsts], classes)
+
+        accuracy = figures.accuracy(title, what_was_measured(dataset, accuracies), history.accuracy)
+
+        layers = {f"hidden layer {i}": dead for i, dead in enumerate(history.dead, start=1)}
+        dead_units = figures.dead_units(title, layers)
+
+        confusion = confusion_matrix(predictions, len(classes))
+        subtitle = f"Labels and predictions of the {count} {which} images"
+        matrix = figures.confusion_matrix(title, subtitle, confusion, classes)
+
+        wrong = np.flatnonzero(predictions.classes != predictions.labels)
+        surest = wrong[np.argsort(-predictions.confidence[wrong], kind="stable")][:MISREAD]
+        subtitle = f"{len(wrong):,} of {count} {which} images misread"
+        if len(wrong):
+            subtitle += "; here the surest: label → prediction, probability, index"
+        misread = figures.misread(
+            title,
+            subtitle,
+            images(part, surest),
+            [(classes[predictions.labels[i]], classes[predictions.classes[i]]) for i in surest],
+            [f"{percent(predictions.confidence[i], 1)}, no. {i}" for i in surest],
+        )
+
+        first_layer = model.weights[0]
+        units = len(first_layer)
+        shown = f"the {units} units" if units <= UNITS else f"the first {UNITS} of {units} units"
+        weights = figures.weights(
+            title,
+            f"Weights from the inputs to {shown} of the first layer",
+            first_layer[:UNITS],
+            dataset.image_shape,
+            classes if len(model.weights) == 1 else [],
+        )
+
+        for figure, file in [
+            (digits, "digits"),
+            (accuracy, "accuracy"),
+            (dead_units, "dead_units"),
+            (matrix, "confusion_matrix"),
+            (misread, "misread"),
+            (weights, "weights"),
+        ]:
+            with replacing(folder / f"{file}.png") as path:
+                figure.savefig(path, metadata={"Software": None})  # no version number beside the picture
+
+
+def what_was_measured(dataset: Dataset, accuracies: dict[str, float]) -> str:
+    """Say what the accuracy curves are of, and the accuracy on the official test images."""
+    counts = {name: f"{len(part.images):,}" for name, part in parts_with_images(dataset).items()}
+    if "test" not in counts:
+        return f"Accuracy on {counts['train']} training images after each epoch"
+    return (
+        f"Accuracy on {counts['train']} training and {counts['test']} test images after each epoch;"
+        f" of the {counts['official']} official test images {percent(accuracies['official'], 2)} at the end"
+    )
+
+
+def percent(share: float, decimals: int) -> str:
+    """Return `share`, between 0 and 1, as a percentage to be read."""
+    return f"{100 * share:.{decimals}f} %"
+
+
+def read_history(path: Path) -> History:
+    """Read what the train stage wrote to `path`.
+
+    Raises:
+        UserError: if the file is missing or damaged.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        accuracy = {
+            "train": [row["train_accuracy"] for row in rows],
+            "test": [row["test_accuracy"] for row in rows],
+        }
+        dead = [name for name in rows[0] if name.startswith("dead_")]
+        return History(
+            {name: np.array(values, float) for name, values in accuracy.items() if any(values)},
+            [np.array([row[name] for row in rows], float) for name in dead],
+        )
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there: `dvc repro train` makes it") from None
+    except (IndexError, KeyError, TypeError, ValueError):
+        raise UserError(f"{path} is damaged: `dvc repro -f train` writes it anew") from None
+
+
+def read_accuracies(path: Path, dataset: Dataset) -> dict[str, float]:
+    """Read the accuracy of each part of `dataset` from what the evaluate stage wrote to `path`.
+
+    Raises:
+        UserError: if the file is missing or damaged.
+    """
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        return {name: float(metrics[name]["accuracy"]) for name in parts_with_images(dataset)}
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there: `dvc repro evaluate` makes it") from None
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path} is damaged: `dvc repro -f evaluate` writes it anew") from None
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
