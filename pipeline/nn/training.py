@@ -130,6 +130,7 @@ def mini_batches(
             yield x[first : first + batch_size], y[first : first + batch_size]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # told as `Diverged`, once
 def train_epoch(
     batches: Iterator[tuple[Array, Array]],
     backpropagation: dict[int, Backpropagation],
@@ -156,6 +157,7 @@ def train_epoch(
     return total / images
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def measure(
     mlp: MLP, train_part: Part, test_part: Part, *, epoch: int, loss: float, seconds: float
 ) -> Measurement:
