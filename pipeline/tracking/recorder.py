@@ -1,0 +1,411 @@
+"""The process that records: `python -m pipeline.tracking.recorder`, a child of the stage.
+
+It reads JSON lines from standard input, one act each, and does what they say in the tracking store, trying
+again until the store answers. Every act can be repeated without harm, since an attempt may have come
+through although its answer did not. On standard output it reports, in JSON lines too, why it tries again,
+and at last where the run is. The end of its input is the end of the stage, however that came about.
+"""
+
+import csv
+import getpass
+import hashlib
+import json
+import os
+import re
+import sys
+import textwrap
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from queue import Queue
+from threading import Event, Thread
+from typing import Any
+
+import yaml
+
+import pipeline
+from pipeline.config import flatten
+from pipeline.data.dataset import PROCESSED
+from pipeline.files import sha256
+from pipeline.tracking.store import Claims, address, describe_commit, find_root, open_store
+
+Act = dict[str, Any]
+
+BOUNDS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the recorder itself tries again
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+PAUSE = 0.5  # seconds between two attempts
+PARAMS_A_CALL = 100  # what the tracking API takes at most
+METRICS_A_CALL = 1000
+
+
+class Recorder:
+    """Carries out the acts of one stage, all of them on one run.
+
+    Args:
+        folder: where the stage's `models/` and `reports/` are.
+        data: the folder of the processed dataset.
+        config: the run's configuration, nested.
+        source: the name of the program whose run it is.
+    """
+
+    def __init__(self, folder: Path, data: Path, config: Mapping[str, Any], source: str) -> None:
+        self.model = folder / "models/model.npz"
+        self.reports = folder / "reports"
+        self.data = data
+        self.config = config
+        self.source = source
+        self.dataset = json.loads((data / "dataset.json").read_text(encoding="utf-8"))
+        self.digest = digest(data)
+        self.token = uuid.uuid4().hex
+        self.now = time.time_ns() // 1_000_000
+        self.pending: list[Any] = []  # metrics not yet logged
+        self.run_id = ""
+        self.running = False
+
+        self.client = open_store()
+        self.claims = Claims()
+        self.experiment_id = self._experiment()
+
+    # The acts.
+
+    def start(self) -> None:
+        """Open the run of a training."""
+        self._create()
+        self._settle(superseded=False)
+
+    def epoch(self, step: int, timestamp: int, metrics: Mapping[str, float]) -> None:
+        """Take one epoch's metrics in; `flush` logs them."""
+        from mlflow.entities import Metric
+
+        self.pending += [Metric(metric_name(key), value, timestamp, step) for key, value in metrics.items()]
+
+    def flush(self) -> None:
+        """Log the metrics taken in so far: those that came while the store was busy go in one call."""
+        for metrics in chunks(self.pending, METRICS_A_CALL):
+            self.client.log_batch(self.run_id, metrics=metrics)
+        self.pending = []
+
+    def finish(self) -> None:
+        """Log model and history and end the run: from now on it is found by the model's hash."""
+        self.flush()
+        self.client.log_artifact(self.run_id, str(self.reports / "history.csv"))
+        self._log_model()
+        self.client.set_tag(self.run_id, "model_sha256", sha256(self.model))
+        self._end("FINISHED")
+
+    def fail(self, reason: str) -> None:
+        """End a training that broke off."""
+        if self.running:
+            self.flush()
+            self.client.set_tag(self.run_id, "failure", textwrap.shorten(reason, 1000))
+            self._end("FAILED")
+
+    def close(self) -> None:
+        """End a training of which nothing more is heard."""
+        if self.running:
+            self.flush()
+            self._end("KILLED")
+
+    def record(self) -> None:
+        """Find the newest run of the model, or make one from the files."""
+        found = self._search(f"tags.model_sha256 = '{sha256(self.model)}' and attributes.status = 'FINISHED'")
+        if found:
+            self.run_id = found[0].info.run_id
+        else:
+            self._create()
+            for row in read_history(self.reports / "history.csv"):
+                self.epoch(int(row.pop("epoch")), self.now, row)
+            self.finish()
+        self._settle(superseded=not found)
+
+    def evaluation(self) -> None:
+        """Log the final metrics and the files they come from."""
+        self.record()
+        metrics = json.loads((self.reports / "metrics.json").read_text(encoding="utf-8"))
+        known = self.client.get_run(self.run_id).data.metrics
+        for key, value in flatten(metrics).items():
+            if known.get(metric_name(key)) != value:
+                self.epoch(0, time.time_ns() // 1_000_000, {key: value})
+        self.flush()
+        for name in ("metrics.json", "predictions.csv"):
+            self.client.log_artifact(self.run_id, str(self.reports / name))
+
+    def figures(self) -> None:
+        """Log the figures."""
+        self.record()
+        self.client.log_artifacts(self.run_id, str(self.reports / "figures"), "figures")
+
+    # What they are made of.
+
+    def _experiment(self) -> str:
+        from mlflow.exceptions import MlflowException
+
+        name = self.dataset["title"]
+        if not self.client.get_experiment_by_name(name):
+            with suppress(MlflowException):  # another process may create it at this very moment
+                return self.client.create_experiment(name)
+        experiment = self.client.get_experiment_by_name(name)
+        if not experiment:
+            raise MlflowException(f"the experiment {name} cannot be created")
+        return experiment.experiment_id
+
+    def _create(self) -> None:
+        self.claims.hold(self.token)
+        mine = self._search(f"tags.tracker = '{self.token}'")
+        run = (
+            mine[0]
+            if mine
+            else self.client.create_run(self.experiment_id, tags=self._tags(), run_name=run_name(self.config))
+        )
+        self.run_id, self.running = run.info.run_id, True
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+
+        params = [Param(key, str(value)) for key, value in flatten(self.config).items()]
+        for some in chunks(params, PARAMS_A_CALL):
+            self.client.log_batch(self.run_id, params=some)
+        dataset = Dataset(
+            name=self.dataset["name"],
+            digest=self.digest[:32],
+            source_type="local",
+            source=json.dumps({"uri": PROCESSED.as_posix()}),
+            profile=json.dumps({"images": len(self._images()), **self.dataset}),
+        )
+        self.client.log_inputs(
+            self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+        )
+        self.client.log_text(
+            self.run_id, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True), "params.yaml"
+        )
+
+    def _tags(self) -> dict[str, str]:
+        tags = {
+            "tracker": self.token,
+            "recipe": self._recipe(),
+            "dataset": self.dataset["name"],
+            "mlflow.source.name": self.source,
+            "mlflow.source.type": "LOCAL",
+            **describe_commit(self.data),
+        }
+        with suppress(KeyError, OSError):
+            tags["mlflow.user"] = getpass.getuser()
+        if experiment := os.environ.get("DVC_EXP_NAME"):
+            tags["dvc.experiment"] = experiment
+        return tags
+
+    def _recipe(self) -> str:
+        """Return a hash of all that the model is made from, but for the code."""
+        made_from = {**self.config, "tracking": None, "data": self.digest}
+        return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+    def _images(self) -> Any:
+        import numpy as np
+
+        return np.load(self.data / "train_images.npy", mmap_mode="r")
+
+    def _log_model(self) -> None:
+        import mlflow
+        import numpy as np
+        from mlflow.models import Model, ModelSignature
+        from mlflow.types import ColSpec, Schema, TensorSpec
+        from mlflow.types.schema import Map
+
+        logged = self.client.search_logged_models(
+            [self.experiment_id], filter_string=f"source_run_id = '{self.run_id}'"
+        )
+        for model in logged:
+            if model.status == "READY":
+                return
+            self.client.delete_logged_model(model.model_id)  # the remains of an attempt that failed
+        model = self.client.create_logged_model(self.experiment_id, name="model", source_run_id=self.run_id)
+        Model.log(
+            artifact_path=None,
+            flavor=mlflow.pyfunc,
+            run_id=self.run_id,
+            model_id=model.model_id,
+            python_model=str(Path(__file__).with_name("served.py")),
+            artifacts={"model": str(self.model), "dataset": str(self.data / "dataset.json")},
+            code_paths=[str(Path(pipeline.__file__).parent)],
+            pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "numpy", "pandas")],
+            signature=ModelSignature(
+                # Flat or square: a tensor's signature has one shape only, so the model checks it itself.
+                inputs=Schema([TensorSpec(np.dtype(object), (-1,))]),
+                outputs=Schema([ColSpec("string", "label"), ColSpec(Map("double"), "probabilities")]),
+            ),
+            input_example=np.array(self._images()[:1]),
+        )
+
+    def _end(self, status: str) -> None:
+        self.client.set_terminated(self.run_id, status)
+        self.running = False
+        self.claims.drop(self.token)
+
+    def _settle(self, superseded: bool) -> None:
+        """End the runs whose recorders are gone.
+
+        Args:
+            superseded: whether such a run of this recipe is deleted, since this recorder has just made the
+                complete record of the model.
+        """
+        for token in self.claims.abandoned():
+            for run in self._search(f"tags.tracker = '{token}' and attributes.status = 'RUNNING'"):
+                if superseded and run.data.tags["recipe"] == self._recipe():
+                    self.client.delete_run(run.info.run_id)
+                else:
+                    self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def _search(self, condition: str) -> Sequence[Any]:
+        experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
+        return self.client.search_runs(experiments, condition, order_by=["attributes.start_time DESC"])
+
+    def where(self) -> str | None:
+        """Say where the run can be seen."""
+        if not self.run_id:
+            return None
+        name = self.client.get_run(self.run_id).info.run_name
+        if address().startswith("http"):
+            return f"{name}: {public(address())}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+        return f"{name}, in the experiment {self.dataset['title']} (`mlflow ui` shows it)"
+
+
+def run_name(config: Mapping[str, Any]) -> str:
+    """Tell runs apart at a glance: `relu 100, sgd 0.1, seed 0`."""
+    model, optimizer = config["model"], config["optimizer"]
+    network = [model["activation"], "-".join(map(str, model["hidden"]))] if model["hidden"] else ["linear"]
+    return f"{' '.join(network)}, {optimizer['name']} {optimizer['learning_rate']:g}, seed {config['seed']}"
+
+
+def metric_name(key: str) -> str:
+    """Return `key` in the characters that MLflow allows, without `/`, at which its page groups metrics."""
+    return re.sub(r"[^\w. :-]", "_", key, flags=re.ASCII)
+
+
+def read_history(path: Path) -> Iterator[dict[str, float]]:
+    """Yield the rows of a history, without what was not measured."""
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            yield {name: float(value) for name, value in row.items() if value}
+
+
+def digest(data: Path) -> str:
+    """Return a SHA-256 of all files in the folder `data`, which are read without being kept in memory."""
+    hashes = [f"{path.name} {sha256(path)}" for path in sorted(data.iterdir())]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Yield `items` in runs of at most `size`."""
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
+
+
+def public(address: str) -> str:
+    """Return `address` without the user name and password that it may hold."""
+    return re.sub(r"//[^/@]*@", "//", address)
+
+
+def cause(error: BaseException) -> str:
+    """Say in a line what was at the bottom of `error`."""
+    while bottom := error.__cause__ or error.__context__:
+        error = bottom
+    return textwrap.shorten(f"{public(address())}: {public(str(error)) or type(error).__name__}", 300)
+
+
+class Attempts:
+    """Repeats what fails until the store answers or, once the stage is over, patience ends.
+
+    Args:
+        patience: for how many seconds an act may fail.
+        over: set when the stage is over; before that there is no hurry.
+        report: is told why an act failed.
+    """
+
+    def __init__(self, patience: float, over: Event, report: Callable[..., None]) -> None:
+        import requests
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        self.transient = (MlflowException, requests.RequestException, SQLAlchemyError)
+        self.patience = patience
+        self.over = over
+        self.report = report
+
+    def __call__(self, act: Callable[..., Any], **values: Any) -> Any:
+        """Return what `act` returns in the end; raise its error where it fails for too long."""
+        started = time.monotonic()
+        while True:
+            try:
+                return act(**values)
+            except self.transient as error:
+                self.report(error=cause(error))
+                if self.over.is_set() and time.monotonic() - started > self.patience:
+                    raise
+                time.sleep(PAUSE)
+
+
+def listen(inbox: "Queue[Act | None]", over: Event) -> None:
+    """Put the acts that arrive into `inbox`, and None when the stage is over."""
+    patience = 0.0
+    with suppress(json.JSONDecodeError):  # half a line: the stage was killed
+        for line in sys.stdin:
+            act = json.loads(line)
+            if act["act"] == "open":
+                patience = act["config"]["tracking"]["patience"]
+            inbox.put(act)
+    over.set()
+    inbox.put(None)
+    time.sleep(2 * patience)
+    os._exit(1)  # nobody waits any longer, and nothing else ends a call that hangs
+
+
+def carry_out(inbox: "Queue[Act | None]", over: Event, report: Callable[..., None]) -> None:
+    """Carry out the acts of `inbox` until the stage is over."""
+    opening = inbox.get()
+    if opening is None:
+        return
+    data = PROCESSED.absolute()
+    os.chdir(find_root(Path.cwd()))  # where relative addresses begin: sqlite:///mlflow.db, ./mlruns
+    attempt = Attempts(opening["config"]["tracking"]["patience"], over, report)
+    config, folder, source = opening["config"], Path(opening["folder"]), opening["source"]
+    recorder = attempt(Recorder, folder=folder, data=data, config=config, source=source)
+    for message in iter(inbox.get, None):
+        act = getattr(recorder, message.pop("act"))
+        attempt(act, **message)
+        if inbox.empty():
+            attempt(recorder.flush)
+    attempt(recorder.close)
+    report(recorded=attempt(recorder.where))
+
+
+def main() -> None:
+    """Record what the stage at the other end of standard input does."""
+    # MLflow and those it calls may print what they like: it goes where standard error goes, to nowhere.
+    reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    said: list[Act] = []
+
+    def report(**values: str | None) -> None:
+        if values not in said[-1:]:  # nobody reads before the end, so the pipe must not fill up
+            said.append(values)
+            with suppress(OSError):  # the stage was killed
+                print(json.dumps(values), file=reports, flush=True)
+
+    inbox: Queue[Act | None] = Queue()
+    over = Event()
+    Thread(target=listen, args=(inbox, over), daemon=True).start()
+    for name, value in BOUNDS.items():
+        os.environ.setdefault(name, value)
+    try:
+        carry_out(inbox, over, report)
+    except Exception as error:
+        report(error=cause(error))
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Where runs are kept, and which of the unfinished ones still have somebody who records them."""
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DATABASE = "sqlite:///"
+DEFAULT = f"{DATABASE}mlflow.db"
+NOTES = Path(".cache/tracking")
+EXPERIMENTS = Path(".dvc/tmp/exps")
+
+
+def find_root(folder: Path) -> Path:
+    """Return the repository's root for a stage that works in `folder`.
+
+    `dvc exp run --queue` and `--temp` work in a copy of the tree under the root's `.dvc/tmp/exps`.
+    """
+    for parent in folder.parents:
+        if parent.parts[-3:] == EXPERIMENTS.parts:
+            return parent.parents[2]
+    return folder
+
+
+def address() -> str:
+    """Return the tracking URI: `MLFLOW_TRACKING_URI`, or the database in the current folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT
+
+
+def open_store() -> "MlflowClient":
+    """Connect to the tracking store; a database that is not there yet is created by one process alone.
+
+    The others wait for it, since the migrations that create it cannot run side by side
+    (https://github.com/daizutabi/hydraflow/issues/245).
+    """
+    import mlflow
+
+    mlflow.set_tracking_uri(address())
+    client = mlflow.MlflowClient()
+    if address().startswith(DATABASE):
+        NOTES.mkdir(parents=True, exist_ok=True)
+        with FileLock(NOTES / "creation.lock"):
+            if not Path(address().removeprefix(DATABASE)).exists():
+                client.search_experiments(max_results=1)
+    return client
+
+
+class Claims:
+    """The recorders' claims on runs that have not ended: files, each locked by its living owner.
+
+    The lock falls with its owner, whatever ends it. So the claim of a recorder that was killed, or that
+    gave up since its server had died, is there for the next one to see and to settle.
+    """
+
+    def __init__(self) -> None:
+        self._folder = NOTES / hashlib.sha256(address().encode()).hexdigest()[:16]
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._held: dict[str, FileLock] = {}
+
+    def hold(self, token: str) -> None:
+        """Claim the run that has, or is about to get, the tag `tracker` = `token`."""
+        if token not in self._held:
+            lock = FileLock(self._folder / token)
+            lock.acquire()
+            self._held[token] = lock
+
+    def drop(self, token: str) -> None:
+        """Give the claim up: the run has ended."""
+        lock = self._held.pop(token)
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+    def abandoned(self) -> Iterator[str]:
+        """Yield the tokens whose owners are gone, and forget each once the loop has dealt with it."""
+        for path in sorted(self._folder.iterdir()):
+            lock = FileLock(path)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            try:
+                yield path.name
+                path.unlink(missing_ok=True)
+            finally:
+                lock.release()
+
+
+def describe_commit(folder: Path) -> dict[str, str]:
+    """Return the tags that name the commit checked out around `folder`; none outside of a Git repository.
+
+    `dvc.lock` does not count as dirt: DVC rewrites it after every stage.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        changes = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)dvc.lock")
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"git.commit": commit, "git.dirty": str(bool(changes)).lower(), "mlflow.source.git.commit": commit}
