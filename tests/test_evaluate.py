@@ -1,0 +1,193 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from sklearn.metrics import precision_recall_fscore_support
+
+from pipeline.data.dataset import PROCESSED, load_dataset, write_description
+from pipeline.errors import UserError
+from pipeline.evaluate import METRICS, PREDICTIONS, Predictions, main, measure, read_predictions
+from pipeline.models import MODEL, save_model
+from pipeline.nn.mlp import MLP
+
+REPOSITORY = Path(__file__).parents[1]
+CLASSES = ["cat", "dog", "Ankle boot"]
+
+# The network of these tests hands its input on, so an image is what the network makes of it.
+IMAGES: list[list[float]] = [
+    [0.75, 0.25, 0],
+    [0.25, 0.75, 0],
+    [0, 1, 0],
+    [0, 1, 1 / 3],
+    [1, 0, 0],
+    [0.5, 0, 0.25],
+]
+LABELS = [0, 0, 1, 1, 2, 2]
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with params, data and a model, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    params = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    params["tracking"]["enabled"] = False
+    Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    write_data("train", IMAGES[:1], LABELS[:1])
+    write_data("test", IMAGES, LABELS)
+    write_data("official", IMAGES[2:5], LABELS[2:5])
+    write_description(PROCESSED, {"name": "toys", "title": "Toys", "classes": CLASSES, "image_shape": [1, 3]})
+    save_model(identity(3, 3), MODEL)
+    return tmp_path
+
+
+def write_data(part: str, images: list[list[float]], labels: list[int]) -> None:
+    PROCESSED.mkdir(parents=True, exist_ok=True)
+    np.save(PROCESSED / f"{part}_images.npy", np.array(images, np.float32).reshape(-1, 3))
+    np.save(PROCESSED / f"{part}_labels.npy", np.eye(3, dtype=np.uint8)[np.array(labels, int)])
+
+
+def identity(inputs: int, outputs: int) -> MLP:
+    mlp = MLP((inputs, outputs), activation="relu", output="identity", bias=False)
+    mlp.weights[0][:] = np.eye(outputs, inputs)
+    return mlp
+
+
+def read_metrics() -> dict:
+    return json.loads(METRICS.read_text(encoding="utf-8"))
+
+
+def test_metrics_are_those_computed_by_hand() -> None:
+    main()
+    assert read_metrics() == {
+        "train": {"accuracy": 1.0, "error": 0.0},
+        "test": {"accuracy": 0.5, "error": 0.5},
+        "official": {"accuracy": 0.666667, "error": 0.333333},
+        "classes": {
+            "cat": {"precision": 0.333333, "recall": 0.5, "f1": 0.4},
+            "dog": {"precision": 0.666667, "recall": 1.0, "f1": 0.8},
+            "Ankle boot": {"precision": 0.0, "recall": 0.0, "f1": 0.0},  # never predicted
+        },
+    }
+
+
+def test_predictions_have_a_row_an_image() -> None:
+    main()
+    assert PREDICTIONS.read_text(encoding="utf-8").splitlines() == [
+        "index,label,prediction,confidence",
+        "0,cat,cat,0.750000",
+        "1,cat,dog,0.750000",
+        "2,dog,dog,1.000000",
+        "3,dog,dog,0.750000",
+        "4,Ankle boot,cat,1.000000",
+        "5,Ankle boot,cat,0.666667",
+    ]
+
+
+def test_without_a_test_part_the_official_images_are_reported() -> None:
+    write_data("test", [], [])
+    main()
+    metrics = read_metrics()
+    assert set(metrics) == {"train", "official", "classes"}
+    assert metrics["classes"]["dog"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
+    with PREDICTIONS.open(encoding="utf-8") as file:
+        assert [row["label"] for row in csv.DictReader(file)] == ["dog", "dog", "Ankle boot"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_metrics_agree_with_scikit_learn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    k = int(rng.integers(2, 12))
+    labels, classes = rng.integers(0, k, 40), rng.integers(0, max(k - 1, 1), 40)
+    predictions = Predictions(labels, classes, np.ones(40))
+    names = [f"class {i}" for i in range(k)]
+    metrics = measure({"test": predictions}, predictions, names)
+    expected = precision_recall_fscore_support(labels, classes, labels=range(k), zero_division=0)
+    for name, *figures in zip(names, *expected[:3], strict=True):
+        assert list(metrics["classes"][name].values()) == pytest.approx(figures, abs=1e-6)
+    assert metrics["test"]["accuracy"] == pytest.approx(np.mean(labels == classes), abs=1e-6)
+
+
+def test_predictions_are_read_back_as_they_were_written() -> None:
+    main()
+    predictions = read_predictions(PREDICTIONS, load_dataset())
+    assert predictions.labels.tolist() == LABELS
+    assert predictions.classes.tolist() == [0, 1, 1, 1, 0, 0]
+    assert predictions.confidence.tolist() == [0.75, 0.75, 1, 0.75, 1, 0.666667]
+
+
+def test_bytes_depend_neither_on_the_run_nor_on_time_zone_and_locale() -> None:
+    main()
+    before = [path.read_bytes() for path in (METRICS, PREDICTIONS)]
+    elsewhere = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONHASHSEED": "7"}
+    done = run_stage(**elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert [path.read_bytes() for path in (METRICS, PREDICTIONS)] == before
+
+
+def remove_model() -> None:
+    MODEL.unlink()
+
+
+def truncate_model() -> None:
+    MODEL.write_bytes(MODEL.read_bytes()[:200])
+
+
+def replace_model_by_one_of_more_inputs() -> None:
+    save_model(identity(4, 3), MODEL)
+
+
+def replace_model_by_one_of_more_classes() -> None:
+    save_model(identity(3, 5), MODEL)
+
+
+def remove_images() -> None:
+    (PROCESSED / "test_images.npy").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (remove_model, "models/model.npz is not there"),
+        (truncate_model, "models/model.npz is not a model"),
+        (replace_model_by_one_of_more_inputs, "takes 4 values and tells 3 classes apart, .* have 3 and 3"),
+        (replace_model_by_one_of_more_classes, "takes 3 values and tells 5 classes apart, .* have 3 and 3"),
+        (remove_images, "data/processed/test_images.npy is not there"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(damage: Callable[[], None], message: str) -> None:
+    damage()
+    with pytest.raises(UserError, match=message) as raised:
+        main()
+    assert "\n" not in str(raised.value)
+    assert not METRICS.parent.exists()
+
+
+def test_the_program_ends_with_status_1_and_no_traceback() -> None:
+    remove_model()
+    done = run_stage()
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: models/model.npz") and done.stderr.count("\n") == 1
+
+
+def test_predictions_of_other_images_are_refused() -> None:
+    main()
+    write_data("test", IMAGES[:4], LABELS[:4])
+    with pytest.raises(UserError, match="does not fit the images"):
+        read_predictions(PREDICTIONS, load_dataset())
+
+
+def run_stage(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.evaluate"],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
