@@ -96,6 +96,10 @@ class Uniform:
     low: Real
     high: Real
 
+    def __post_init__(self) -> None:
+        if self.low >= self.high:
+            raise ValueError("low should be less than high")
+
 
 @dataclass(frozen=True, config=STRICT)
 class Scaled:
@@ -248,19 +252,24 @@ def _describe(error: ValidationError, values: Mapping[str, Any]) -> str:
     keys: list[str] = []
     at: Any = values
     # Pydantic's location also names the chosen member of a union: what is no key of ours is left out.
-    *path, last = first["loc"]
-    for step in path:
+    for step in first["loc"]:
         children = dict(enumerate(at)) if isinstance(at, list) else at
-        if step in children:
+        if isinstance(children, Mapping) and step in children:
             keys.append(str(step))
             at = children[step]
-    key = ".".join([*keys, str(last)])
+    context = first.get("ctx", {})
+    discriminator = context.get("discriminator", "").strip("'")
     match first["type"]:
         case "missing":
-            return f"the key {key} is missing"
+            return f"the key {'.'.join([*keys, str(first['loc'][-1])])} is missing"
+        case "union_tag_not_found":
+            return f"the key {'.'.join([*keys, discriminator])} is missing"
         case "unexpected_keyword_argument":
-            return f"there is no key {key}"
+            return f"there is no key {'.'.join(keys)}"
         case "union_tag_invalid":
-            return f"{key}: {first['msg']}"
-    message = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    return f"{key} = {first['input']!r}: {message}"
+            keys.append(discriminator)
+            at = context["tag"]
+            right = f"should be one of {context['expected_tags']}"
+        case _:
+            right = first["msg"].removeprefix("Input ").removeprefix("String ").removeprefix("Value error, ")
+    return f"{'.'.join(keys)} = {at!r}: {right}"

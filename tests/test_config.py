@@ -1,0 +1,125 @@
+"""The menu, the order and the schema: what a user can type wrong, and what they are told."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from pipeline.config import StrokesDataset, flat, parse, read_params
+from pipeline.errors import UserError
+from pipeline.train import CONF
+
+ROOT = CONF.parent
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        values = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
+    return cast(dict[str, Any], values)
+
+
+def test_params_are_what_the_menu_composes() -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert params == composed(), "`make params` composes params.yaml anew"
+
+
+CHOICES = [
+    f"{path.parent.relative_to(CONF)}={path.stem}"
+    for path in sorted(CONF.rglob("*.yaml"))
+    if path.parent != CONF
+]
+
+
+@pytest.mark.parametrize("choice", [c for c in CHOICES if not c.startswith("model/")])
+def test_every_choice_of_the_menu_fits_the_schema(choice: str) -> None:
+    parse(composed(choice), choice)
+
+
+@pytest.mark.parametrize("choice", [c for c in CHOICES if c.startswith("model/")])
+def test_every_initialiser_fits_every_model(choice: str) -> None:
+    for model in ("sheet", "softmax"):
+        name = choice.split("=")[1]
+        assert parse(composed(f"model={model}", choice), choice).model.initialiser.name == name
+
+
+def test_the_fallback_draws_the_strokes_of_the_menu() -> None:
+    assert parse(composed("dataset=strokes"), "menu").dataset == StrokesDataset()
+
+
+def test_every_value_has_one_name() -> None:
+    config = parse(composed("optimizer=adam"), "menu")
+    assert flat(config)["optimizer.learning_rate"] == config.optimizer.learning_rate == 0.001
+    assert flat(config)["model.hidden"] == [100]
+    assert flat(config)["dataset.files.train_images.name"] == "train-images-idx3-ubyte.gz"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("training.batch_size", 0, "training.batch_size = 0: should be greater than 0"),
+        ("training.batch_size", 2.5, "training.batch_size = 2.5: should be a valid integer"),
+        ("training.batch_size", True, "training.batch_size = True: should be a valid integer"),
+        ("training.epochs", "ten", "training.epochs = 'ten': should be a valid integer"),
+        ("training.epoch", 3, "there is no key training.epoch"),
+        ("training.dtype", "float16", "training.dtype = 'float16': should be 'float32' or 'float64'"),
+        ("optimizer.learning_rate", -0.1, "optimizer.learning_rate = -0.1: should be greater than 0"),
+        ("optimizer.learning_rate", float("nan"), "optimizer.learning_rate = nan: should be"),
+        ("optimizer.momentum", 0.9, "there is no key optimizer.momentum"),
+        (
+            "optimizer.name",
+            "rmsprop",
+            "optimizer.name = 'rmsprop': should be one of 'sgd', 'momentum', 'adam'",
+        ),
+        ("model.hidden", [100, 0], "model.hidden.1 = 0: should be greater than 0"),
+        ("model.hidden", 100, "model.hidden = 100: should be a valid list"),
+        ("model.activation", "softmax", "model.activation = 'softmax': should be 'identity', 'relu'"),
+        ("model.bias", "no", "model.bias = 'no': should be a valid boolean"),
+        (
+            "model.initialiser",
+            {"name": "uniform", "low": 1.0, "high": 0.0},
+            "model.initialiser = {'name': 'uniform', 'low': 1.0, 'high': 0.0}: low should be less than high",
+        ),
+        ("model.initialiser", {"scale": 1.0}, "the key model.initialiser.name is missing"),
+        ("optimizer", 3, "optimizer = 3: should be"),
+        ("model.initialiser.deviation", 1, "there is no key model.initialiser.deviation"),
+        ("split.train", 0, "split.train = 0: should be greater than 0"),
+        ("seed", -1, "seed = -1: should be greater than or equal to 0"),
+        ("dataset.files.train_images.hash", "crc:1", "dataset.files.train_images.hash = 'crc:1': should"),
+        ("dataset.kind", "zip", "dataset.kind = 'zip': should be one of 'idx', 'strokes'"),
+        ("extra", 1, "there is no key extra"),
+    ],
+)
+def test_a_wrong_value_is_named_in_one_line(key: str, value: Any, told: str) -> None:
+    values = composed()
+    *path, last = key.split(".")
+    group = values
+    for step in path:
+        group = group[step]
+    group[last] = value
+    with pytest.raises(UserError) as caught:
+        parse(values, "params.yaml")
+    assert str(caught.value).startswith(f"params.yaml: {told}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_key_is_named() -> None:
+    values = composed()
+    del values["training"]["threads"]
+    with pytest.raises(UserError, match=r"^here: the key training\.threads is missing$"):
+        parse(values, "here")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("a: [", "is not YAML"), ("", "holds no keys"), ("- 1\n- 2\n", "holds no keys"), (None, "is not in")],
+)
+def test_a_params_file_that_cannot_be_read(tmp_path: Path, text: str | None, told: str) -> None:
+    path = tmp_path / "params.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=told) as caught:
+        read_params(path)
+    assert "\n" not in str(caught.value)
