@@ -7,6 +7,7 @@ its configuration from `conf/`, and with `-m` it sweeps. Either way it writes `m
 
 import csv
 import os
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -171,13 +172,16 @@ def advice(config: Config) -> str:
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(values: DictConfig) -> float:
     """Train on the configuration that Hydra composed and return what a sweep minimises."""
-    config = parse(OmegaConf.to_container(values, resolve=True), "configuration")  # type: ignore[arg-type]
-    folder = HydraConfig.get().runtime.output_dir
-    if config.training.blas == "native" and not computes_natively():
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise UserError(f"training.blas = native: set {NATIVE}=1 in the environment of a sweep")
-        restart_natively(f"hydra.run.dir={folder}")
-    return train_and_record(config, Path(os.path.relpath(folder)))
+    sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
+    # Hydra itself reports the error of a job that is one of many, once the others have run.
+    with nullcontext() if sweeping else one_line_errors():
+        config = parse(OmegaConf.to_container(values, resolve=True), "configuration")  # type: ignore[arg-type]
+        folder = HydraConfig.get().runtime.output_dir
+        if config.training.blas == "native" and not computes_natively():
+            if sweeping:
+                raise UserError(f"training.blas = native: set {NATIVE}=1 in the environment of a sweep")
+            restart_natively(f"hydra.run.dir={folder}")
+        return train_and_record(config, Path(os.path.relpath(folder)))
 
 
 if __name__ == "__main__":

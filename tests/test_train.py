@@ -1,0 +1,155 @@
+"""The train stage as users start it: from the command line, in sweeps, and as DVC does."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.models import load_model
+from tests.conftest import SMALL, run_module
+
+UNDER_DVC = [
+    *("--config-dir", ".", "--config-name", "params"),
+    *("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=disabled"),
+]
+
+
+EXPLODING = ["model.activation=identity", "model.output=identity", "optimizer.learning_rate=9"]
+
+
+def files(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file below `folder` by its relative path."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_under_dvc_it_writes_the_model_and_a_row_an_epoch_and_nothing_else(workspace: Path) -> None:
+    before = files(workspace)
+    done = run_module(workspace, "pipeline.train", *UNDER_DVC)
+    assert done.returncode == 0, done.stderr
+    assert files(workspace).keys() - before.keys() == {"models/model.npz", "reports/history.csv"}
+    with (workspace / "reports/history.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["epoch", "loss", "train_accuracy", "test_accuracy", "dead_1"]
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["loss"]) < float(rows[0]["loss"])
+    model = load_model(workspace / "models/model.npz")
+    assert model.widths == (784, 100, 10)
+    assert (model.activation, model.output, model.bias) == ("relu", "relu", False)
+
+
+def test_the_model_file_holds_no_pickle(workspace: Path) -> None:
+    assert run_module(workspace, "pipeline.train", *UNDER_DVC).returncode == 0
+    with np.load(workspace / "models/model.npz", allow_pickle=False) as file:
+        architecture = json.loads(str(file["architecture"]))
+        assert architecture == {
+            "widths": [784, 100, 10],
+            "activation": "relu",
+            "output": "relu",
+            "bias": False,
+        }
+        assert file["parameters"].dtype == np.float32
+        assert file["parameters"].shape == (784 * 100 + 100 * 10,)
+
+
+def test_the_surroundings_change_no_bit(workspace: Path) -> None:
+    made = []
+    for environment in (
+        {},
+        {"OPENBLAS_CORETYPE": "SkylakeX"},
+        {"OPENBLAS_NUM_THREADS": "2"},
+        {"NPY_DISABLE_CPU_FEATURES": "", "OMP_NUM_THREADS": "2"},
+        {"TZ": "Asia/Tokyo", "LC_ALL": "C", "USER": "somebody", "PYTHONHASHSEED": "7"},
+    ):
+        done = run_module(workspace, "pipeline.train", *UNDER_DVC, **environment)
+        assert done.returncode == 0, done.stderr
+        made.append({name: files(workspace)[name] for name in ("models/model.npz", "reports/history.csv")})
+    assert made == [made[0]] * 5
+
+
+def test_on_the_command_line_it_touches_only_its_own_folder(workspace: Path) -> None:
+    before = files(workspace)
+    options = [*SMALL, "hydra.run.dir=out", "optimizer.learning_rate=0.05", "model.hidden=[20,10]"]
+    done = run_module(workspace, "pipeline.train", *options)
+    assert done.returncode == 0, done.stderr
+    after = files(workspace)
+    assert {name: after[name] for name in before} == before
+    assert {name.split("/")[0] for name in after.keys() - before.keys()} == {"out"}
+    assert load_model(workspace / "out/models/model.npz").widths == (784, 20, 10, 10)
+
+
+def test_a_sweep_trains_each_combination_in_a_folder_of_its_own(workspace: Path) -> None:
+    sweep = ["-m", *SMALL, "hydra.sweep.dir=sweep", "seed=0,1", "optimizer=sgd,adam"]
+    done = run_module(workspace, "pipeline.train", *sweep)
+    assert done.returncode == 0, done.stderr
+    models = [(workspace / f"sweep/{job}/models/model.npz").read_bytes() for job in range(4)]
+    assert len(set(models)) == 4
+    assert not (workspace / "models").exists()
+
+
+def test_a_job_that_fails_does_not_stop_the_sweep(workspace: Path) -> None:
+    sweep = ["-m", *SMALL, "hydra.sweep.dir=sweep", "training.batch_size=20,999,10"]
+    done = run_module(workspace, "pipeline.train", *sweep)
+    assert done.returncode == 1
+    assert "error: training.batch_size = 999: should be at most" in done.stderr
+    assert [(workspace / f"sweep/{job}/models/model.npz").exists() for job in range(3)] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["optimizer.rate=1"], "error: Could not override 'optimizer.rate'."),
+        (["optimizer=newton"], "error: In 'config': Could not find 'optimizer/newton'"),
+        (["training.epochs=ten"], "error: configuration: training.epochs = 'ten': should be a valid integer"),
+        (["training.batch_size=206"], "error: training.batch_size = 206: should be at most"),
+        (["split.train=100"], "error: split.train = 100, but data/processed holds 205 images"),
+        (["dataset=mnist", "dataset.fallback=null"], "error: dataset = mnist, but data/processed holds str"),
+        (EXPLODING, "error: the loss became "),
+    ],
+)
+def test_what_cannot_work_ends_in_one_line_and_leaves_nothing(
+    workspace: Path, options: list[str], told: str
+) -> None:
+    base = [option for option in SMALL if not (options[0] == "dataset=mnist" and "dataset" in option)]
+    done = run_module(workspace, "pipeline.train", *base, "hydra.run.dir=out", *options)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if "epoch/s" not in line]
+    assert [line for line in lines if line.strip()] == lines[-1:]
+    assert lines[-1].startswith(told)
+    assert not (workspace / "out/models").exists()
+    assert not (workspace / "out/reports").exists()
+
+
+def test_divergence_names_epoch_step_and_what_to_do(workspace: Path) -> None:
+    options = [*SMALL, "hydra.run.dir=out", *EXPLODING]
+    done = run_module(workspace, "pipeline.train", *options)
+    message = done.stderr.splitlines()[-1]
+    assert "in epoch 1, step " in message
+    assert "smaller optimizer.learning_rate (it is 9)" in message
+
+
+def test_data_that_are_not_there(tmp_path: Path) -> None:
+    done = run_module(tmp_path, "pipeline.train", "tracking.enabled=false", "hydra.run.dir=out")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: data/processed/dataset.json is not there: `dvc repro preprocess`")
+
+
+def test_native_kernels_train_too(workspace: Path) -> None:
+    done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=out", "training.blas=native")
+    assert done.returncode == 0, done.stderr
+    assert (workspace / "out/models/model.npz").exists()
+    sweep = run_module(workspace, "pipeline.train", "-m", *SMALL, "training.blas=native", "seed=0,1")
+    assert sweep.returncode == 1
+    assert "set PIPELINE_NATIVE=1 in the environment" in sweep.stderr
+
+
+def test_portable_bits_need_numpy_imported_after_the_package(workspace: Path) -> None:
+    done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=out", PIPELINE_NATIVE="1")
+    told = "error: training.blas = portable, but NumPy computes with"
+    assert done.returncode == 0 or done.stderr.startswith(told)  # on a Haswell, native is portable
