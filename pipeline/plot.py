@@ -98,8 +98,8 @@ def draw_all(
         subtitle = f"Labels and predictions of the {count} {which} images"
         matrix = figures.confusion_matrix(title, subtitle, confusion, classes)
 
-        wrong = np.flatnonzero(predictions.classes != predictions.labels)
-        surest = wrong[np.argsort(-predictions.confidence[wrong], kind="stable")][:MISREAD]
+        wrong = misread_rows(predictions)
+        surest = wrong[:MISREAD]
         subtitle = f"{len(wrong):,} of {count} {which} images misread"
         if len(wrong):
             subtitle += "; here the surest: label → prediction, probability, index"
@@ -143,6 +143,12 @@ def what_was_measured(dataset: Dataset, accuracies: dict[str, float]) -> str:
         f"Accuracy on {counts['train']} training and {counts['test']} test images after each epoch;"
         f" of the {counts['official']} official test images {percent(accuracies['official'], 2)} at the end"
     )
+
+
+def misread_rows(predictions: Predictions) -> np.ndarray:
+    """Return which images were misread, the one with the most confident prediction first."""
+    wrong = np.flatnonzero(predictions.classes != predictions.labels)
+    return wrong[np.argsort(-predictions.confidence[wrong], kind="stable")]
 
 
 def percent(share: float, decimals: int) -> str:

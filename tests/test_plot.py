@@ -1,0 +1,285 @@
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+from sklearn.datasets import load_digits
+
+from pipeline import evaluate, figures, plot
+from pipeline.config import read_params
+from pipeline.data.dataset import PROCESSED, write_description
+from pipeline.errors import UserError
+from pipeline.plot import FIGURES, HISTORY
+from pipeline.train import train_and_record
+
+REPOSITORY = Path(__file__).parents[1]
+NAMES = {"digits", "accuracy", "dead_units", "confusion_matrix", "misread", "weights"}
+CLASSES = [
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+]
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def prepare(
+    classes: int = 10,
+    test: int = 300,
+    hidden: list[int] | None = None,
+    epochs: int = 3,
+    image_shape: tuple[int, int] = (8, 8),
+) -> None:
+    """Go through the stages before plot with scikit-learn's 8×8 digits."""
+    images, labels = load_digits(n_class=classes, return_X_y=True)
+    images = (images / 16).astype(np.float32)
+    train = len(images) - test - 50
+    ends = {"train": slice(train), "test": slice(train, train + test), "official": slice(train + test, None)}
+    PROCESSED.mkdir(parents=True)
+    for part, rows in ends.items():
+        np.save(PROCESSED / f"{part}_images.npy", images[rows])
+        np.save(PROCESSED / f"{part}_labels.npy", np.eye(classes, dtype=np.uint8)[labels[rows]])
+    names = [str(digit) for digit in range(classes)]
+    description = {"name": "mnist", "title": "Digits", "classes": names, "image_shape": list(image_shape)}
+    write_description(PROCESSED, description)
+
+    params = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    params["tracking"]["enabled"] = False
+    params["split"] = {"train": train, "test": test}
+    params["model"]["hidden"] = [20] if hidden is None else hidden
+    params["training"]["epochs"] = epochs
+    Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    train_and_record(read_params(), Path())
+    evaluate.main()
+
+
+def pictures() -> dict[str, bytes]:
+    return {path.stem: path.read_bytes() for path in FIGURES.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {},
+        {"classes": 2, "test": 100, "hidden": [], "epochs": 1},
+        {"hidden": [120, 20], "test": 0},
+        {"image_shape": (1, 64)},
+    ],
+    ids=str,
+)
+def test_every_figure_is_drawn(case: dict[str, Any]) -> None:
+    prepare(**case)
+    plot.main()
+    assert set(pictures()) == NAMES
+    for name in NAMES:
+        pixels = imread(FIGURES / f"{name}.png")
+        height, width, _ = pixels.shape
+        assert 200 < height < 2000 and 500 < width < 2000, name
+        assert len(np.unique(pixels.sum(axis=2))) > 20, name
+
+
+def test_bytes_depend_neither_on_the_run_nor_on_time_zone_locale_and_settings() -> None:
+    prepare()
+    plot.main()
+    before = pictures()
+    Path("matplotlibrc").write_text("font.size: 20\nsavefig.dpi: 60\nsavefig.bbox: tight\nno.such.key: 1\n")
+    environment = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONHASHSEED": "7", "MPLBACKEND": "svg"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.plot"],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert pictures() == before
+
+
+def remove_history() -> None:
+    HISTORY.unlink()
+
+
+def empty_history() -> None:
+    HISTORY.write_text("epoch,loss\n")
+
+
+def write_words_into_history() -> None:
+    HISTORY.write_text(HISTORY.read_text().replace("0.", "zero point "))
+
+
+def remove_metrics() -> None:
+    evaluate.METRICS.unlink()
+
+
+def truncate_metrics() -> None:
+    evaluate.METRICS.write_text("{")
+
+
+def cut_a_row_of_predictions() -> None:
+    evaluate.PREDICTIONS.write_text(evaluate.PREDICTIONS.read_text().rpartition("\n299,")[0])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (remove_history, "reports/history.csv is not there"),
+        (empty_history, "reports/history.csv is damaged"),
+        (write_words_into_history, "reports/history.csv is damaged"),
+        (remove_metrics, "reports/metrics.json is not there"),
+        (truncate_metrics, "reports/metrics.json is damaged"),
+        (cut_a_row_of_predictions, "reports/predictions.csv does not fit"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(damage: Callable[[], None], message: str) -> None:
+    prepare(epochs=1)
+    damage()
+    with pytest.raises(UserError, match=message) as raised:
+        plot.main()
+    assert "\n" not in str(raised.value)
+    assert not FIGURES.exists()
+
+
+ENDS_TOGETHER = {"train": np.array([0.3, 0.9, 0.97]), "test": np.array([0.2, 0.91, 0.9699])}
+NO_ERRORS = {"train": np.array([0.5, 1.0]), "test": np.array([0.75, 1.0])}
+LAYERS = {f"hidden layer {i}": np.array([0.5, 0.25 * (i > 2)]) for i in range(1, 6)}
+RNG = np.random.default_rng(0)
+IMAGES = RNG.random((24, 28, 28))
+CONFUSION = np.diag(RNG.integers(1000, 3000, 10)) + RNG.integers(0, 100, (10, 10))
+PAIRS = list(itertools.islice(itertools.permutations(CLASSES, 2), 60, 84))
+NOTES = [f"100.0 %, no. {i}" for i in range(19_000, 19_024)]
+TITLE = "A dataset with a title of some length: official test accuracy 97.25 % after 20 epochs"
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: figures.digits(TITLE, list(IMAGES[:20].reshape(10, 2, 28, 28)), CLASSES),
+        lambda: figures.accuracy(TITLE, "Accuracy", ENDS_TOGETHER),
+        lambda: figures.accuracy(TITLE, "Accuracy", NO_ERRORS),
+        lambda: figures.accuracy(TITLE, "Accuracy", {"train": np.array([0.1])}),
+        lambda: figures.dead_units(TITLE, LAYERS),
+        lambda: figures.dead_units(TITLE, {}),
+        lambda: figures.confusion_matrix(TITLE, "Labels", CONFUSION, CLASSES),
+        lambda: figures.confusion_matrix("Bits", "Labels", CONFUSION[:2, :2], ["0", "1"]),
+        lambda: figures.misread(TITLE, "Misread", IMAGES, PAIRS, NOTES),
+        lambda: figures.misread("Bits", "Misread", IMAGES, [("7", "1")] * 24, NOTES),
+        lambda: figures.misread("Bits", "Misread", IMAGES[:1], [("7", "1")], NOTES[:1]),
+        lambda: figures.weights(TITLE, "Weights", RNG.normal(size=(100, 784)), (28, 28), []),
+        lambda: figures.weights(TITLE, "Weights", RNG.normal(size=(10, 784)), (28, 28), CLASSES),
+        lambda: figures.weights(TITLE, "Weights", RNG.normal(size=(50, 2)), (1, 2), []),
+    ],
+)
+def test_texts_lie_within_the_picture_and_not_on_one_another(draw: Callable[[], Figure]) -> None:
+    boxes = text_boxes(draw)
+    assert TITLE in boxes or "Bits" in boxes
+    for text, box in boxes.items():
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= 1 and box.y1 <= 1, f"{text} is cut off"
+    for (one, box), (other, another) in itertools.combinations(boxes.items(), 2):
+        assert not box.overlaps(another), f"{one} and {other} overlap"
+
+
+def text_boxes(draw: Callable[[], Figure]) -> dict[str, Bbox]:
+    """Return the box of each text, as shares of the figure; slanted ones are left out."""
+    with figures.style():
+        figure = draw()
+        FigureCanvasAgg(figure).draw()
+        beyond = {
+            label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in undrawn(axis)
+        }
+        texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text not in beyond]
+        to_shares = figure.transFigure.inverted()
+        return {
+            text.get_text(): to_shares.transform_bbox(text.get_window_extent())
+            for text in texts
+            if text.get_visible() and text.get_text() and text.get_rotation() in {0, 90}
+        }
+
+
+def undrawn(axis: Axis) -> list[Text]:
+    """Return the labels of the ticks that lie beyond the axis's ends."""
+    low, high = sorted(axis.get_view_interval())
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    beyond = [tick for tick in ticks if not low <= tick.get_loc() <= high]
+    return [label for tick in beyond for label in (tick.label1, tick.label2)]
+
+
+def test_the_accuracy_after_the_last_epoch_is_written_beside_its_line() -> None:
+    texts = text_boxes(lambda: figures.accuracy("Digits", "Accuracy", ENDS_TOGETHER))
+    assert {"train 97.00 %", "test 96.99 %", "90 %", "95 %"} <= set(texts)
+    assert texts["train 97.00 %"].y0 > texts["test 96.99 %"].y0
+
+
+def test_perfect_accuracy_is_drawn_though_its_error_has_no_logarithm() -> None:
+    texts = text_boxes(lambda: figures.accuracy("Digits", "Accuracy", NO_ERRORS))
+    assert {"train 100.00 %", "test 100.00 %", "100 %"} <= set(texts)
+
+
+@pytest.mark.parametrize(
+    ("draw", "sentence"),
+    [
+        (lambda: figures.dead_units("Digits", {}), "This network has no hidden layer."),
+        (
+            lambda: figures.dead_units("Digits", {"hidden layer 1": np.zeros(5)}),
+            "No unit was dead after any epoch.",
+        ),
+        (lambda: figures.misread("Digits", "0 of 9", IMAGES[:0], [], []), "No image was misread."),
+    ],
+)
+def test_where_nothing_can_be_shown_the_picture_says_so(draw: Callable[[], Figure], sentence: str) -> None:
+    assert sentence in text_boxes(draw)
+
+
+def test_the_confusion_matrix_gives_counts_recall_and_precision() -> None:
+    counts = np.array([[1500, 500], [0, 100]])
+    texts = text_boxes(lambda: figures.confusion_matrix("Bits", "Labels", counts, ["0", "1"]))
+    assert {"1,500", "500", "100", "75.0 %", "100.0 %", "16.7 %"} <= set(texts)
+    assert texts["500"].x0 > texts["1,500"].x0  # a column a prediction
+    assert texts["500"].y0 > texts["100"].y0  # a row a label
+
+
+def test_misread_images_are_told_the_surest_first() -> None:
+    predictions = evaluate.Predictions(
+        labels=np.array([0, 1, 2, 3, 4]),
+        classes=np.array([0, 0, 0, 3, 0]),
+        confidence=np.array([1.0, 0.5, 0.9, 1.0, 0.9]),
+    )
+    assert plot.misread_rows(predictions).tolist() == [2, 4, 1]
+
+
+def test_weights_have_one_scale_with_0_in_its_middle() -> None:
+    matrix = RNG.normal(1, 0.1, size=(9, 784))
+    figure = figures.weights("Digits", "Weights", matrix, (28, 28), [])
+    low, high = figure.axes[0].images[0].get_clim()
+    assert low == -high
+    assert high == pytest.approx(matrix.max(), rel=0.1)
+
+
+def test_digits_are_drawn_in_the_row_of_their_class() -> None:
+    zeros, ones = IMAGES[:3], IMAGES[3:5]
+    figure = figures.digits("Bits", [zeros, ones], ["0", "1"])
+    sheet: np.ndarray = np.ma.filled(np.ma.asarray(figure.axes[0].images[0].get_array()), np.nan)
+    upper, lower = np.array_split(sheet, 2)
+    assert np.nansum(upper) == pytest.approx(zeros.sum())
+    assert np.nansum(lower) == pytest.approx(ones.sum())
