@@ -69,9 +69,7 @@ def draw_all(
     predictions: Predictions,
 ) -> None:
     """Write the six figures to `folder`."""
-    logging.getLogger("matplotlib").setLevel(
-        logging.ERROR
-    )  # not a word of its caches and the user's settings
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # nothing of its caches and the user's settings
     from pipeline import figures  # only now: it takes a second, in which the tracker is already under way
 
     classes, name = dataset.classes, reported_part(dataset)
@@ -122,14 +120,15 @@ def draw_all(
             classes if len(model.weights) == 1 else [],
         )
 
-        for figure, file in [
-            (digits, "digits"),
-            (accuracy, "accuracy"),
-            (dead_units, "dead_units"),
-            (matrix, "confusion_matrix"),
-            (misread, "misread"),
-            (weights, "weights"),
-        ]:
+        drawn = {
+            "digits": digits,
+            "accuracy": accuracy,
+            "dead_units": dead_units,
+            "confusion_matrix": matrix,
+            "misread": misread,
+            "weights": weights,
+        }
+        for file, figure in drawn.items():
             with replacing(folder / f"{file}.png") as path:
                 figure.savefig(path, metadata={"Software": None})  # no version number beside the picture
 
