@@ -43,13 +43,12 @@ def open_store() -> "MlflowClient":
     import mlflow
 
     mlflow.set_tracking_uri(address())
-    client = mlflow.MlflowClient()
     if address().startswith(DATABASE):
         NOTES.mkdir(parents=True, exist_ok=True)
         with FileLock(NOTES / "creation.lock"):
             if not Path(address().removeprefix(DATABASE)).exists():
-                client.search_experiments(max_results=1)
-    return client
+                return mlflow.MlflowClient()
+    return mlflow.MlflowClient()
 
 
 class Claims:

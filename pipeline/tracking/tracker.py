@@ -35,13 +35,16 @@ class Tracker:
     Args:
         config: the run's configuration, which becomes its params.
         folder: where the stage's `models/` and `reports/` are.
+
+    Attributes:
+        recorder: the child process, from entering the block on; None where tracking is off.
     """
 
     def __init__(self, config: Config, folder: Path = Path()) -> None:
         self.config = config
         self.folder = folder
         self._lines: SimpleQueue[str | None] = SimpleQueue()
-        self._recorder: subprocess.Popen[str] | None = None
+        self.recorder: subprocess.Popen[str] | None = None
         self._used = False
 
     def __enter__(self) -> Self:
@@ -81,28 +84,28 @@ class Tracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._recorder is None:
+        if self.recorder is None:
             return
         if not self._used:  # the stage broke off before there was anything to record
-            self._recorder.kill()
+            self.recorder.kill()
         elif isinstance(error, UserError):
             self._send("fail", reason=str(error))
         elif isinstance(error, Exception):
             self._send("fail", reason=f"{type(error).__name__}: {error}")
         self._lines.put(None)
-        failure = self._wait(self._recorder)
+        failure = self._wait(self.recorder)
         if failure and self._used:
             self._warn(failure, recoverable=error is None)
 
     def _send(self, act: str, **values: Any) -> None:
-        if self._recorder is not None:
+        if self.recorder is not None:
             self._used = act != "open"
             self._lines.put(json.dumps({"act": act, **values}) + "\n")
 
     def _open(self) -> None:
         search_path = os.pathsep.join([str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
         try:
-            self._recorder = subprocess.Popen(
+            self.recorder = subprocess.Popen(
                 [sys.executable, "-m", "pipeline.tracking.recorder"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -114,7 +117,7 @@ class Tracker:
         except OSError as error:
             self._warn(str(error), recoverable=True)
             return
-        Thread(target=self._write, args=(self._recorder,), daemon=True).start()
+        Thread(target=self._write, args=(self.recorder,), daemon=True).start()
         self._send(
             "open",
             config=asdict(self.config),
@@ -133,16 +136,18 @@ class Tracker:
         """Return why something was not recorded, or None where all was."""
         assert recorder.stdout is not None
         patience = self.config.tracking.patience
+        ended = "its process ended with status {}"
         try:
             recorder.wait(patience)
         except subprocess.TimeoutExpired:
             recorder.kill()
             recorder.wait()
+            ended = f"it was not done {patience:g} s after the stage (tracking.patience)"
         with recorder.stdout as stdout:
             reports = [json.loads(line) for line in stdout]
         last = reports[-1] if reports else {}
         if recorder.returncode:
-            return last.get("error", f"it was not ready within {patience:g} s (tracking.patience)")
+            return last.get("error", ended.format(recorder.returncode))
         print("MLflow:", last["recorded"])
         return None
 

@@ -1,0 +1,528 @@
+import csv
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline.config import Config, flat, parse, read_params
+from pipeline.files import sha256
+from pipeline.models import load_model
+from pipeline.tracking import Tracker
+from pipeline.tracking.store import find_root
+from pipeline.train import train_and_record
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 40.0  # long enough for a busy machine; a test that runs into it takes that long and fails
+EPOCHS = 3
+METRICS = {"test": {"accuracy": 0.5}, "classes": {"T-shirt/top": {"precision": 0.25}}}
+
+
+def configuration(**changes: Any) -> Config:
+    values = asdict(read_params(ROOT / "params.yaml"))
+    values["split"] = {"train": 60, "test": 20}
+    values["model"]["hidden"] = [8]
+    values["training"]["epochs"] = EPOCHS
+    values["tracking"] = {"enabled": True, "patience": PATIENCE}
+    return parse({**values, **changes}, "test")
+
+
+def impatient(patience: float) -> Config:
+    return configuration(tracking={"enabled": True, "patience": patience})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the stages leave it, with tracking off, and an empty store; each test gets a copy."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = folder / "data/processed"
+    data.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part, rows in (("train", 60), ("test", 20), ("official", 20)):
+        np.save(data / f"{part}_images.npy", rng.random((rows, 784), dtype=np.float32))
+        np.save(data / f"{part}_labels.npy", np.eye(10, dtype=np.uint8)[rng.integers(0, 10, rows)])
+    description = {"name": "mnist", "title": "MNIST", "classes": list("0123456789"), "image_shape": [28, 28]}
+    (data / "dataset.json").write_text(json.dumps(description))
+    config = configuration(tracking={"enabled": False, "patience": PATIENCE})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train_and_record(config, Path())
+    reports = folder / "reports"
+    (reports / "metrics.json").write_text(json.dumps(METRICS))
+    (reports / "predictions.csv").write_text("index,label,prediction,confidence\n0,7,7,0.9\n")
+    (reports / "figures").mkdir()
+    (reports / "figures/accuracy.png").write_bytes(b"an image")
+    assert not (folder / "mlflow.db").exists()  # tracking was off
+    client(folder).search_experiments()  # makes the database, which takes seconds, once for all tests
+    return folder
+
+
+@pytest.fixture
+def workspace(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def client(folder: Path) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{folder}/mlflow.db")
+
+
+def runs(store: Any, view: int = 1) -> list[Any]:
+    """All runs in `store`, without the deleted ones; only those with `view` = 2."""
+    experiments = [experiment.experiment_id for experiment in store.search_experiments()]
+    return list(store.search_runs(experiments, run_view_type=view))
+
+
+def history() -> list[dict[str, float]]:
+    with Path("reports/history.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def assert_epochs_recorded(store: Any, run: Any) -> None:
+    for name in ("loss", "train_accuracy", "test_accuracy", "dead_1"):
+        points = store.get_metric_history(run.info.run_id, name)
+        assert [point.step for point in points] == list(range(1, EPOCHS + 1))
+        assert [point.value for point in points] == [row[name] for row in history()]
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return value
+
+
+@pytest.fixture(scope="module")
+def recorded(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train, then evaluate twice and plot in another process, in a copy of the tree as DVC makes it."""
+    folder = tmp_path_factory.mktemp("recorded")
+    copy = folder / ".dvc/tmp/exps/standalone/tmp1"
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("DVC_EXP_NAME", "puffy-cats")
+        patch.chdir(folder)
+        train_and_record(configuration(), Path())
+        shutil.copytree(trained, copy)
+        (copy / "mlflow.db").unlink()
+        patch.chdir(copy)
+        with Tracker(configuration()) as tracker:
+            tracker.evaluation()
+            tracker.evaluation()
+            tracker.figures()
+    assert not (copy / "mlflow.db").exists()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(recorded: Path) -> Any:
+    return client(recorded)
+
+
+@pytest.fixture(scope="module")
+def run(store: Any) -> Any:
+    (run,) = runs(store)
+    return run
+
+
+def test_names(store: Any, run: Any) -> None:
+    assert store.get_experiment(run.info.experiment_id).name == "MNIST"
+    assert run.info.run_name == "relu 8, sgd 0.1, seed 0"
+    assert run.info.status == "FINISHED"
+
+
+def test_params_are_named_as_in_the_configuration(run: Any) -> None:
+    assert run.data.params == {key: str(value) for key, value in flat(configuration()).items()}
+    assert run.data.params["optimizer.learning_rate"] == "0.1"
+
+
+def test_epochs(store: Any, run: Any, recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(recorded)
+    assert_epochs_recorded(store, run)
+    assert len(store.get_metric_history(run.info.run_id, "seconds")) == EPOCHS
+
+
+def test_final_metrics_are_there_once(store: Any, run: Any) -> None:
+    assert run.data.metrics["classes.T-shirt_top.precision"] == 0.25
+    assert [m.value for m in store.get_metric_history(run.info.run_id, "test.accuracy")] == [0.5]
+
+
+def test_files(store: Any, run: Any, recorded: Path) -> None:
+    run_id = run.info.run_id
+    assert {file.path for file in store.list_artifacts(run_id)} == {
+        "params.yaml", "history.csv", "metrics.json", "predictions.csv", "figures",
+    }  # fmt: skip
+    artifacts = Path(run.info.artifact_uri)
+    assert artifacts.is_relative_to(recorded / "mlruns")
+    assert (artifacts / "figures/accuracy.png").read_bytes() == b"an image"
+    assert read_params(artifacts / "params.yaml") == configuration()
+
+
+def test_dataset(run: Any) -> None:
+    (used,) = run.inputs.dataset_inputs
+    assert used.dataset.name == "mnist"
+    assert len(used.dataset.digest) == 32
+    assert json.loads(used.dataset.profile)["images"] == 60
+    assert {tag.key: tag.value for tag in used.tags} == {"mlflow.data.context": "training"}
+
+
+def test_tags(run: Any, recorded: Path) -> None:
+    assert run.data.tags["dataset"] == "mnist"
+    assert run.data.tags["model_sha256"] == sha256(recorded / "models/model.npz")
+    assert run.data.tags["dvc.experiment"] == "puffy-cats"
+
+
+def test_the_model_predicts_where_the_pipeline_is_not(run: Any, recorded: Path, tmp_path: Path) -> None:
+    (model,) = run.outputs.model_outputs
+    program = """
+        import importlib.util, json, sys
+        import mlflow, numpy as np
+        from mlflow.exceptions import MlflowException
+
+        assert importlib.util.find_spec("pipeline") is None
+        mlflow.set_tracking_uri(sys.argv[1])
+        model = mlflow.pyfunc.load_model(f"models:/{sys.argv[2]}")
+        images = np.load(sys.argv[3])
+        flat = model.predict(images)
+        assert flat.equals(model.predict(images.reshape(-1, 28, 28)))
+        assert flat.label[0] == model.predict(images[0]).label[0]
+        assert flat.label[0] == model.predict(model.input_example).label[0]
+        for wrong in (images[:, :700], images * 255, images.astype(str)):
+            try:
+                model.predict(wrong)
+            except MlflowException as error:
+                assert error.get_http_status_code() == 400
+                assert "expected numbers in [0, 1] of shape (n, 784) or (n, 28, 28)" in error.message
+            else:
+                raise AssertionError("accepted")
+        print(flat.to_json(orient="records"))
+    """
+    images = recorded / "data/processed/train_images.npy"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "if True:" + program,
+            f"sqlite:///{recorded}/mlflow.db",
+            model.model_id,
+            images,
+        ],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
+    rows = json.loads(done.stdout)
+    outputs = load_model(recorded / "models/model.npz").predict(np.load(images))
+    for row, output in zip(rows, outputs, strict=True):
+        assert sum(row["probabilities"].values()) == pytest.approx(1)
+        assert row["probabilities"][row["label"]] == max(row["probabilities"].values())
+        if output.max() > 0:
+            assert row["label"] == str(output.argmax())
+
+
+STAGE = """
+import time
+from pipeline.config import read_params
+from pipeline.tracking import Tracker
+
+with Tracker(read_params()) as tracker:
+    tracker.start()
+    tracker.epoch(1, {{"loss": 0.5}})
+    print("at work", flush=True)
+    {rest}
+"""
+
+
+def test_a_stage_that_breaks_off_ends_its_run(workspace: Path) -> None:
+    store = client(workspace)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    stages = {}
+    for seed, rest in enumerate(["time.sleep(60)", "time.sleep(60)", "raise ValueError('loss is nan')"]):
+        Path("params.yaml").write_text(yaml.safe_dump(asdict(configuration(seed=seed))))
+        stages[seed] = subprocess.Popen(
+            [sys.executable, "-c", STAGE.format(rest=rest)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
+        output = stages[seed].stdout
+        assert output
+        assert output.readline() == "at work\n"
+    stages[0].kill()
+    os.killpg(stages[1].pid, signal.SIGINT)  # as Ctrl-C in a terminal does
+    for stage in stages.values():
+        stage.communicate(timeout=PATIENCE)
+    wait_for(lambda: len(runs(store)) == 3 and all(run.info.status != "RUNNING" for run in runs(store)))
+    ended = {run.data.params["seed"]: run for run in runs(store)}
+    assert [ended[seed].info.status for seed in "012"] == ["KILLED", "KILLED", "FAILED"]
+    assert ended["2"].data.tags["failure"] == "ValueError: loss is nan"
+    assert all(run.data.metrics == {"loss": 0.5} for run in ended.values())
+
+
+def test_half_a_record_gives_way_to_the_complete_one(workspace: Path, capfd: pytest.CaptureFixture) -> None:
+    store = client(workspace)
+    with ExitStack() as stages:
+        for seed in (0, 1):
+            tracker = stages.enter_context(Tracker(configuration(seed=seed)))
+            tracker.start()
+            tracker.epoch(1, {"loss": 0.5})
+            recorder = tracker.recorder
+            assert recorder
+            stages.callback(recorder.kill)
+        wait_for(lambda: len(runs(store)) == 2 and all(run.data.metrics for run in runs(store)))
+    assert capfd.readouterr().err.count("warning: not recorded in MLflow") == 2
+    assert [run.info.status for run in runs(store)] == ["RUNNING", "RUNNING"]
+
+    with Tracker(configuration()) as tracker:
+        tracker.evaluation()
+
+    after = {run.info.status: run for run in runs(store)}
+    assert len(runs(store)) == 2
+    assert after["KILLED"].data.params["seed"] == "1"
+    complete = after["FINISHED"]
+    assert complete.data.params == {key: str(value) for key, value in flat(configuration()).items()}
+    assert complete.data.metrics["test.accuracy"] == 0.5
+    assert complete.outputs.model_outputs
+    assert_epochs_recorded(store, complete)
+    (deleted,) = runs(store, view=2)
+    assert deleted.data.params["seed"] == "0"
+
+
+class Failing(BaseHTTPRequestHandler):
+    """Answers 500 at once, or nothing at all."""
+
+    stalls: bool
+    asked: Event
+    over: Event
+
+    def do_GET(self) -> None:
+        self.asked.set()
+        if self.stalls:
+            self.over.wait()
+        else:
+            self.send_error(500)
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@contextmanager
+def failing_server(stalls: bool) -> Iterator[tuple[str, Event]]:
+    asked, over = Event(), Event()
+    handler = type("Handler", (Failing,), {"stalls": stalls, "asked": asked, "over": over})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    server.block_on_close = False
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://user:secret@127.0.0.1:{server.server_port}", asked
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()
+
+
+def test_servers_that_fail_cost_nothing(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    before = {path: path.read_bytes() for path in Path().rglob("*.*") if path.suffix in {".npz", ".csv"}}
+    patience, waited = 5.0, []
+    with (
+        failing_server(stalls=False) as (broken, asked),
+        failing_server(stalls=True) as (stalled, called),
+        ExitStack() as stages,
+    ):
+        for address in ("http://127.0.0.1:9", broken, stalled):
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+            stages.callback(lambda: waited.append(time.monotonic()))
+            tracker = stages.enter_context(Tracker(impatient(patience)))
+            tracker.start()
+            for epoch in range(1, EPOCHS + 1):
+                tracker.epoch(epoch, {"loss": 0.5})
+            tracker.finish()
+        assert asked.wait(PATIENCE)
+        assert called.wait(PATIENCE)
+        waited.append(time.monotonic())
+    assert np.diff(waited).max() < patience + 1
+    output, errors = capfd.readouterr()
+    assert output == ""
+    warnings = errors.splitlines()
+    assert len(warnings) == 3
+    for warning, reason in zip(
+        warnings, ["timed out", "500", "http://127.0.0.1:9: [Errno 111] Connection refused"], strict=True
+    ):
+        assert warning.startswith("warning: not recorded in MLflow: http://127.0.0.1:")
+        assert reason in warning
+        assert "The results are safe; `dvc repro -sf evaluate plot` records what was missed." in warning
+        assert "secret" not in warning
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_hung_recorder_holds_nothing_up(workspace: Path, capfd: pytest.CaptureFixture) -> None:
+    begin = time.monotonic()
+    with Tracker(impatient(0.5)) as tracker:
+        assert tracker.recorder
+        tracker.recorder.send_signal(signal.SIGSTOP)
+        tracker.start()
+        for epoch in range(10_000):  # a megabyte: more than any pipe holds
+            tracker.epoch(epoch, {"loss": 0.5, "train_accuracy": 0.5, "test_accuracy": None})
+    assert time.monotonic() - begin < 3
+    assert "it was not done 0.5 s after the stage" in capfd.readouterr().err
+
+
+def test_an_error_before_any_work_is_not_waited_for(workspace: Path, capfd: pytest.CaptureFixture) -> None:
+    begin = time.monotonic()
+    with pytest.raises(ValueError, match="no data"), Tracker(configuration()):
+        raise ValueError("no data")
+    assert time.monotonic() - begin < 1
+    assert capfd.readouterr().err == ""
+
+
+def test_no_process_where_tracking_is_off(workspace: Path) -> None:
+    with Tracker(configuration(tracking={"enabled": False, "patience": 1.0})) as tracker:
+        tracker.start()
+        assert tracker.recorder is None
+
+
+FRESH = """
+import multiprocessing, os, sys
+from pathlib import Path
+
+def record(seed):
+    from pipeline.tracking.recorder import Recorder
+    sys.stdout = open(os.devnull, "w")
+    config = {**CONFIG, "seed": seed}
+    recorder = Recorder(Path.cwd(), Path("data/processed").absolute(), config, "test")
+    recorder.start()
+    for epoch in (1, 2, 3):
+        recorder.epoch(epoch, epoch, {"loss": 1 / epoch})
+        recorder.flush()
+    recorder.finish()
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("fork")  # MLflow is imported once
+    import mlflow.store.tracking.sqlalchemy_store
+    processes = [context.Process(target=record, args=(seed,)) for seed in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 8
+"""
+
+
+def test_eight_processes_open_a_fresh_store_at_once(workspace: Path) -> None:
+    Path("mlflow.db").unlink()
+    program = f"CONFIG = {asdict(configuration())!r}\n{FRESH}"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    recorded = runs(client(workspace))
+    assert sorted(run.data.params["seed"] for run in recorded) == list("01234567")
+    assert {run.info.experiment_id for run in recorded} == {"1"}
+    for run in recorded:
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["loss"] == 1 / 3
+
+
+@contextmanager
+def mlflow_server(folder: Path, port: int) -> Iterator[None]:
+    address = f"sqlite:///{folder}/mlflow.db"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1",
+         "--backend-store-uri", address, "--artifacts-destination", str(folder / "mlartifacts")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/health"))
+        yield
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def answers(address: str) -> bool:
+    try:
+        with urlopen(address, timeout=1):
+            return True
+    except (URLError, OSError):
+        return False
+
+
+def test_a_server_that_is_started_late(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    with ExitStack() as servers:
+        with Tracker(configuration()) as tracker:
+            tracker.start()
+            for row in history():
+                tracker.epoch(int(row.pop("epoch")), row)
+            tracker.finish()
+            tracker.evaluation()
+            servers.enter_context(mlflow_server(workspace, port))
+        output, errors = capfd.readouterr()
+    assert errors == ""
+    store = client(workspace)
+    (run,) = runs(store)
+    assert output == (
+        f"MLflow: relu 8, sgd 0.1, seed 0: http://127.0.0.1:{port}/#/experiments/1/runs/{run.info.run_id}\n"
+    )
+    assert run.info.status == "FINISHED"
+    assert_epochs_recorded(store, run)
+    assert list(Path("mlartifacts").rglob("predictions.csv"))
+    assert list(Path("mlartifacts").rglob("model.npz"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "root"),
+    [
+        ("/repository", "/repository"),
+        ("/repository/.dvc/tmp/exps/tmpabc", "/repository"),
+        ("/repository/.dvc/tmp/exps/standalone/tmpabc", "/repository"),
+    ],
+)
+def test_find_root(folder: str, root: str) -> None:
+    assert find_root(Path(folder)) == Path(root)
+
+
+def test_stages_do_without_mlflow() -> None:
+    program = "import sys, pipeline.train; assert 'mlflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
