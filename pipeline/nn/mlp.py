@@ -196,11 +196,12 @@ def forward_in_blocks(mlp: MLP, x: Array) -> Iterator[tuple[slice, Forward]]:
 
 
 def probabilities(outputs: Array) -> Array:
-    """Return the outputs a⁽ᴸ⁾, shape (n, k), as shares of their row's sum, negative ones counting as 0.
+    """Return the outputs a⁽ᴸ⁾, shape (n, k), as probabilities of the classes.
 
-    Of softmax outputs these are the outputs themselves. A row without a positive output is uniform.
+    Of softmax outputs these are the outputs themselves. Others, trained towards one-hot targets, estimate
+    probabilities without being bound to sum to 1: negative ones count as 0, a sum above 1 is scaled down to
+    it, and what is missing to 1 is spread evenly.
     """
     positive = np.maximum(outputs, 0)
     total = positive.sum(axis=1, keepdims=True)
-    uniform = np.full_like(positive, 1 / outputs.shape[1])
-    return np.divide(positive, total, out=uniform, where=total > 0)
+    return positive / np.maximum(total, 1) + np.maximum(1 - total, 0) / outputs.shape[1]

@@ -25,9 +25,9 @@ def test_the_copy_is_independent() -> None:
     assert twin.biases[0].tolist() == [3]
 
 
-def test_probabilities_are_shares_of_the_positive_outputs() -> None:
-    outputs = np.array([[0.2, 0.7, 0.1], [3.0, -1.0, 1.0], [-1.0, 0.0, -2.0]])
-    expected = [[0.2, 0.7, 0.1], [0.75, 0, 0.25], [1 / 3] * 3]
+def test_probabilities_sum_to_one_and_keep_the_order() -> None:
+    outputs = np.array([[0.2, 0.7, 0.1], [3.0, -1.0, 1.0], [0.4, -1.0, 0.0], [-1.0, 0.0, -2.0]])
+    expected = [[0.2, 0.7, 0.1], [0.75, 0, 0.25], [0.6, 0.2, 0.2], [1 / 3] * 3]
     np.testing.assert_allclose(probabilities(outputs), expected)
 
 
