@@ -1,9 +1,7 @@
 """Plot: the figures that show what the network learned and where it errs."""
 
-import csv
 import json
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,28 +20,15 @@ from pipeline.evaluate import (
     reported_part,
 )
 from pipeline.files import replacing
+from pipeline.history import Row, read_history
 from pipeline.models import MODEL, load_model
 from pipeline.nn.mlp import MLP
 from pipeline.tracking import Tracker
 
-HISTORY = Path("reports/history.csv")
 FIGURES = Path("reports/figures")
 DIGITS_A_CLASS = 12
 MISREAD = 24
 UNITS = 100
-
-
-@dataclass(frozen=True)
-class History:
-    """What train measured after each epoch, shares between 0 and 1.
-
-    Attributes:
-        accuracy: by part, "train" and, unless `split.test` is 0, "test": (epochs,).
-        dead: the share of dead units by hidden layer, the first layer first: (epochs,).
-    """
-
-    accuracy: dict[str, np.ndarray]
-    dead: list[np.ndarray]
 
 
 def main() -> None:
@@ -52,7 +37,7 @@ def main() -> None:
         dataset = load_dataset()
         model = load_model(MODEL)
         check_fit(model, dataset)
-        history = read_history(HISTORY)
+        history = read_history()
         accuracies = read_accuracies(METRICS, dataset)
         predictions = read_predictions(PREDICTIONS, dataset)
 
@@ -64,7 +49,7 @@ def draw_all(
     folder: Path,
     dataset: Dataset,
     model: MLP,
-    history: History,
+    history: list[Row],
     accuracies: dict[str, float],
     predictions: Predictions,
 ) -> None:
@@ -76,7 +61,7 @@ def draw_all(
     part: Part = getattr(dataset, name)
     which = "test" if name == "test" else "official test"
     count = f"{len(part.images):,}"
-    epochs = len(history.accuracy["train"])
+    epochs = len(history)
     after = f"after {epochs} epoch{'s' if epochs > 1 else ''}"
     title = f"{dataset.title}: {which} accuracy {percent(accuracies[name], 2)} {after}"
 
@@ -87,9 +72,12 @@ def draw_all(
         firsts = [np.flatnonzero(of_class)[:DIGITS_A_CLASS] for of_class in dataset.train.labels.T]
         digits = figures.digits(title, [images(dataset.train, rows) for rows in firsts], classes)
 
-        accuracy = figures.accuracy(title, what_was_measured(dataset, accuracies), history.accuracy)
+        curves = {part: by_epoch(history, f"{part}_accuracy") for part in ("train", "test")}
+        measured = {part: curve for part, curve in curves.items() if len(curve)}
+        accuracy = figures.accuracy(title, what_was_measured(dataset, accuracies), measured)
 
-        layers = {f"hidden layer {i}": dead for i, dead in enumerate(history.dead, start=1)}
+        dead = [column for column in history[0] if column.startswith("dead_")]
+        layers = {f"hidden layer {i}": by_epoch(history, column) for i, column in enumerate(dead, start=1)}
         dead_units = figures.dead_units(title, layers)
 
         confusion = confusion_matrix(predictions, len(classes))
@@ -155,28 +143,9 @@ def percent(share: float, decimals: int) -> str:
     return f"{100 * share:.{decimals}f} %"
 
 
-def read_history(path: Path) -> History:
-    """Read what the train stage wrote to `path`.
-
-    Raises:
-        UserError: if the file is missing or damaged.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        accuracy = {
-            "train": [row["train_accuracy"] for row in rows],
-            "test": [row["test_accuracy"] for row in rows],
-        }
-        dead = [name for name in rows[0] if name.startswith("dead_")]
-        return History(
-            {name: np.array(values, float) for name, values in accuracy.items() if any(values)},
-            [np.array([row[name] for row in rows], float) for name in dead],
-        )
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there: `dvc repro train` makes it") from None
-    except (IndexError, KeyError, TypeError, ValueError):
-        raise UserError(f"{path} is damaged: `dvc repro -f train` writes it anew") from None
+def by_epoch(history: list[Row], column: str) -> np.ndarray:
+    """Return the `column` of `history`, (epochs,); nothing where it was not measured."""
+    return np.array([row[column] for row in history if column in row])
 
 
 def read_accuracies(path: Path, dataset: Dataset) -> dict[str, float]:

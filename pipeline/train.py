@@ -5,7 +5,6 @@ its configuration from `conf/`, and with `-m` it sweeps. Either way it writes `m
 `reports/history.csv` below Hydra's output folder, which under DVC is the repository's root.
 """
 
-import csv
 import os
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -26,7 +25,7 @@ from pipeline.blas import arithmetic, computes_natively, restart_natively
 from pipeline.config import Config, parse
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.errors import UserError, one_line_errors
-from pipeline.files import replacing
+from pipeline.history import HISTORY, Row, write_history
 from pipeline.models import MODEL, save_model
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
@@ -36,9 +35,6 @@ from pipeline.nn.training import Diverged, Measurement, train
 from pipeline.tracking import Tracker
 
 CONF = Path(__file__).parents[1] / "conf"
-HISTORY = Path("reports/history.csv")
-
-Row = dict[str, float | None]
 
 
 def train_and_record(config: Config, folder: Path) -> float:
@@ -132,15 +128,15 @@ def build_optimizer(config: Config, mlp: MLP) -> Any:
 
 def as_row(measurement: Measurement) -> Row:
     """Return the row of `reports/history.csv`: nothing in it depends on the clock."""
-    dead = {f"dead_{layer}": round(share, 6) for layer, share in enumerate(measurement.dead, start=1)}
-    test = measurement.test_accuracy
-    return {
+    row = {
         "epoch": measurement.epoch,
-        "loss": round(measurement.loss, 6),
-        "train_accuracy": round(measurement.train_accuracy, 6),
-        "test_accuracy": None if test is None else round(test, 6),
-        **dead,
+        "loss": measurement.loss,
+        "train_accuracy": measurement.train_accuracy,
     }
+    if measurement.test_accuracy is not None:
+        row["test_accuracy"] = measurement.test_accuracy
+    row |= {f"dead_{layer}": share for layer, share in enumerate(measurement.dead, start=1)}
+    return {column: round(value, 6) for column, value in row.items()}
 
 
 def summary(measurement: Measurement) -> str:
@@ -151,14 +147,6 @@ def summary(measurement: Measurement) -> str:
     if measurement.dead:
         parts.append("dead " + " ".join(f"{share:.0%}" for share in measurement.dead))
     return ", ".join([*parts, f"{measurement.seconds:.2f} s"])
-
-
-def write_history(history: list[Row], path: Path) -> None:
-    """Write a line for each epoch, with a header, to the CSV file at `path`."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(history[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
 
 
 def advice(config: Config) -> str:

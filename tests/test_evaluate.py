@@ -86,7 +86,7 @@ def test_predictions_have_a_row_an_image() -> None:
         "2,dog,dog,1.000000",
         "3,dog,dog,0.750000",
         "4,Ankle boot,cat,1.000000",
-        "5,Ankle boot,cat,0.666667",
+        "5,Ankle boot,cat,0.583333",
     ]
 
 
@@ -119,7 +119,7 @@ def test_predictions_are_read_back_as_they_were_written() -> None:
     predictions = read_predictions(PREDICTIONS, load_dataset())
     assert predictions.labels.tolist() == LABELS
     assert predictions.classes.tolist() == [0, 1, 1, 1, 0, 0]
-    assert predictions.confidence.tolist() == [0.75, 0.75, 1, 0.75, 1, 0.666667]
+    assert predictions.confidence.tolist() == [0.75, 0.75, 1, 0.75, 1, 0.583333]
 
 
 def test_bytes_depend_neither_on_the_run_nor_on_time_zone_and_locale() -> None:

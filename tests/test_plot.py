@@ -21,7 +21,8 @@ from pipeline import evaluate, figures, plot
 from pipeline.config import read_params
 from pipeline.data.dataset import PROCESSED, write_description
 from pipeline.errors import UserError
-from pipeline.plot import FIGURES, HISTORY
+from pipeline.history import HISTORY
+from pipeline.plot import FIGURES
 from pipeline.train import train_and_record
 
 REPOSITORY = Path(__file__).parents[1]

@@ -1,0 +1,44 @@
+"""What training measured after each epoch, as a CSV file with a row an epoch."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.files import replacing
+
+HISTORY = Path("reports/history.csv")
+
+Row = dict[str, float]
+"""Values by column: epoch, loss, train_accuracy, test_accuracy if there is a test part, dead_1, dead_2, …"""
+
+
+def write_history(rows: Sequence[Row], path: Path) -> None:
+    """Write `rows`, at least one, to `path`; a `test_accuracy` that was not measured is left empty."""
+    dead = [column for column in rows[0] if column.startswith("dead_")]
+    columns = ["epoch", "loss", "train_accuracy", "test_accuracy", *dead]
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_history(path: Path = HISTORY) -> list[Row]:
+    """Read what `write_history` wrote to `path`, without what was not measured.
+
+    Raises:
+        UserError: if the file is missing or damaged.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [
+                {column: float(value) for column, value in row.items() if value}
+                for row in csv.DictReader(file, strict=True)
+            ]
+        if not rows or any(row.keys() != rows[0].keys() or "train_accuracy" not in row for row in rows):
+            raise ValueError
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there: `dvc repro train` makes it") from None
+    except (csv.Error, TypeError, ValueError):
+        raise UserError(f"{path} is damaged: `dvc repro -f train` writes it anew") from None
+    return rows
