@@ -1,0 +1,175 @@
+"""The whole pipeline as its users run it: `dvc repro` in a fresh clone, on a few drawn images."""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, SMALL, run_module
+
+STAGES = ["download", "preprocess", "train", "evaluate", "plot"]
+OPTIONS = [option for option in SMALL if not option.startswith("tracking")]
+
+
+def run(clone: Path, *command: str, **environment: str) -> str:
+    """Run `command` in `clone`, which must succeed, and return its standard output."""
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | environment
+    done = subprocess.run(command, cwd=clone, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def make_clone(folder: Path, *options: str) -> Path:
+    """Return a repository at `folder` with this one's files as they are now and small `params.yaml`."""
+    listed = run(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    for name in ("dvc.lock", "reports/metrics.json"):  # of another dataset
+        (folder / name).unlink(missing_ok=True)
+    order = run_module(folder, "pipeline.train", "--cfg", "job", "--resolve", *OPTIONS, *options)
+    (folder / "params.yaml").write_text(order.stdout, encoding="utf-8")
+    run(folder, "git", "init", "--quiet", "--initial-branch=main")
+    commit(folder)
+    return folder
+
+
+def commit(clone: Path) -> None:
+    run(clone, "git", "add", "--all")
+    identity = ("-c", "user.name=tests", "-c", "user.email=tests@example.org")
+    run(clone, "git", *identity, "commit", "--quiet", "--message=tests")
+
+
+def ran(output: str) -> list[str]:
+    """Return the stages that `dvc repro` says it ran."""
+    return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
+
+
+def set_param(clone: Path, key: str, value: object) -> None:
+    path = clone / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    *groups, last = key.split(".")
+    group = params
+    for name in groups:
+        group = group[name]
+    group[last] = value
+    path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+
+def runs(clone: Path) -> list[dict[str, str]]:
+    """Return the runs in the clone's MLflow store, the oldest first, with all that is known of each."""
+    program = (
+        "import json, mlflow; mlflow.set_tracking_uri('sqlite:///mlflow.db');"
+        "runs = mlflow.search_runs(search_all_experiments=True, order_by=['attributes.start_time']);"
+        "print(runs.to_json(orient='records', default_handler=str))"
+    )
+    return json.loads(run(clone, "python", "-c", program).splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def untracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone in which the pipeline has run once, without MLflow; its results are committed."""
+    clone = make_clone(tmp_path_factory.mktemp("untracked") / "clone", "tracking.enabled=false")
+    assert ran(run(clone, "dvc", "repro")) == STAGES
+    commit(clone)
+    return clone
+
+
+@pytest.fixture
+def clone(untracked: Path, tmp_path: Path) -> Path:
+    """A copy of `untracked` that a test may change."""
+    return shutil.copytree(untracked, tmp_path / "clone", symlinks=True)
+
+
+def test_every_stage_leaves_what_the_next_one_reads(untracked: Path) -> None:
+    figures = {"digits", "accuracy", "dead_units", "confusion_matrix", "misread", "weights"}
+    assert {path.stem for path in (untracked / "reports/figures").glob("*.png")} == figures
+    metrics = json.loads((untracked / "reports/metrics.json").read_text(encoding="utf-8"))
+    with (untracked / "reports/history.csv").open(encoding="utf-8") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert metrics["train"]["accuracy"] == float(last["train_accuracy"])
+    assert metrics["test"]["accuracy"] == float(last["test_accuracy"])
+    with (untracked / "reports/predictions.csv").open(encoding="utf-8") as file:
+        predictions = list(csv.DictReader(file))
+    right = sum(row["label"] == row["prediction"] for row in predictions)
+    assert right / len(predictions) == pytest.approx(metrics["test"]["accuracy"], abs=1e-6)
+    assert run(untracked, "git", "status", "--porcelain") == ""
+
+
+def test_a_second_run_does_nothing(untracked: Path) -> None:
+    output = run(untracked, "dvc", "repro")
+    assert ran(output) == []
+    assert "Data and pipelines are up to date." in output
+
+
+def test_another_clone_elsewhere_gives_the_same_lock(untracked: Path, tmp_path: Path) -> None:
+    other = make_clone(tmp_path / "a folder of another name", "tracking.enabled=false")
+    surroundings = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "USER": "somebody", "OPENBLAS_NUM_THREADS": "2"}
+    run(other, "dvc", "repro", OPENBLAS_CORETYPE="SkylakeX", **surroundings)
+    assert (other / "dvc.lock").read_text() == (untracked / "dvc.lock").read_text()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "stages"),
+    [
+        ("optimizer.learning_rate", 0.05, ["train", "evaluate", "plot"]),
+        ("seed", 1, ["train", "evaluate", "plot"]),
+        ("split.test", 90, ["preprocess", "train", "evaluate", "plot"]),
+        ("dataset.official", 61, STAGES),
+    ],
+)
+def test_a_changed_value_runs_the_stages_that_read_it(
+    clone: Path, key: str, value: object, stages: list[str]
+) -> None:
+    set_param(clone, key, value)
+    assert ran(run(clone, "dvc", "repro")) == stages
+
+
+def test_dvc_tells_what_changed(clone: Path) -> None:
+    assert "accuracy" in run(clone, "dvc", "metrics", "show")
+    set_param(clone, "optimizer.learning_rate", 0.3)
+    assert "optimizer.learning_rate" in run(clone, "dvc", "params", "diff")
+    run(clone, "dvc", "repro")
+    changed = json.loads(run(clone, "dvc", "metrics", "diff", "--json"))
+    assert "reports/metrics.json" in changed
+    run(clone, "dvc", "plots", "show", "--out", "plots")
+    page = (clone / "plots/index.html").read_text(encoding="utf-8")
+    assert all(title in page for title in ("Accuracy by epoch", "Labels and predictions", "weights.png"))
+    assert "test.accuracy" in run(clone, "dvc", "exp", "show", "--csv")
+    assert "preprocess" in run(clone, "dvc", "dag", "--dot")
+
+
+def test_a_model_from_the_cache_is_the_one_that_was_trained(clone: Path) -> None:
+    model = clone / "models/model.npz"
+    trained = hashlib.sha256(model.read_bytes()).hexdigest()
+    set_param(clone, "seed", 1)
+    run(clone, "dvc", "repro")
+    assert hashlib.sha256(model.read_bytes()).hexdigest() != trained
+    set_param(clone, "seed", 0)
+    assert "is cached" in run(clone, "dvc", "repro")
+    assert hashlib.sha256(model.read_bytes()).hexdigest() == trained
+
+
+def test_experiments_and_repro_record_their_runs_in_one_store(tmp_path: Path) -> None:
+    clone = make_clone(tmp_path / "clone")
+    run(clone, "dvc", "repro")
+    commit(clone)
+    changes = [*OPTIONS, "optimizer.learning_rate=0.01"]  # `-S` composes from conf/, not from params.yaml
+    run(clone, "dvc", "exp", "run", "--temp", "--name", "slow", *(f"--set-param={key}" for key in changes))
+    first, second = runs(clone)
+    for recorded, rate in ((first, "0.1"), (second, "0.01")):
+        assert recorded["status"] == "FINISHED"
+        assert recorded["params.optimizer.learning_rate"] == rate
+        assert recorded["tags.dataset"] == "strokes"
+    model = (clone / "models/model.npz").read_bytes()
+    assert first["tags.model_sha256"] == hashlib.sha256(model).hexdigest()
+    metrics = json.loads((clone / "reports/metrics.json").read_text(encoding="utf-8"))
+    assert first["metrics.test.accuracy"] == metrics["test"]["accuracy"]
+    assert "slow" in run(clone, "dvc", "exp", "list")
