@@ -1,11 +1,14 @@
 """Record a training that MLflow missed, from its files: `python -m pipeline.tracking outputs/…`."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.config import read_params
+from pipeline.config import Tracking, read_params
 from pipeline.errors import one_line_errors
 from pipeline.tracking import Tracker
+
+PATIENCE = 60.0  # seconds; here the user waits for nothing else
 
 
 def main() -> None:
@@ -13,7 +16,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Record a training that MLflow missed, from its files.")
     parser.add_argument("folder", type=Path, help="Hydra's output folder of the training")
     folder = parser.parse_args().folder
-    with Tracker(read_params(folder / ".hydra/config.yaml"), folder) as tracker:
+    config = read_params(folder / ".hydra/config.yaml")
+    with Tracker(replace(config, tracking=Tracking(enabled=True, patience=PATIENCE)), folder) as tracker:
         tracker.record()
 
 

@@ -40,6 +40,7 @@ BOUNDS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 PAUSE = 0.5  # seconds between two attempts
+OUTAGE = 15.0  # seconds that the store may go on failing once the stage is over: time to start a server anew
 PARAMS_A_CALL = 100  # what the tracking API takes at most
 METRICS_A_CALL = 1000
 
@@ -317,21 +318,19 @@ def cause(error: BaseException) -> str:
 
 
 class Attempts:
-    """Repeats what fails until the store answers or, once the stage is over, patience ends.
+    """Repeats what fails until the store answers or, once the stage is over, has failed for too long.
 
     Args:
-        patience: for how many seconds an act may fail.
         over: set when the stage is over; before that there is no hurry.
         report: is told why an act failed.
     """
 
-    def __init__(self, patience: float, over: Event, report: Callable[..., None]) -> None:
+    def __init__(self, over: Event, report: Callable[..., None]) -> None:
         import requests
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
         self.transient = (MlflowException, requests.RequestException, SQLAlchemyError)
-        self.patience = patience
         self.over = over
         self.report = report
 
@@ -343,7 +342,7 @@ class Attempts:
                 return act(**values)
             except self.transient as error:
                 self.report(error=cause(error))
-                if self.over.is_set() and time.monotonic() - started > self.patience:
+                if self.over.is_set() and time.monotonic() - started > OUTAGE:
                     raise
                 time.sleep(PAUSE)
 
@@ -370,7 +369,7 @@ def carry_out(inbox: "Queue[Act | None]", over: Event, report: Callable[..., Non
         return
     data = PROCESSED.absolute()
     os.chdir(find_root(Path.cwd()))  # where relative addresses begin: sqlite:///mlflow.db, ./mlruns
-    attempt = Attempts(opening["config"]["tracking"]["patience"], over, report)
+    attempt = Attempts(over, report)
     config, folder, source = opening["config"], Path(opening["folder"]), opening["source"]
     recorder = attempt(Recorder, folder=folder, data=data, config=config, source=source)
     for message in iter(inbox.get, None):
