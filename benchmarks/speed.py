@@ -113,8 +113,8 @@ def main() -> None:
     console.print(machine())
     console.print(table)
     console.print(
-        "÷ ours: the row's seconds by ours of the same round. NumPy computes with the portable kernels in ours\n"
-        "and in the products, unless native is said; scikit-learn's chooses by itself."
+        "÷ ours: the row's seconds by ours of the same round. NumPy computes with the portable kernels,\n"
+        "but with those of its own choice for scikit-learn and where native is said."
     )
 
 

@@ -1,0 +1,76 @@
+"""Final accuracy over five seeds, of the network in params.yaml: `python -m benchmarks.accuracy`."""
+
+from dataclasses import replace
+from statistics import mean, stdev
+
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.common import console, machine, verdict
+from pipeline.blas import arithmetic
+from pipeline.config import Config, read_params
+from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.errors import one_line_errors
+from pipeline.nn.losses import LOSSES
+from pipeline.nn.training import count_correct, train
+from pipeline.train import build_mlp, build_optimizer, check_fit, random_streams
+
+SEEDS = range(5)
+LOW, HIGH = 0.9713, 0.9733  # mean test accuracy of the default network on MNIST
+
+
+def main() -> None:
+    """Train with each seed and print the table."""
+    config = read_params()
+    dataset = load_dataset()
+    check_fit(config, dataset)
+    with arithmetic(config.training.blas, config.training.threads):
+        runs = [
+            accuracies(replace(config, seed=seed), dataset)
+            for seed in track(SEEDS, f"training on {dataset.title}", console=console, transient=True)
+        ]
+    table = Table(
+        "seed", *runs[0], title=f"Accuracy on {dataset.title} after {config.training.epochs} epochs"
+    )
+    for seed, run in zip(SEEDS, runs, strict=True):
+        table.add_row(
+            str(seed), *(f"{accuracy:.2%}" for accuracy in run.values()), end_section=seed == SEEDS[-1]
+        )
+    columns = {part: [run[part] for run in runs] for part in runs[0]}
+    table.add_row("mean", *(f"{mean(column):.2%}" for column in columns.values()))
+    table.add_row("± spread", *(f"{stdev(column):.2%}" for column in columns.values()))
+    console.print(machine())
+    console.print(table)
+    if dataset.name == "mnist" and "test" in columns:
+        within = LOW <= mean(columns["test"]) <= HIGH
+        console.print(
+            verdict(within, f"mean test accuracy of the default network from {LOW:.2%} to {HIGH:.2%}")
+        )
+
+
+def accuracies(config: Config, dataset: Dataset) -> dict[str, float]:
+    """Train as `config` says and return the accuracy on each part of the data that has images."""
+    initialisation, shuffling = random_streams(config.seed)
+    mlp = build_mlp(config, dataset, initialisation)
+    *_, last = train(
+        mlp,
+        LOSSES[config.loss.name],
+        build_optimizer(config, mlp),
+        dataset.train,
+        dataset.test,
+        epochs=config.training.epochs,
+        batch_size=config.training.batch_size,
+        rng=shuffling,
+    )
+    official = dataset.official
+    shares = {
+        "train": last.train_accuracy,
+        "test": last.test_accuracy,
+        "official": count_correct(mlp.predict(official.images), official.labels) / len(official.images),
+    }
+    return {part: accuracy for part, accuracy in shares.items() if accuracy is not None}
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,85 @@
+"""Memory of the train stage on 60,000 and on 600,000 images: `python -m benchmarks.memory`.
+
+The images are strokes, drawn and preprocessed by the pipeline's own stages in a temporary folder (2.7 GB).
+Anonymous memory is what a process asked for itself. Resident memory has the images as well: they are mapped
+from the files, and the system takes their pages back as soon as they are wanted elsewhere.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.table import Table
+
+from benchmarks.common import ROOT, console, machine, verdict
+from pipeline.config import Split, StrokesDataset
+from pipeline.download import download
+from pipeline.errors import UserError, one_line_errors
+from pipeline.preprocess import preprocess
+
+TEST = 10_000
+SIZES = (60_000, 600_000)
+EPOCHS = 2  # the second one trains while the first is measured
+LIMIT = 600  # MB resident, for the smaller size
+GROWTH = 10  # MB anonymous: the permutation of ten times as many images takes 4 MB
+INTERVAL = 0.005  # seconds from one sample to the next
+
+
+def main() -> None:
+    """Measure and print the table."""
+    if not Path("/proc/self/status").exists():
+        raise UserError("this benchmark reads memory from /proc: run it on Linux")
+    with tempfile.TemporaryDirectory() as scratch:
+        raw = Path(scratch, "raw")
+        with console.status(f"drawing {max(SIZES) + TEST:,} images"):
+            download(StrokesDataset(train=max(SIZES) + TEST), raw, mirror=None)
+        peaks = []
+        for train in SIZES:
+            with console.status(f"training on {train:,} images"):
+                folder = Path(scratch, str(train))
+                preprocess(raw, folder / "data/processed", Split(train=train, test=TEST))
+                peaks.append(_train(folder, train))
+
+    small, large = (anonymous for _, anonymous in peaks)
+    targets = [
+        verdict(peaks[0][0] < LIMIT, f"resident < {LIMIT} MB"),
+        verdict(large - small <= GROWTH, f"anonymous grows by {large - small:+.0f} MB, ≤ {GROWTH} MB"),
+    ]
+    table = Table("images", "resident, MB", "anonymous, MB", "target", title="Peak memory of the train stage")
+    for train, (resident, anonymous), target in zip(SIZES, peaks, targets, strict=True):
+        table.add_row(f"{train:,} + {TEST:,}", f"{resident:.0f}", f"{anonymous:.0f}", target)
+    console.print(machine())
+    console.print(table)
+
+
+def _train(folder: Path, train: int) -> tuple[float, float]:
+    """Run the train stage in `folder` and return its peaks of resident and of anonymous memory in MB."""
+    overrides = ["dataset=strokes", f"split.train={train}", f"split.test={TEST}", f"training.epochs={EPOCHS}"]
+    overrides += ["tracking.enabled=false", "hydra.run.dir=out", "hydra/job_logging=disabled"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.train", *overrides],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    resident = anonymous = 0
+    while process.poll() is None:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        sizes = dict(line.split(":", 1) for line in status.splitlines())
+        if "VmHWM" in sizes:  # not there while the process is ending
+            resident = int(sizes["VmHWM"].split()[0])
+            anonymous = max(anonymous, int(sizes["RssAnon"].split()[0]))
+        time.sleep(INTERVAL)
+    _, errors = process.communicate()
+    if process.returncode:
+        raise UserError(f"training on {train} images failed: {errors.strip()}")
+    return resident / 1000, anonymous / 1000
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
