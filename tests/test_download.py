@@ -1,0 +1,398 @@
+import gzip
+import hashlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import pipeline.download
+from pipeline.config import File, Files, IdxDataset, StrokesDataset
+from pipeline.data.idx import read_idx
+from pipeline.download import STROKES_FILES, download
+from pipeline.errors import UserError
+
+ROLES = ["train_images", "train_labels", "official_images", "official_labels"]
+CONTENT = {f"{role}.gz": gzip.compress(os.urandom(3000), mtime=0) for role in ROLES}
+HTML = b"<!DOCTYPE html><title>Not what you want</title>"
+
+
+class Mirrors(BaseHTTPRequestHandler):
+    """Each folder of this server is a mirror with a character of its own."""
+
+    protocol_version = "HTTP/1.1"
+    server: "Server"
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        self.answer(body=True)
+
+    def answer(self, body: bool) -> None:
+        _, kind, name = self.path.split("/")
+        content = CONTENT[name]
+        first = self.server.asked.count(self.path) == 1
+        self.close_connection = True
+        match kind:
+            case _ if kind.startswith("silent"):
+                self.server.closing.wait()
+            case "hangup":
+                pass
+            case "missing":
+                self.send_error(404)
+            case "failing":
+                self.send_error(500)
+            case "flaky" if body and first:
+                self.send_error(500)
+            case "page":
+                self.send(HTML, len(HTML), body)
+            case "wrong":
+                self.send(content[:-1] + b"?", len(content), body)
+            case "truncated":
+                self.send(content[:1000], len(content), body)
+            case "stalled":
+                self.send(content[:1000], len(content), body)
+                if body:
+                    self.server.closing.wait()
+            case "trickling" if body:
+                self.send(b"", len(content), body)
+                for start in range(0, len(content), 500):
+                    self.wfile.write(content[start : start + 500])
+                    time.sleep(0.02)
+            case "partial" if name.startswith("official"):
+                self.send_error(404)
+            case _:
+                self.send(content, len(content), body)
+
+    def send(self, content: bytes, length: int, body: bool) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Mirrors)
+        self.asked: list[str] = []
+        self.closing = threading.Event()
+
+    def url(self, kind: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{kind}/"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield server
+        server.closing.set()
+        server.shutdown()
+
+
+@pytest.fixture
+def refusing() -> str:
+    """A base URL where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        return f"http://127.0.0.1:{unused.getsockname()[1]}/"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline.download, "PATIENCE", 1.0)
+    monkeypatch.setattr(pipeline.download, "RETRIES", 0)
+
+
+def dataset(*mirrors: str, fallback: bool = True, algorithm: str = "sha256") -> IdxDataset:
+    files = {
+        role: File(f"{role}.gz", f"{algorithm}:{hashlib.new(algorithm, CONTENT[f'{role}.gz']).hexdigest()}")
+        for role in ROLES
+    }
+    return IdxDataset(
+        kind="idx",
+        name="dots",
+        title="Dots",
+        mirrors=list(mirrors),
+        files=Files(**files),
+        classes=["few", "many"],
+        fallback="strokes" if fallback else None,
+    )
+
+
+def assert_whole(raw: Path) -> None:
+    """The folder holds exactly the dataset's four files, bit for bit, and what describes them."""
+    assert {path.name for path in raw.iterdir()} == {*CONTENT, "dataset.json"}
+    for name, content in CONTENT.items():
+        assert (raw / name).read_bytes() == content
+    assert json.loads((raw / "dataset.json").read_text()) == {
+        "name": "dots",
+        "title": "Dots",
+        "classes": ["few", "many"],
+        "files": {
+            role: {"name": f"{role}.gz", "sha256": hashlib.sha256(CONTENT[f"{role}.gz"]).hexdigest()}
+            for role in ROLES
+        },
+    }
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_a_good_mirror_gives_the_four_files(server: Server, tmp_path: Path, algorithm: str) -> None:
+    download(dataset(server.url("good"), algorithm=algorithm), tmp_path, None)
+    assert_whole(tmp_path)
+
+
+def test_others_may_read_the_files_as_the_umask_says(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    expected = (tmp_path / "plain").stat().st_mode
+    download(dataset(server.url("good")), tmp_path / "raw", None)
+    assert {path.stat().st_mode for path in (tmp_path / "raw").iterdir()} == {expected}
+
+
+ANSWERING = ["missing", "failing", "page", "wrong", "truncated", "stalled"]
+UNREACHABLE = ["silent", "hangup"]
+
+
+@pytest.mark.parametrize("kind", [*ANSWERING, *UNREACHABLE])
+def test_a_bad_mirror_is_named_and_the_next_one_tried(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    download(dataset(server.url(kind), server.url("good")), tmp_path, None)
+    assert_whole(tmp_path)
+    assert re.search(rf"^warning: .*/{kind}/", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("kind", ANSWERING)
+def test_a_source_that_answers_badly_is_an_error_and_no_reason_to_fall_back(
+    server: Server, tmp_path: Path, refusing: str, kind: str
+) -> None:
+    with pytest.raises(UserError, match=rf"^train_images\.gz .*/{kind}/.*DATA_MIRROR") as caught:
+        download(dataset(server.url(kind), refusing), tmp_path, None)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("kind", "status"), [("missing", "404"), ("failing", "500")])
+def test_a_status_is_told(server: Server, tmp_path: Path, kind: str, status: str) -> None:
+    with pytest.raises(UserError, match=status):
+        download(dataset(server.url(kind)), tmp_path, None)
+
+
+def test_a_wrong_hash_is_told_with_the_right_one_and_the_source(server: Server, tmp_path: Path) -> None:
+    content = CONTENT["train_images.gz"]
+    right, wrong = (hashlib.sha256(data).hexdigest() for data in [content, content[:-1] + b"?"])
+    with pytest.raises(UserError, match=rf"{re.escape(server.url('wrong'))}: .*{right}.*{wrong}"):
+        download(dataset(server.url("wrong")), tmp_path, None)
+
+
+def test_a_wrong_file_in_a_folder_is_an_error_too(tmp_path: Path) -> None:
+    (tmp_path / "mirror").mkdir()
+    for name in CONTENT:
+        (tmp_path / "mirror" / name).write_bytes(HTML)
+    with pytest.raises(UserError, match=hashlib.sha256(HTML).hexdigest()):
+        download(dataset(), tmp_path / "raw", str(tmp_path / "mirror"))
+
+
+def test_no_source_reached_and_no_fallback_is_an_error(server: Server, tmp_path: Path, refusing: str) -> None:
+    mirrors = [server.url("silent"), server.url("hangup"), refusing, "http://no.such.host.invalid/"]
+    with pytest.raises(UserError, match=r"no source can be reached .*no answer.*refused") as caught:
+        download(dataset(*mirrors, fallback=False), tmp_path, str(tmp_path / "absent"))
+    for source in [*mirrors, str(tmp_path / "absent")]:
+        assert source in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_silent_servers_cost_no_more_patience_than_one(server: Server, tmp_path: Path) -> None:
+    mirrors = [server.url(f"silent{number}") for number in range(8)]
+    start = time.monotonic()
+    with pytest.raises(UserError, match="no source can be reached"):
+        download(dataset(*mirrors, fallback=False), tmp_path, None)
+    assert time.monotonic() - start < 2 * pipeline.download.PATIENCE
+
+
+def test_strokes_stand_in_loudly_where_no_source_is_reached(
+    server: Server, tmp_path: Path, refusing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "train_images.gz").write_bytes(CONTENT["train_images.gz"])
+    download(dataset(refusing), tmp_path, None)
+
+    warning = capsys.readouterr().err
+    assert refusing in warning
+    assert "NOTHING IS ABOUT Dots" in warning
+    assert "`dvc repro -f download`" in warning
+    description = json.loads((tmp_path / "dataset.json").read_text())
+    assert (description["name"], description["title"]) == ("strokes", "Strokes")
+    assert {path.name for path in tmp_path.iterdir()} == {*STROKES_FILES.values(), "dataset.json"}
+    shapes = {
+        role: read_idx(tmp_path / name, 3 if "images" in role else 1).shape
+        for role, name in STROKES_FILES.items()
+    }
+    assert shapes == {
+        "train_images": (60_000, 28, 28),
+        "train_labels": (60_000,),
+        "official_images": (10_000, 28, 28),
+        "official_labels": (10_000,),
+    }
+
+    download(dataset(server.url("good")), tmp_path, None)  # online again
+    assert_whole(tmp_path)
+
+
+def test_strokes_can_be_asked_for_by_name(tmp_path: Path) -> None:
+    for name in ["one", "two"]:
+        download(StrokesDataset(train=30, official=20), tmp_path / name, None)
+    labels = read_idx(tmp_path / "one" / STROKES_FILES["train_labels"], 1)
+    images = read_idx(tmp_path / "one" / STROKES_FILES["official_images"], 3)
+    assert labels.shape == (30,)
+    assert images.shape == (20, 28, 28)
+    assert np.all(images.max(axis=(1, 2)) > 100)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("form", ["folder", "file URL", "URL", "URL without its last slash"])
+def test_data_mirror_goes_before_the_mirrors(server: Server, tmp_path: Path, form: str) -> None:
+    folder = tmp_path / "a mirror"
+    folder.mkdir()
+    for name, content in CONTENT.items():
+        (folder / name).write_bytes(content)
+    mirror = {
+        "folder": str(folder),
+        "file URL": folder.as_uri(),
+        "URL": server.url("good"),
+        "URL without its last slash": server.url("good").rstrip("/"),
+    }[form]
+    download(dataset(server.url("failing")), tmp_path / "raw", mirror)
+    assert_whole(tmp_path / "raw")
+    assert not any("failing" in path for path in server.asked)
+
+
+def test_mirrors_are_asked_in_order_for_what_is_missing(server: Server, tmp_path: Path) -> None:
+    download(dataset(server.url("partial"), server.url("good"), server.url("other")), tmp_path, None)
+    assert_whole(tmp_path)
+    assert server.asked == [
+        *(f"/partial/{role}.gz" for role in ROLES),
+        "/good/official_images.gz",
+        "/good/official_labels.gz",
+    ]
+
+
+def test_a_server_that_fails_once_is_asked_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline.download, "RETRIES", 1)
+    (tmp_path / "official_labels.gz").write_bytes(CONTENT["official_labels.gz"])
+    (tmp_path / "official_images.gz").write_bytes(CONTENT["official_images.gz"])
+    (tmp_path / "train_labels.gz").write_bytes(CONTENT["train_labels.gz"])
+    download(dataset(server.url("flaky")), tmp_path, None)
+    assert_whole(tmp_path)
+    assert server.asked == ["/flaky/train_images.gz"] * 2
+
+
+def test_what_is_there_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
+    download(dataset(server.url("good")), tmp_path, None)
+    (tmp_path / "train_labels.gz").write_bytes(b"damaged")
+    server.asked.clear()
+    download(dataset(server.url("good")), tmp_path, None)
+    assert_whole(tmp_path)
+    assert server.asked == ["/good/train_labels.gz"]
+
+
+def test_what_belongs_to_no_file_of_the_dataset_goes(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "another-dataset.gz").touch()
+    (tmp_path / ".left").mkdir()
+    (tmp_path / ".left" / "by a killed run").touch()
+    download(dataset(server.url("good")), tmp_path, None)
+    assert_whole(tmp_path)
+
+
+def test_no_partial_file_is_ever_visible(server: Server, tmp_path: Path) -> None:
+    seen: list[tuple[str, bytes]] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.extend(
+                (name, (tmp_path / name).read_bytes()) for name in CONTENT if (tmp_path / name).exists()
+            )
+            time.sleep(0.001)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        download(dataset(server.url("trickling")), tmp_path, None)
+        time.sleep(0.05)
+    finally:
+        done.set()
+        watcher.join()
+    assert {name for name, _ in seen} == set(CONTENT)
+    assert all(content == CONTENT[name] for name, content in seen)
+
+
+def test_a_mirror_of_another_kind_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="s3://bucket/ is no mirror"):
+        download(dataset("s3://bucket/"), tmp_path, None)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the stage as DVC does, in a folder with a `params.yaml` that asks for the dataset given."""
+    root = Path(__file__).parent.parent
+
+    def run(asked: dict[str, object], **environment: str) -> subprocess.CompletedProcess[str]:
+        params = yaml.safe_load((root / "params.yaml").read_text()) | {"dataset": asked}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+        return subprocess.run(
+            [sys.executable, "-m", "pipeline.download"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(root)} | environment,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def test_the_stage_reads_params_and_writes_data_raw(
+    stage: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    classes = list("0123456789")
+    asked = {
+        "kind": "strokes",
+        "name": "strokes",
+        "title": "S",
+        "train": 5,
+        "official": 3,
+        "classes": classes,
+    }
+    done = stage(asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((tmp_path / "data/raw/dataset.json").read_text())["title"] == "S"
+
+
+def test_the_stage_ends_in_one_line_where_a_file_is_not_to_be_had(
+    stage: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    asked = yaml.safe_load((Path(__file__).parent.parent / "conf/dataset/mnist.yaml").read_text())
+    done = stage(asked | {"mirrors": []}, DATA_MIRROR="empty")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: train-images-idx3-ubyte.gz is not to be had")
+    assert "Traceback" not in done.stderr
