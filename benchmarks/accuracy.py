@@ -3,10 +3,9 @@
 from dataclasses import replace
 from statistics import mean, stdev
 
-from rich.progress import track
 from rich.table import Table
 
-from benchmarks.common import console, machine, verdict
+from benchmarks.common import console, machine, progress, verdict
 from pipeline.blas import arithmetic
 from pipeline.config import Config, read_params
 from pipeline.data.dataset import Dataset, load_dataset
@@ -27,7 +26,7 @@ def main() -> None:
     with arithmetic(config.training.blas, config.training.threads):
         runs = [
             accuracies(replace(config, seed=seed), dataset)
-            for seed in track(SEEDS, f"training on {dataset.title}", console=console, transient=True)
+            for seed in progress(SEEDS, f"training on {dataset.title}")
         ]
     table = Table(
         "seed", *runs[0], title=f"Accuracy on {dataset.title} after {config.training.epochs} epochs"

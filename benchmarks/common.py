@@ -2,15 +2,26 @@
 
 import os
 import platform
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from rich.console import Console
+from rich.progress import track
 from threadpoolctl import ThreadpoolController
 
 ROOT = Path(__file__).parents[1]
 
-console = Console(highlight=False, soft_wrap=True)
+T = TypeVar("T")
+
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+
+
+def progress(items: Iterable[T], words: str) -> Iterable[T]:
+    """Go through `items` with a progress bar on a terminal, which vanishes at the end."""
+    return track(items, words, console=console, transient=True, disable=not console.is_terminal)
 
 
 def machine() -> str:

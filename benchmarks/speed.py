@@ -18,10 +18,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from rich.progress import track
 from rich.table import Table
 
-from benchmarks.common import ROOT, console, machine, verdict
+from benchmarks.common import ROOT, console, machine, progress, verdict
 from benchmarks.contestants import BATCH, CONTESTANTS, Contestant
 from pipeline import NATIVE, PORTABLE
 from pipeline.config import Split, StrokesDataset
@@ -92,14 +91,14 @@ def main() -> None:
         folder = PROCESSED if PROCESSED.exists() else _strokes(Path(scratch))
         dataset = load_dataset(folder)
         workers = {}
-        for name, contestant in track(CONTESTANTS.items(), "starting", console=console, transient=True):
+        for name, contestant in progress(CONTESTANTS.items(), "starting"):
             worker = Worker(name, contestant, folder)
             workers_alive.enter_context(worker.process)
             if worker.version:
                 workers[name] = worker
         rounds = [
             {name: worker.epoch() for name, worker in workers.items()}
-            for _ in track(range(ROUNDS), "measuring", console=console, transient=True)
+            for _ in progress(range(ROUNDS), "measuring")
         ]
         versions = {name: worker.version for name, worker in workers.items()}
 
