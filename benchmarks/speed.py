@@ -135,9 +135,12 @@ def _row(
 
 def _interpreter(contestant: Contestant) -> str:
     """Return the Python that runs `contestant`."""
-    if contestant.distribution in {"torch", "jax"}:
-        return os.environ.get("BENCH_PYTHON", sys.executable)
-    return sys.executable
+    other = os.environ.get("BENCH_PYTHON")
+    if other is None or contestant.distribution not in {"torch", "jax"}:
+        return sys.executable
+    if not Path(other).is_file():
+        raise UserError(f"BENCH_PYTHON = {other} is no file: name a Python that has torch and jax")
+    return str(Path(other).absolute())
 
 
 def _strokes(folder: Path) -> Path:

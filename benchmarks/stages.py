@@ -66,7 +66,7 @@ def main() -> None:
     console.print(machine())
     console.print(table)
     console.print(
-        "All but the first column are differences between single runs with and without DVC, MLflow and work:\n"
+        "All but the first column are differences of single runs, with and without DVC and MLflow:\n"
         "other load on the machine shows in them, below zero at times."
     )
     console.print(verdict(total < LIMIT, f"dvc repro takes less than {LIMIT} s"))
