@@ -67,7 +67,7 @@ def train_and_record(config: Config, folder: Path) -> float:
             with tqdm(total=config.training.epochs, desc=f"train on {dataset.title}", unit="epoch") as bar:
                 for measurement in measurements:
                     history.append(as_row(measurement))
-                    tracker.epoch(measurement.epoch, {**history[-1], "seconds": measurement.seconds})
+                    tracker.epoch(history[-1], measurement.seconds)
                     bar.set_postfix_str(summary(measurement), refresh=False)
                     bar.update()
         except Diverged as diverged:

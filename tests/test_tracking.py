@@ -250,7 +250,7 @@ from pipeline.tracking import Tracker
 
 with Tracker(read_params()) as tracker:
     tracker.start()
-    tracker.epoch(1, {{"loss": 0.5}})
+    tracker.epoch({{"epoch": 1, "loss": 0.5}}, seconds=0.1)
     print("at work", flush=True)
     {rest}
 """
@@ -281,7 +281,7 @@ def test_a_stage_that_breaks_off_ends_its_run(workspace: Path) -> None:
     ended = {run.data.params["seed"]: run for run in runs(store)}
     assert [ended[seed].info.status for seed in "012"] == ["KILLED", "KILLED", "FAILED"]
     assert ended["2"].data.tags["failure"] == "ValueError: loss is nan"
-    assert all(run.data.metrics == {"loss": 0.5} for run in ended.values())
+    assert all(run.data.metrics == {"loss": 0.5, "seconds": 0.1} for run in ended.values())
 
 
 def test_half_a_record_gives_way_to_the_complete_one(workspace: Path, capfd: pytest.CaptureFixture) -> None:
@@ -290,7 +290,7 @@ def test_half_a_record_gives_way_to_the_complete_one(workspace: Path, capfd: pyt
         for seed in (0, 1):
             tracker = stages.enter_context(Tracker(configuration(seed=seed)))
             tracker.start()
-            tracker.epoch(1, {"loss": 0.5})
+            tracker.epoch({"epoch": 1, "loss": 0.5}, seconds=0.1)
             recorder = tracker.recorder
             assert recorder
             stages.callback(recorder.kill)
@@ -366,7 +366,7 @@ def test_servers_that_fail_cost_nothing(
             tracker = stages.enter_context(Tracker(impatient(patience)))
             tracker.start()
             for epoch in range(1, EPOCHS + 1):
-                tracker.epoch(epoch, {"loss": 0.5})
+                tracker.epoch({"epoch": epoch, "loss": 0.5}, seconds=0.1)
             tracker.finish()
         assert asked.wait(PATIENCE)
         assert called.wait(PATIENCE)
@@ -393,7 +393,7 @@ def test_a_hung_recorder_holds_nothing_up(workspace: Path, capfd: pytest.Capture
         tracker.recorder.send_signal(signal.SIGSTOP)
         tracker.start()
         for epoch in range(10_000):  # a megabyte: more than any pipe holds
-            tracker.epoch(epoch, {"loss": 0.5, "train_accuracy": 0.5, "test_accuracy": None})
+            tracker.epoch({"epoch": epoch, "loss": 0.5, "train_accuracy": 0.5}, seconds=0.1)
     assert time.monotonic() - begin < 3
     assert "it was not done 0.5 s after the stage" in capfd.readouterr().err
 
@@ -421,7 +421,7 @@ def record(seed):
     sys.stdout = open(os.devnull, "w")
     config = {**CONFIG, "seed": seed}
     recorder = Recorder(Path.cwd(), Path("data/processed").absolute(), config, "test")
-    recorder.start()
+    recorder.start(timestamp=0)
     for epoch in (1, 2, 3):
         recorder.epoch(epoch, epoch, {"loss": 1 / epoch})
         recorder.flush()
@@ -494,7 +494,7 @@ def test_a_server_that_is_started_late(
         with Tracker(configuration()) as tracker:
             tracker.start()
             for row in history():
-                tracker.epoch(int(row.pop("epoch")), row)
+                tracker.epoch(row, seconds=0.1)
             tracker.finish()
             tracker.evaluation()
             servers.enter_context(mlflow_server(workspace, port))

@@ -6,7 +6,6 @@ through although its answer did not. On standard output it reports, in JSON line
 and at last where the run is. The end of its input is the end of the stage, however that came about.
 """
 
-import csv
 import getpass
 import hashlib
 import json
@@ -30,6 +29,7 @@ import pipeline
 from pipeline.config import flatten
 from pipeline.data.dataset import PROCESSED
 from pipeline.files import sha256
+from pipeline.history import read_history
 from pipeline.tracking.store import Claims, address, describe_commit, find_root, open_store
 
 Act = dict[str, Any]
@@ -39,6 +39,7 @@ BOUNDS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # so that MLflow's page shows what training has
 PAUSE = 0.5  # seconds between two attempts
 OUTAGE = 15.0  # seconds that the store may go on failing once the stage is over: time to start a server anew
 PARAMS_A_CALL = 100  # what the tracking API takes at most
@@ -64,7 +65,6 @@ class Recorder:
         self.dataset = json.loads((data / "dataset.json").read_text(encoding="utf-8"))
         self.digest = digest(data)
         self.token = uuid.uuid4().hex
-        self.now = time.time_ns() // 1_000_000
         self.pending: list[Any] = []  # metrics not yet logged
         self.run_id = ""
         self.running = False
@@ -75,9 +75,9 @@ class Recorder:
 
     # The acts.
 
-    def start(self) -> None:
-        """Open the run of a training."""
-        self._create()
+    def start(self, timestamp: int) -> None:
+        """Open the run of a training that began at `timestamp`, in milliseconds."""
+        self._create(timestamp)
         self._settle(superseded=False)
 
     def epoch(self, step: int, timestamp: int, metrics: Mapping[str, float]) -> None:
@@ -119,9 +119,10 @@ class Recorder:
         if found:
             self.run_id = found[0].info.run_id
         else:
-            self._create()
+            now = time.time_ns() // 1_000_000
+            self._create(now)
             for row in read_history(self.reports / "history.csv"):
-                self.epoch(int(row.pop("epoch")), self.now, row)
+                self.epoch(int(row.pop("epoch")), now, row)
             self.finish()
         self._settle(superseded=not found)
 
@@ -150,23 +151,20 @@ class Recorder:
         name = self.dataset["title"]
         if not self.client.get_experiment_by_name(name):
             with suppress(MlflowException):  # another process may create it at this very moment
-                return self.client.create_experiment(name)
+                return self.client.create_experiment(name, tags=KIND)
         experiment = self.client.get_experiment_by_name(name)
         if not experiment:
             raise MlflowException(f"the experiment {name} cannot be created")
         return experiment.experiment_id
 
-    def _create(self) -> None:
-        self.claims.hold(self.token)
-        mine = self._search(f"tags.tracker = '{self.token}'")
-        run = (
-            mine[0]
-            if mine
-            else self.client.create_run(self.experiment_id, tags=self._tags(), run_name=run_name(self.config))
-        )
-        self.run_id, self.running = run.info.run_id, True
+    def _create(self, started: int) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
+        self.claims.hold(self.token)
+        [run] = self._search(f"tags.tracker = '{self.token}'") or [
+            self.client.create_run(self.experiment_id, started, self._tags(), run_name(self.config))
+        ]
+        self.run_id, self.running = run.info.run_id, True
         params = [Param(key, str(value)) for key, value in flatten(self.config).items()]
         for some in chunks(params, PARAMS_A_CALL):
             self.client.log_batch(self.run_id, params=some)
@@ -284,13 +282,6 @@ def run_name(config: Mapping[str, Any]) -> str:
 def metric_name(key: str) -> str:
     """Return `key` in the characters that MLflow allows, without `/`, at which its page groups metrics."""
     return re.sub(r"[^\w. :-]", "_", key, flags=re.ASCII)
-
-
-def read_history(path: Path) -> Iterator[dict[str, float]]:
-    """Yield the rows of a history, without what was not measured."""
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            yield {name: float(value) for name, value in row.items() if value}
 
 
 def digest(data: Path) -> str:

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Self
 
 from pipeline.config import Config
 from pipeline.errors import UserError
+from pipeline.history import Row
 
 PACKAGES = Path(__file__).parents[2]
 
@@ -54,12 +54,13 @@ class Tracker:
 
     def start(self) -> None:
         """Open a run for the training that now begins, with params, tags and the dataset."""
-        self._send("start")
+        self._send("start", timestamp=milliseconds())
 
-    def epoch(self, epoch: int, metrics: Mapping[str, float | None]) -> None:
-        """Log the metrics of one epoch; those that are None are left out."""
-        known = {name: float(value) for name, value in metrics.items() if value is not None}
-        self._send("epoch", step=epoch, timestamp=time.time_ns() // 1_000_000, metrics=known)
+    def epoch(self, row: Row, seconds: float) -> None:
+        """Log what was measured after one epoch, and how long the epoch took."""
+        metrics = {column: value for column, value in row.items() if column != "epoch"}
+        metrics["seconds"] = seconds
+        self._send("epoch", step=int(row["epoch"]), timestamp=milliseconds(), metrics=metrics)
 
     def finish(self) -> None:
         """Log `models/model.npz` and `reports/history.csv`: the training has ended well."""
@@ -158,3 +159,8 @@ class Tracker:
             remedy = f"`python -m pipeline.tracking {self.folder}`"
         advice = f" The results are safe; {remedy} records what was missed." if recoverable else ""
         print(f"warning: not recorded in MLflow: {reason}.{advice}", file=sys.stderr)
+
+
+def milliseconds() -> int:
+    """Return the time in the unit that MLflow keeps it in."""
+    return time.time_ns() // 1_000_000
