@@ -125,7 +125,7 @@ def mini_batches(
         # mode="clip", or NumPy would gather into a second buffer in case an index is out of range.
         part.images.take(rows, axis=0, out=buffer[: len(rows)], mode="clip")
         x = buffer[: len(rows)].astype(dtype, copy=False)
-        y = part.labels.take(rows, axis=0).astype(dtype)
+        y = part.labels.take(rows, axis=0).astype(dtype, order="F")  # as the activations are
         for first in range(0, len(rows), batch_size):
             yield x[first : first + batch_size], y[first : first + batch_size]
 
