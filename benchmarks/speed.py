@@ -39,7 +39,7 @@ ONE_THREAD = {
     "JAX_PLATFORMS": "cpu",
 }
 
-# What a contestant's epoch may take, in epochs of ours with the same kernels: least, most, the target in words.
+# What a contestant's epoch may take, in epochs of ours with like kernels: least, most, the target in words.
 TARGETS = {
     "products": (1 / 1.25, None, "ours ≤ 1.25 × the products"),
     "scikit_learn": (2.0, None, "ours ≥ 2 × faster"),
