@@ -13,7 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 from itertools import pairwise
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.data.dataset import Dataset, Part, load_dataset
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP, Backpropagation
@@ -52,7 +52,7 @@ def timed(epoch: Callable[[], object]) -> Epoch:
 
 def products(dataset: Dataset) -> Epoch:
     """Prepare the five matrix products of each mini-batch, laid out as ours are, in file order, no more."""
-    images = np.array(dataset.train.images)
+    images = dataset.train.images
     rng = np.random.default_rng(0)
     n0, n1, n2 = WIDTHS
     shapes = [(n1, n0), (n2, n1), (n1, BATCH), (n1, BATCH), (n2, BATCH), (n2, BATCH), (n1, BATCH)]
@@ -72,7 +72,7 @@ def products(dataset: Dataset) -> Epoch:
 
 
 def ours(dataset: Dataset) -> Epoch:
-    """Prepare this project's training epoch, on the images mapped from disk."""
+    """Prepare this project's training epoch."""
     rng = np.random.default_rng(0)
     mlp = _network(rng)
     optimizer = SGD(mlp.parameters, learning_rate=LEARNING_RATE)
@@ -120,7 +120,7 @@ def scikit_learn(dataset: Dataset) -> Epoch:
     """
     from sklearn.neural_network import MLPClassifier
 
-    images, labels = np.array(dataset.train.images), dataset.train.labels.argmax(axis=1)
+    images, labels = dataset.train.images, dataset.train.labels.argmax(axis=1)
     classifier = MLPClassifier(
         WIDTHS[1:-1],
         solver="sgd",
@@ -138,7 +138,7 @@ def pytorch(dataset: Dataset) -> Epoch:
     import torch
 
     torch.set_num_threads(1)
-    images = torch.from_numpy(np.array(dataset.train.images))
+    images = torch.from_numpy(dataset.train.images)
     labels = torch.from_numpy(dataset.train.labels.astype(np.float32))
     n0, n1, n2 = WIDTHS
     network = torch.nn.Sequential(
@@ -277,7 +277,9 @@ def main() -> None:
     if contestant.one_core and hasattr(os, "sched_setaffinity"):  # Linux
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with warnings.catch_warnings(action="ignore"):
-        epoch = contestant.prepare(load_dataset(Path(folder)))
+        dataset = load_dataset(Path(folder))
+        train_part = Part(np.array(dataset.train.images), np.array(dataset.train.labels))
+        epoch = contestant.prepare(replace(dataset, train=train_part))  # in memory, for all alike
         epoch()  # compiles, reads the images into the page cache
         print(version, flush=True)
         for _ in sys.stdin:

@@ -52,7 +52,7 @@ class ReLU(Activation):
         delta *= np.sign(a)
 
     def potential(self, z: Array, a: Array) -> float:
-        return 0.5 * float(np.vdot(a, a))
+        return 0.5 * float(np.vdot(a.T, a.T))  # transposed, it lies in memory as vdot reads it
 
 
 class LeakyReLU(Activation):

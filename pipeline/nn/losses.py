@@ -33,7 +33,7 @@ class Canonical(Loss):
     """
 
     def value(self, z: Array, a: Array, y: Array, output: Activation) -> float:
-        return (output.potential(z, a) - float(np.vdot(y, z))) / len(y)
+        return (output.potential(z, a) - float(np.vdot(y.T, z.T))) / len(y)
 
     def delta(self, z: Array, a: Array, y: Array, output: Activation, scale: float, out: Array) -> None:
         np.subtract(a, y, out=out)
