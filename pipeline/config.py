@@ -162,6 +162,45 @@ Optimizer = Annotated[Sgd | Momentum | Adam, Field(discriminator="name")]
 
 
 @dataclass(frozen=True, config=STRICT)
+class Constant:
+    """The learning rate stays as it is; like every schedule it may start with `warmup` epochs of rise."""
+
+    name: Literal["constant"]
+    warmup: NonNegative
+
+
+@dataclass(frozen=True, config=STRICT)
+class Step:
+    """The learning rate is multiplied by `factor` every so many epochs."""
+
+    name: Literal["step"]
+    warmup: NonNegative
+    every: PositiveCount
+    factor: Positive
+
+
+@dataclass(frozen=True, config=STRICT)
+class Exponential:
+    """The learning rate is multiplied by `factor` over each epoch."""
+
+    name: Literal["exponential"]
+    warmup: NonNegative
+    factor: Positive
+
+
+@dataclass(frozen=True, config=STRICT)
+class Cosine:
+    """The learning rate falls to the share `final` of itself."""
+
+    name: Literal["cosine"]
+    warmup: NonNegative
+    final: Fraction
+
+
+Schedule = Annotated[Constant | Step | Exponential | Cosine, Field(discriminator="name")]
+
+
+@dataclass(frozen=True, config=STRICT)
 class Training:
     """The loop and the arithmetic that it is done in."""
 
@@ -189,6 +228,7 @@ class Config:
     model: Model
     loss: Loss
     optimizer: Optimizer
+    schedule: Schedule
     training: Training
     tracking: Tracking
     seed: Count

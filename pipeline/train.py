@@ -31,6 +31,7 @@ from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
+from pipeline.nn.schedules import schedule
 from pipeline.nn.training import Diverged, Measurement, train
 from pipeline.tracking import Tracker
 
@@ -61,6 +62,9 @@ def train_and_record(config: Config, folder: Path) -> float:
             epochs=config.training.epochs,
             batch_size=config.training.batch_size,
             rng=shuffling,
+            schedule=schedule(
+                config.optimizer.learning_rate, config.training.epochs, **asdict(config.schedule)
+            ),
         )
         history: list[Row] = []
         try:
@@ -94,6 +98,11 @@ def check_fit(config: Config, dataset: Dataset) -> None:
                 f"split.{part} = {expected}, but data/processed holds {count} images in that part:"
                 f" `dvc exp run -S split.{part}={expected}` splits them anew and trains on them"
             )
+    if config.schedule.warmup >= config.training.epochs:
+        raise UserError(
+            f"schedule.warmup = {config.schedule.warmup:g}: should be less than training.epochs ="
+            f" {config.training.epochs}, or the schedule never begins"
+        )
     if config.training.batch_size > config.split.train:
         raise UserError(
             f"training.batch_size = {config.training.batch_size}: should be at most the number of training"

@@ -153,3 +153,11 @@ def test_portable_bits_need_numpy_imported_after_the_package(workspace: Path) ->
     done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=out", PIPELINE_NATIVE="1")
     told = "error: training.blas = portable, but NumPy computes with"
     assert done.returncode == 0 or done.stderr.startswith(told)  # on a Haswell, native is portable
+
+
+def test_a_warmup_as_long_as_training_is_refused(workspace: Path) -> None:
+    done = run_module(workspace, "pipeline.train", *SMALL, "schedule=cosine", "schedule.warmup=2.0")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: schedule.warmup = 2: should be less than training.epochs = 2, or the schedule never begins\n"
+    )

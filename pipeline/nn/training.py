@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from pipeline.data.dataset import Part
 from pipeline.nn.losses import Loss
 from pipeline.nn.mlp import MLP, Backpropagation, forward_in_blocks
 from pipeline.nn.optimizers import Optimizer
+from pipeline.nn.schedules import Schedule
 from pipeline.nn.types import Array
 
 GATHERED_BYTES = (
@@ -66,6 +67,7 @@ def train(
     epochs: int,
     batch_size: int,
     rng: np.random.Generator,
+    schedule: Schedule | None = None,
 ) -> Iterator[Measurement]:
     """Train `mlp` in place and yield a measurement for each epoch.
 
@@ -81,19 +83,22 @@ def train(
         epochs: passes over `train_part`.
         batch_size: images a mini-batch; the last one of an epoch takes what is left.
         rng: where the permutations come from.
+        schedule: the learning rate of each step; None for the optimizer's own throughout.
 
     Raises:
         Diverged: at the step whose loss is NaN or infinite.
     """
     sizes = {min(batch_size, len(train_part.images)), len(train_part.images) % batch_size} - {0}
     backpropagation = {rows: Backpropagation(mlp, loss, rows) for rows in sizes}
+    steps = math.ceil(len(train_part.images) / batch_size)
     measured: Future[Measurement] | None = None
     with ThreadPoolExecutor(max_workers=1) as second_thread:
         for epoch in range(1, epochs + 1):
             started = time.perf_counter()
+            rates = rates_of_epoch(schedule, epoch, steps) if schedule else None
             batches = mini_batches(train_part, batch_size, mlp.dtype, rng)
             try:
-                mean_loss = train_epoch(batches, backpropagation, optimizer, epoch)
+                mean_loss = train_epoch(batches, backpropagation, optimizer, epoch, rates)
             except Diverged:
                 if measured:
                     yield measured.result()
@@ -106,6 +111,11 @@ def train(
             )
         if measured:
             yield measured.result()
+
+
+def rates_of_epoch(schedule: Schedule, epoch: int, steps: int) -> list[float]:
+    """Return the learning rate of each of the `steps` of `epoch` (from 1): the schedule's at its middle."""
+    return [schedule(epoch - 1 + (step + 0.5) / steps) for step in range(steps)]
 
 
 def mini_batches(
@@ -136,6 +146,7 @@ def train_epoch(
     backpropagation: dict[int, Backpropagation],
     optimizer: Optimizer,
     epoch: int,
+    rates: Sequence[float] | None = None,
 ) -> float:
     """Make one step for each mini-batch and return the mean loss over the epoch's images.
 
@@ -144,9 +155,12 @@ def train_epoch(
         backpropagation: what computes the gradient, by the number of rows of a mini-batch.
         optimizer: what makes a step of it.
         epoch: from 1, for the message of `Diverged`.
+        rates: the learning rate of each step; None for the optimizer's own.
     """
     total, images = 0.0, 0
     for step, (x, y) in enumerate(batches, start=1):
+        if rates:
+            optimizer.learning_rate = rates[step - 1]
         gradient_of = backpropagation[len(x)]
         loss = gradient_of(x, y, scale=optimizer.gradient_scale)
         if not math.isfinite(loss):
