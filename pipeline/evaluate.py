@@ -47,9 +47,12 @@ def main() -> None:
         predictions = {name: predict(model, part) for name, part in parts_with_images(dataset).items()}
         reported = predictions[reported_part(dataset)]
 
-        write_metrics(METRICS, measure(predictions, reported, dataset.classes))
+        metrics = measure(predictions, reported, dataset.classes)
+        write_metrics(METRICS, metrics)
         write_predictions(PREDICTIONS, reported, dataset.classes)
         tracker.evaluation()
+        accuracies = [f"{metrics[name]['accuracy']:.2%} ({name})" for name in predictions]
+        print(f"{dataset.title}: accuracy {', '.join(accuracies)}", flush=True)
 
 
 def check_fit(model: MLP, dataset: Dataset) -> None:
