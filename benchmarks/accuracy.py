@@ -10,9 +10,8 @@ from pipeline.blas import arithmetic
 from pipeline.config import Config, read_params
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.errors import one_line_errors
-from pipeline.nn.losses import LOSSES
-from pipeline.nn.training import count_correct, train
-from pipeline.train import build_mlp, build_optimizer, check_fit, random_streams
+from pipeline.nn.training import count_correct
+from pipeline.train import check_fit, start_training
 
 SEEDS = range(5)
 LOW, HIGH = 0.9713, 0.9733  # mean test accuracy of the default network on MNIST
@@ -49,18 +48,8 @@ def main() -> None:
 
 def accuracies(config: Config, dataset: Dataset) -> dict[str, float]:
     """Train as `config` says and return the accuracy on each part of the data that has images."""
-    initialisation, shuffling = random_streams(config.seed)
-    mlp = build_mlp(config, dataset, initialisation)
-    *_, last = train(
-        mlp,
-        LOSSES[config.loss.name],
-        build_optimizer(config, mlp),
-        dataset.train,
-        dataset.test,
-        epochs=config.training.epochs,
-        batch_size=config.training.batch_size,
-        rng=shuffling,
-    )
+    mlp, measurements = start_training(config, dataset)
+    *_, last = measurements
     official = dataset.official
     shares = {
         "train": last.train_accuracy,

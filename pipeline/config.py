@@ -117,6 +117,7 @@ class Model:
     output: Activation | Literal["softmax"]
     bias: Flag
     initialiser: Annotated[Normal | Uniform | Scaled, Field(discriminator="name")]
+    dropout: Fraction
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -124,6 +125,7 @@ class Loss:
     """What training minimises, averaged over the mini-batch."""
 
     name: Literal["canonical", "squared_error"]
+    label_smoothing: Fraction
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -133,6 +135,7 @@ class Sgd:
     name: Literal["sgd"]
     learning_rate: Positive
     weight_decay: NonNegative
+    clip_norm: Positive | None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -144,18 +147,20 @@ class Momentum:
     momentum: Fraction
     nesterov: Flag
     weight_decay: NonNegative
+    clip_norm: Positive | None
 
 
 @dataclass(frozen=True, config=STRICT)
 class Adam:
-    """Adam (Kingma and Ba, 2015)."""
+    """Adam (Kingma and Ba, 2015), or with decoupled weight decay AdamW (Loshchilov and Hutter, 2019)."""
 
-    name: Literal["adam"]
+    name: Literal["adam", "adamw"]
     learning_rate: Positive
     beta1: Fraction
     beta2: Fraction
     epsilon: Positive
     weight_decay: NonNegative
+    clip_norm: Positive | None
 
 
 Optimizer = Annotated[Sgd | Momentum | Adam, Field(discriminator="name")]
@@ -206,6 +211,7 @@ class Training:
 
     epochs: PositiveCount
     batch_size: PositiveCount
+    ema: Fraction
     dtype: Literal["float32", "float64"]
     threads: PositiveCount
     blas: Literal["portable", "native"]

@@ -6,6 +6,7 @@ its configuration from `conf/`, and with `-m` it sweeps. Either way it writes `m
 """
 
 import os
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -51,21 +52,7 @@ def train_and_record(config: Config, folder: Path) -> float:
         dataset = load_dataset()
         check_fit(config, dataset)
         tracker.start()
-        initialisation, shuffling = random_streams(config.seed)
-        mlp = build_mlp(config, dataset, initialisation)
-        measurements = train(
-            mlp,
-            LOSSES[config.loss.name],
-            build_optimizer(config, mlp),
-            dataset.train,
-            dataset.test,
-            epochs=config.training.epochs,
-            batch_size=config.training.batch_size,
-            rng=shuffling,
-            schedule=schedule(
-                config.optimizer.learning_rate, config.training.epochs, **asdict(config.schedule)
-            ),
-        )
+        mlp, measurements = start_training(config, dataset)
         history: list[Row] = []
         try:
             with tqdm(total=config.training.epochs, desc=f"train on {dataset.title}", unit="epoch") as bar:
@@ -110,9 +97,31 @@ def check_fit(config: Config, dataset: Dataset) -> None:
         )
 
 
+def start_training(config: Config, dataset: Dataset) -> tuple[MLP, Iterator[Measurement]]:
+    """Return the network that `config` describes and its training on `dataset`, an epoch a measurement."""
+    initialisation, shuffling, dropout = random_streams(config.seed)
+    mlp = build_mlp(config, dataset, initialisation)
+    measurements = train(
+        mlp,
+        LOSSES[config.loss.name],
+        build_optimizer(config, mlp),
+        dataset.train,
+        dataset.test,
+        epochs=config.training.epochs,
+        batch_size=config.training.batch_size,
+        rng=shuffling,
+        schedule=schedule(config.optimizer.learning_rate, config.training.epochs, **asdict(config.schedule)),
+        label_smoothing=config.loss.label_smoothing,
+        dropout=config.model.dropout,
+        dropout_rng=dropout,
+        ema=config.training.ema,
+    )
+    return mlp, measurements
+
+
 def random_streams(seed: int) -> list[np.random.Generator]:
-    """Return a random stream each for initialisation and shuffling, so that neither moves the other."""
-    return [np.random.Generator(np.random.PCG64(child)) for child in np.random.SeedSequence(seed).spawn(2)]
+    """Return a random stream each for initialisation, shuffling and dropout, so that none moves another."""
+    return [np.random.Generator(np.random.PCG64(child)) for child in np.random.SeedSequence(seed).spawn(3)]
 
 
 def build_mlp(config: Config, dataset: Dataset, rng: np.random.Generator) -> MLP:

@@ -71,7 +71,7 @@ def test_every_value_has_one_name() -> None:
         (
             "optimizer.name",
             "rmsprop",
-            "optimizer.name = 'rmsprop': should be one of 'sgd', 'momentum', 'adam'",
+            "optimizer.name = 'rmsprop': should be one of 'sgd', 'momentum', 'adam', 'adamw'",
         ),
         ("model.hidden", [100, 0], "model.hidden.1 = 0: should be greater than 0"),
         ("model.hidden", 100, "model.hidden = 100: should be a valid list"),

@@ -53,4 +53,13 @@ class SquaredError(Loss):
         output.backward(z, a, out)
 
 
+def smooth(y: Array, smoothing: float) -> Array:
+    """Return the targets `y`, one-hot rows, with the share `smoothing` of each 1 spread over all classes.
+
+    C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna, "Rethinking the Inception Architecture for
+    Computer Vision" (2016). A single column of 0 and 1 stands for two classes.
+    """
+    return y * (1 - smoothing) + smoothing / max(y.shape[1], 2)
+
+
 LOSSES: dict[str, Loss] = {"canonical": Canonical(), "squared_error": SquaredError()}

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
@@ -12,18 +13,28 @@ BLOCK = 1 << 17  # numbers updated at a time: they stay in the cache through all
 
 
 class Optimizer(ABC):
-    """What every optimizer has: a learning rate η and a penalty ½λ‖W‖² on the weights, not the biases.
+    """What every optimizer has: a learning rate η, a penalty ½λ‖W‖² on the weights, not the biases, clipping.
 
     Args:
         parameters: what `step` changes.
         learning_rate: η.
         weight_decay: λ; the gradient becomes ∂C/∂W + λW.
+        clip_norm: a gradient ∂C/∂θ whose norm, over all parameters, is greater is scaled down to it; None
+            leaves every gradient as it is. The penalty is added afterwards.
     """
 
-    def __init__(self, parameters: Parameters, *, learning_rate: float, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        parameters: Parameters,
+        *,
+        learning_rate: float,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+    ) -> None:
         self.parameters = parameters
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
         size = len(parameters.vector)
         self._blocks = [slice(start, min(start + BLOCK, size)) for start in range(0, size, BLOCK)]
 
@@ -34,11 +45,22 @@ class Optimizer(ABC):
 
     def step(self, gradient: Parameters) -> None:
         """Change the parameters by one step along `gradient`, which is overwritten."""
+        if self.clip_norm:
+            self._clip(gradient)
         if self.weight_decay:
-            for gradient_weights, weights in zip(gradient.weights, self.parameters.weights, strict=True):
-                gradient_weights += self.gradient_scale * self.weight_decay * weights
+            self._decay(gradient)
         for block in self._blocks:
             self._update(self.parameters.vector[block], gradient.vector[block], block)
+
+    def _clip(self, gradient: Parameters) -> None:
+        norm = math.sqrt(float(np.vdot(gradient.vector, gradient.vector)))
+        limit = self.gradient_scale * (self.clip_norm or math.inf)
+        if norm > limit:
+            gradient.vector *= limit / norm
+
+    def _decay(self, gradient: Parameters) -> None:
+        for gradient_weights, weights in zip(gradient.weights, self.parameters.weights, strict=True):
+            gradient_weights += self.gradient_scale * self.weight_decay * weights
 
     @abstractmethod
     def _update(self, theta: Array, g: Array, block: slice) -> None:
@@ -70,7 +92,7 @@ class Momentum(Optimizer):
         **common: see `Optimizer`.
     """
 
-    def __init__(self, parameters: Parameters, *, momentum: float, nesterov: bool, **common: float) -> None:
+    def __init__(self, parameters: Parameters, *, momentum: float, nesterov: bool, **common: Any) -> None:
         super().__init__(parameters, **common)
         self.momentum = momentum
         self.nesterov = nesterov
@@ -102,7 +124,7 @@ class Adam(Optimizer):
     """
 
     def __init__(
-        self, parameters: Parameters, *, beta1: float, beta2: float, epsilon: float, **common: float
+        self, parameters: Parameters, *, beta1: float, beta2: float, epsilon: float, **common: Any
     ) -> None:
         super().__init__(parameters, **common)
         self.beta1 = beta1
@@ -134,4 +156,14 @@ class Adam(Optimizer):
         theta -= g
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
+class AdamW(Adam):
+    """Adam with the decay of the weights kept out of the gradient and its averages: W ← W − ηλW, then Adam.
+
+    I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization" (2019), as PyTorch writes it.
+    """
+
+    def _decay(self, gradient: Parameters) -> None:
+        self.parameters.vector[: self.parameters.weight_count] *= 1 - self.learning_rate * self.weight_decay
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam, "adamw": AdamW}

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.data.dataset import Part
-from pipeline.nn.losses import Loss
+from pipeline.nn.averaging import MovingAverage
+from pipeline.nn.dropout import drop_out
+from pipeline.nn.losses import Loss, smooth
 from pipeline.nn.mlp import MLP, Backpropagation, forward_in_blocks
 from pipeline.nn.optimizers import Optimizer
 from pipeline.nn.schedules import Schedule
@@ -68,6 +70,10 @@ def train(
     batch_size: int,
     rng: np.random.Generator,
     schedule: Schedule | None = None,
+    label_smoothing: float = 0.0,
+    dropout: float = 0.0,
+    dropout_rng: np.random.Generator | None = None,
+    ema: float = 0.0,
 ) -> Iterator[Measurement]:
     """Train `mlp` in place and yield a measurement for each epoch.
 
@@ -84,21 +90,31 @@ def train(
         batch_size: images a mini-batch; the last one of an epoch takes what is left.
         rng: where the permutations come from.
         schedule: the learning rate of each step; None for the optimizer's own throughout.
+        label_smoothing: share of each target that is spread over all classes.
+        dropout: probability with which each hidden unit is left out of a step.
+        dropout_rng: where dropout's choices come from; needed where `dropout` is not 0.
+        ema: decay of the moving average of the parameters; where it is not 0, that average is what is
+            measured, and what `mlp` has in the end.
 
     Raises:
         Diverged: at the step whose loss is NaN or infinite.
     """
     sizes = {min(batch_size, len(train_part.images)), len(train_part.images) % batch_size} - {0}
     backpropagation = {rows: Backpropagation(mlp, loss, rows) for rows in sizes}
+    if dropout:
+        assert dropout_rng
+        for gradient in backpropagation.values():
+            gradient.forward.layers = drop_out(gradient.forward.layers, dropout, dropout_rng)
+    average = MovingAverage(mlp, ema) if ema else None
     steps = math.ceil(len(train_part.images) / batch_size)
     measured: Future[Measurement] | None = None
     with ThreadPoolExecutor(max_workers=1) as second_thread:
         for epoch in range(1, epochs + 1):
             started = time.perf_counter()
             rates = rates_of_epoch(schedule, epoch, steps) if schedule else None
-            batches = mini_batches(train_part, batch_size, mlp.dtype, rng)
+            batches = mini_batches(train_part, batch_size, mlp.dtype, rng, label_smoothing)
             try:
-                mean_loss = train_epoch(batches, backpropagation, optimizer, epoch, rates)
+                mean_loss = train_epoch(batches, backpropagation, optimizer, epoch, rates, average)
             except Diverged:
                 if measured:
                     yield measured.result()
@@ -107,10 +123,18 @@ def train(
             if measured:
                 yield measured.result()
             measured = second_thread.submit(
-                measure, mlp.copy(), train_part, test_part, epoch=epoch, loss=mean_loss, seconds=seconds
+                measure,
+                (average.mlp if average else mlp).copy(),
+                train_part,
+                test_part,
+                epoch=epoch,
+                loss=mean_loss,
+                seconds=seconds,
             )
         if measured:
             yield measured.result()
+    if average:
+        mlp.parameters.vector[:] = average.mlp.parameters.vector
 
 
 def rates_of_epoch(schedule: Schedule, epoch: int, steps: int) -> list[float]:
@@ -119,7 +143,7 @@ def rates_of_epoch(schedule: Schedule, epoch: int, steps: int) -> list[float]:
 
 
 def mini_batches(
-    part: Part, batch_size: int, dtype: str, rng: np.random.Generator
+    part: Part, batch_size: int, dtype: str, rng: np.random.Generator, label_smoothing: float = 0.0
 ) -> Iterator[tuple[Array, Array]]:
     """Yield images and labels, shapes (rows, n_0) and (rows, n_L), in a random order; each image once.
 
@@ -136,6 +160,8 @@ def mini_batches(
         part.images.take(rows, axis=0, out=buffer[: len(rows)], mode="clip")
         x = buffer[: len(rows)].astype(dtype, copy=False)
         y = part.labels.take(rows, axis=0).astype(dtype, order="F")  # as the activations are
+        if label_smoothing:
+            y = smooth(y, label_smoothing)
         for first in range(0, len(rows), batch_size):
             yield x[first : first + batch_size], y[first : first + batch_size]
 
@@ -147,6 +173,7 @@ def train_epoch(
     optimizer: Optimizer,
     epoch: int,
     rates: Sequence[float] | None = None,
+    average: MovingAverage | None = None,
 ) -> float:
     """Make one step for each mini-batch and return the mean loss over the epoch's images.
 
@@ -156,6 +183,7 @@ def train_epoch(
         optimizer: what makes a step of it.
         epoch: from 1, for the message of `Diverged`.
         rates: the learning rate of each step; None for the optimizer's own.
+        average: what averages the parameters, if anything does.
     """
     total, images = 0.0, 0
     for step, (x, y) in enumerate(batches, start=1):
@@ -166,6 +194,8 @@ def train_epoch(
         if not math.isfinite(loss):
             raise Diverged(epoch, step, loss)
         optimizer.step(gradient_of.gradient)
+        if average:
+            average.update()
         total += loss * len(x)
         images += len(x)
     return total / images

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline.nn.activations import ACTIVATIONS
+from pipeline.nn.dropout import Dropout, drop_out
 from pipeline.nn.initialisers import initialise
-from pipeline.nn.losses import LOSSES
+from pipeline.nn.losses import LOSSES, smooth
 from pipeline.nn.mlp import MLP, Backpropagation
 from pipeline.nn.optimizers import OPTIMIZERS
 
@@ -64,6 +65,60 @@ def test_scale_multiplies_the_gradient_and_not_the_loss() -> None:
     gradient = backpropagation.gradient.vector.copy()
     assert backpropagation(x, y, scale=0.25) == loss
     np.testing.assert_allclose(backpropagation.gradient.vector, 0.25 * gradient, rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("output", ["sigmoid", "softmax", "relu"])
+def test_smoothing_the_labels_mixes_the_gradients_of_all_classes(output: str, loss: str) -> None:
+    """The loss's part (1 − ε) is the label's own and ε that of a class drawn evenly; so with gradients."""
+    mlp, x, y = make("tanh", output, [6], bias=True)
+    backpropagation = Backpropagation(mlp, LOSSES[loss], len(x))
+
+    def gradient_towards(targets: np.ndarray) -> np.ndarray:
+        backpropagation(x, targets)
+        return backpropagation.gradient.vector.copy()
+
+    evenly = np.mean([gradient_towards(np.tile(one, (len(x), 1))) for one in np.eye(3)], axis=0)
+    smoothed = gradient_towards(smooth(y, 0.3))
+    np.testing.assert_allclose(smoothed, 0.7 * gradient_towards(y) + 0.3 * evenly, rtol=1e-9, atol=1e-15)
+    numerical = numerical_gradient(lambda: backpropagation(x, smooth(y, 0.3)), mlp.parameters.vector)
+    np.testing.assert_allclose(smoothed, numerical, rtol=1e-6, atol=1e-9)
+
+
+def test_smoothed_labels_are_still_shares_of_one() -> None:
+    np.testing.assert_allclose(smooth(np.eye(4)[:1], 0.2), [[0.85, 0.05, 0.05, 0.05]])
+    np.testing.assert_allclose(smooth(np.array([[0.0], [1.0]]), 0.2), [[0.1], [0.9]])  # of two classes
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["no bias", "bias"])
+@pytest.mark.parametrize("activation", HIDDEN)
+def test_gradient_with_dropout_is_that_of_finite_differences(activation: str, bias: bool) -> None:
+    mlp, x, y = make(activation, "softmax", [6, 5], bias)
+    backpropagation = Backpropagation(mlp, LOSSES["canonical"], len(x))
+    forward = backpropagation.forward
+    whole = backpropagation(x, y)
+    forward.layers = drop_out(forward.layers, 0.5, np.random.default_rng(0))
+    backpropagation(x, y)
+    for layer in forward.layers[:-1]:
+        assert isinstance(layer.function, Dropout)
+        layer.function.draw = lambda: None  # type: ignore[method-assign] # the same units are left out again
+        assert {0.0, 2.0} == set(layer.function.factors.ravel())
+    assert backpropagation(x, y) != whole
+    gradient = backpropagation.gradient.vector.copy()
+    numerical = numerical_gradient(lambda: backpropagation(x, y), mlp.parameters.vector)
+    np.testing.assert_allclose(gradient, numerical, rtol=1e-6, atol=1e-9)
+
+
+def test_dropout_leaves_out_units_with_its_probability_and_keeps_the_mean() -> None:
+    like = np.ones((400, 500), np.float32, order="F")
+    dropout = Dropout(ACTIVATIONS["identity"], like, 0.2, np.random.default_rng(0))
+    out = np.empty_like(like)
+    dropout.forward(like, out)
+    first = out.copy()
+    assert np.mean(first == 0) == pytest.approx(0.2, abs=0.005)
+    assert first.mean() == pytest.approx(1, abs=0.005)
+    dropout.forward(like, out)
+    assert np.mean((first == 0) != (out == 0)) == pytest.approx(0.32, abs=0.01)  # anew every time
 
 
 @pytest.mark.parametrize("output", ["relu", "identity", "softmax"])
@@ -156,6 +211,7 @@ TORCH_OPTIMIZERS: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
         {"momentum": 0.9, "nesterov": True},
     ),
     "adam": ("adam", {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}, "Adam", {}),
+    "adamw": ("adamw", {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}, "AdamW", {}),
 }
 
 

@@ -1,0 +1,41 @@
+"""The exponential moving average of a network's parameters, often better than the last of them."""
+
+import numpy as np
+
+from pipeline.nn.mlp import MLP
+from pipeline.nn.optimizers import BLOCK
+
+
+class MovingAverage:
+    """θ̄ ← θ̄ + (1 − d)(θ − θ̄) after each step, θ being the network's parameters.
+
+    B. Polyak, A. Juditsky, "Acceleration of Stochastic Approximation by Averaging" (1992), is the idea. Over
+    the first steps t the decay d is at most t / (t + 9), so that the average soon forgets how training began.
+
+    Args:
+        mlp: the network whose parameters are averaged.
+        decay: d; about the last 1 / (1 − d) steps count.
+
+    Attributes:
+        mlp: a network with the averaged parameters.
+        steps: how many steps were averaged.
+    """
+
+    def __init__(self, mlp: MLP, decay: float) -> None:
+        self.decay = decay
+        self.mlp = mlp.copy()
+        self.steps = 0
+        self._latest = mlp.parameters.vector
+        self._difference = np.empty_like(self._latest[:BLOCK])
+
+    def update(self) -> None:
+        """Take the network's parameters of this moment in."""
+        self.steps += 1
+        share = 1 - min(self.decay, self.steps / (self.steps + 9))
+        average = self.mlp.parameters.vector
+        for start in range(0, len(average), BLOCK):
+            block = average[start : start + BLOCK]
+            difference = self._difference[: len(block)]
+            np.subtract(self._latest[start : start + BLOCK], block, out=difference)
+            difference *= share
+            block += difference
