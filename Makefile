@@ -31,9 +31,10 @@ lint: $(VENV)/.synced ## check style, formatting and types
 	ruff format --check .
 	mypy
 
-format: $(VENV)/.synced ## mend style and formatting
+format: $(VENV)/.synced ## mend style, formatting, and the line numbers to which docs/ links
 	ruff check --fix .
 	ruff format .
+	python docs/links.py
 
 params: $(VENV)/.synced ## compose params.yaml anew from conf/
 	python -m pipeline.train --cfg job --resolve > params.yaml.new

@@ -1,0 +1,82 @@
+"""What docs/ says is true: the links lead to what they name, and what is to be run runs."""
+
+import re
+import shlex
+import shutil
+from itertools import pairwise, product
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from docs.links import LINK, mended
+from pipeline.config import parse
+from tests.conftest import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+WORKING_DAY = (ROOT / "docs/pipeline.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_code_lead_to_that_code(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    right = mended(text, page.parent)  # raises where the code is no longer there
+    moved = [
+        f"{old.group()} should be #L{new['line']}"
+        for old, new in zip(LINK.finditer(text), LINK.finditer(right), strict=True)
+        if old.group() != new.group()
+    ]
+    assert moved == [], "`python docs/links.py` mends them"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)", text)
+    for target, anchor in links:
+        assert (page.parent / target).exists(), f"{target} is not there"
+        if not target:
+            assert anchor.removeprefix("#") in anchors(text), f"no heading for {anchor}"
+
+
+def anchors(text: str) -> set[str]:
+    """Return what GitHub calls the headings of a Markdown text in links to them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_a_link_follows_its_line(tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("first = 1\nz = w @ a\nlast = 2\n", encoding="utf-8")
+    text = "It is [`z = w @ a`](code.py#L7), see [there](code.py#L7)."
+    assert mended(text, tmp_path) == text.replace("`](code.py#L7)", "`](code.py#L2)")
+    with pytest.raises(ValueError, match=r"no line of code.py holds `z = a @ w`"):
+        mended("[`z = a @ w`](code.py#L2)", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def menu(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of conf/ with the files that docs/pipeline.md adds to it."""
+    folder = tmp_path_factory.mktemp("menu") / "conf"
+    shutil.copytree(ROOT / "conf", folder)
+    for name, content in re.findall(r"`conf/(\S+)`:\n\n```yaml\n(.+?)```", WORKING_DAY, re.DOTALL):
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("command", re.findall(r"^dvc exp run (.*-S [^#\n]*)", WORKING_DAY, re.MULTILINE))
+def test_what_a_working_day_orders_can_be_had(menu: Path, command: str) -> None:
+    arguments = shlex.split(command)
+    parser = OverridesParser.create()
+    given = [parser.parse_override(value) for option, value in pairwise(arguments) if option == "-S"]
+    choices = [
+        [f"{override.key_or_group}={choice}" for choice in override.sweep_string_iterator()]
+        if override.is_sweep_override()
+        else [override.input_line or ""]
+        for override in given
+    ]
+    with initialize_config_dir(str(menu), version_base="1.3"):
+        for overrides in product(*choices):
+            values = compose("config", list(overrides))
+            parse(OmegaConf.to_container(values, resolve=True), command)  # type: ignore[arg-type]
