@@ -73,6 +73,28 @@ class StrokesDataset:
 
 
 @dataclass(frozen=True, config=STRICT)
+class AlternatingDataset:
+    """The 2ⁿ points 0, 2⁻ⁿ, …, 1 − 2⁻ⁿ with labels 0, 1, 0, 1, …; nothing is downloaded."""
+
+    kind: Literal["alternating"]
+    name: Name
+    title: str
+    n: Annotated[int, Field(strict=True, ge=1, le=20)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class XorDataset:
+    """The corners of the unit square, labelled with the exclusive or of their coordinates."""
+
+    kind: Literal["xor"]
+    name: Name
+    title: str
+
+
+GeneratedDataset = AlternatingDataset | XorDataset
+
+
+@dataclass(frozen=True, config=STRICT)
 class Split:
     """How many of the training images go where, in file order."""
 
@@ -210,8 +232,10 @@ class Training:
     """The loop and the arithmetic that it is done in."""
 
     epochs: PositiveCount
-    batch_size: PositiveCount
+    batch_size: PositiveCount | None
     ema: Fraction
+    measure_every: PositiveCount
+    snapshots: PositiveCount | None
     dtype: Literal["float32", "float64"]
     threads: PositiveCount
     blas: Literal["portable", "native"]
@@ -229,7 +253,7 @@ class Tracking:
 class Config:
     """Everything that a run depends on besides code and data."""
 
-    dataset: Annotated[IdxDataset | StrokesDataset, Field(discriminator="kind")]
+    dataset: Annotated[IdxDataset | StrokesDataset | GeneratedDataset, Field(discriminator="kind")]
     split: Split
     model: Model
     loss: Loss

@@ -24,7 +24,7 @@ from urllib.request import url2pathname
 import pooch
 import requests
 
-from pipeline.config import File, IdxDataset, StrokesDataset, read_params
+from pipeline.config import File, GeneratedDataset, IdxDataset, StrokesDataset, read_params
 from pipeline.data.dataset import RAW, write_description
 from pipeline.data.idx import write_idx
 from pipeline.data.strokes import SIDE, choose_digits, draw
@@ -49,7 +49,13 @@ class UnreachableError(UserError):
 def main() -> None:
     """Run the stage."""
     pooch.get_logger().setLevel("WARNING")  # it names its temporary files
-    download(read_params().dataset, RAW, os.environ.get("DATA_MIRROR"))
+    dataset = read_params().dataset
+    if isinstance(dataset, GeneratedDataset):
+        raise UserError(
+            f"dataset = {dataset.name}: it is generated, not downloaded; `python -m pipeline.train"
+            f" dataset={dataset.name}` trains on it"
+        )
+    download(dataset, RAW, os.environ.get("DATA_MIRROR"))
 
 
 def download(dataset: IdxDataset | StrokesDataset, raw: Path, mirror: str | None) -> None:

@@ -1,4 +1,4 @@
-"""What training measured after each epoch, as a CSV file with a row an epoch."""
+"""What training measured, as a CSV file with a row for each epoch that was measured."""
 
 import csv
 from collections.abc import Sequence

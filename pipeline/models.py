@@ -9,8 +9,12 @@ import numpy as np
 from pipeline.errors import UserError
 from pipeline.files import replacing
 from pipeline.nn.mlp import MLP
+from pipeline.nn.training import Snapshots
+from pipeline.nn.types import Array
 
 MODEL = Path("models/model.npz")
+SNAPSHOTS = Path("models/snapshots.npz")
+MANY = 1_000_000  # numbers in a file of snapshots
 
 
 def save_model(mlp: MLP, path: Path) -> None:
@@ -50,3 +54,35 @@ def load_model(path: Path = MODEL) -> MLP:
         ) from None
     mlp.parameters.vector[:] = parameters
     return mlp
+
+
+def save_snapshots(snapshots: Snapshots | None, path: Path) -> None:
+    """Write `snapshots` to an npz file; without any, the file holds none.
+
+    It holds `epochs`, (s,), and `parameters`, (s, number of parameters), in float32 or, where there are many
+    of them, in float16: they are for pictures.
+    """
+    epochs = np.array(snapshots.epochs if snapshots else [], np.int64)
+    parameters = np.array(snapshots.vectors if snapshots else [], np.float32)
+    if parameters.size > MANY:
+        parameters = parameters.astype(np.float16)
+    with replacing(path) as temporary:
+        np.savez(temporary, epochs=epochs, parameters=parameters)
+
+
+def load_snapshots(path: Path = SNAPSHOTS) -> list[tuple[int, Array]]:
+    """Return epoch and parameters, float32, of each snapshot that `save_snapshots` wrote to `path`.
+
+    Raises:
+        UserError: if the file is missing, damaged, or not such a file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            epochs, parameters = file["epochs"], file["parameters"].astype(np.float32)
+        return list(zip(epochs.tolist(), parameters, strict=True))
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there: `dvc repro train` makes it") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path} does not hold snapshots of this pipeline ({error}): `dvc repro -f train` trains anew"
+        ) from None

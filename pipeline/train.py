@@ -1,8 +1,9 @@
 """Train the network on `data/processed`: the third stage, and a Hydra application of its own.
 
 Under DVC it runs on `params.yaml`. From the command line, `python -m pipeline.train key=value …`, it composes
-its configuration from `conf/`, and with `-m` it sweeps. Either way it writes `models/model.npz` and
-`reports/history.csv` below Hydra's output folder, which under DVC is the repository's root.
+its configuration from `conf/`, and with `-m` it sweeps. Either way it writes `models/model.npz`,
+`models/snapshots.npz` and `reports/history.csv` below Hydra's output folder, which under DVC is the
+repository's root. A generated problem (`dataset=xor`) needs no `data/processed`.
 """
 
 import os
@@ -23,17 +24,18 @@ from tqdm import tqdm
 
 from pipeline import NATIVE
 from pipeline.blas import arithmetic, computes_natively, restart_natively
-from pipeline.config import Config, parse
+from pipeline.config import Config, GeneratedDataset, parse
 from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.data.generated import generate
 from pipeline.errors import UserError, one_line_errors
 from pipeline.history import HISTORY, Row, write_history
-from pipeline.models import MODEL, save_model
+from pipeline.models import MODEL, SNAPSHOTS, save_model, save_snapshots
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import schedule
-from pipeline.nn.training import Diverged, Measurement, train
+from pipeline.nn.training import Diverged, Measurement, Snapshots, train
 from pipeline.tracking import Tracker
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -48,11 +50,17 @@ def train_and_record(config: Config, folder: Path) -> float:
     Raises:
         UserError: if the data do not fit the configuration, or training diverges.
     """
-    with Tracker(config, folder) as tracker, arithmetic(config.training.blas, config.training.threads):
-        dataset = load_dataset()
-        check_fit(config, dataset)
+    with Tracker(config, folder) as tracker:
+        return train_and_write(config, folder, tracker)
+
+
+def train_and_write(config: Config, folder: Path, tracker: Tracker) -> float:
+    """Do what `train_and_record` says, with `tracker` open for this `config` and `folder`."""
+    with arithmetic(config.training.blas, config.training.threads):
+        dataset = data_for(config)
         tracker.start()
-        mlp, measurements = start_training(config, dataset)
+        snapshots = Snapshots(config.training.snapshots) if config.training.snapshots else None
+        mlp, measurements = start_training(config, dataset, snapshots)
         history: list[Row] = []
         try:
             with tqdm(total=config.training.epochs, desc=f"train on {dataset.title}", unit="epoch") as bar:
@@ -60,14 +68,50 @@ def train_and_record(config: Config, folder: Path) -> float:
                     history.append(as_row(measurement))
                     tracker.epoch(history[-1], measurement.seconds)
                     bar.set_postfix_str(summary(measurement), refresh=False)
-                    bar.update()
+                    bar.update(measurement.epoch - bar.n)
         except Diverged as diverged:
             raise UserError(f"{diverged}: {advice(config)}") from None
         save_model(mlp, folder / MODEL)
+        save_snapshots(snapshots, folder / SNAPSHOTS)
         write_history(history, folder / HISTORY)
         tracker.finish()
     accuracy = measurement.train_accuracy if measurement.test_accuracy is None else measurement.test_accuracy
     return 1 - accuracy
+
+
+def data_for(config: Config) -> Dataset:
+    """Return the data that `config` asks for: generated, or opened in `data/processed`.
+
+    Raises:
+        UserError: if they are not there or do not fit the configuration.
+    """
+    if isinstance(config.dataset, GeneratedDataset):
+        dataset = generate(**asdict(config.dataset))
+    else:
+        dataset = load_dataset()
+        check_fit(config, dataset)
+    if config.schedule.warmup >= config.training.epochs:
+        raise UserError(
+            f"schedule.warmup = {config.schedule.warmup:g}: should be less than training.epochs ="
+            f" {config.training.epochs}, or the schedule never begins"
+        )
+    images, outputs = len(dataset.train.images), dataset.train.labels.shape[1]
+    if (config.training.batch_size or 1) > images:
+        raise UserError(
+            f"training.batch_size = {config.training.batch_size}: should be at most the number of training"
+            f" images, {images}, or null for all of them at once"
+        )
+    if config.model.output == "softmax" and outputs == 1:
+        raise UserError(
+            f"model.output = softmax: of a single output, as {dataset.name} has it, it always makes 1;"
+            " sigmoid is what tells two classes apart"
+        )
+    if config.loss.label_smoothing and outputs == 1:
+        raise UserError(
+            f"loss.label_smoothing = {config.loss.label_smoothing:g}: should be 0 for {dataset.name},"
+            " whose single output has no other class to share with"
+        )
+    return dataset
 
 
 def check_fit(config: Config, dataset: Dataset) -> None:
@@ -85,20 +129,12 @@ def check_fit(config: Config, dataset: Dataset) -> None:
                 f"split.{part} = {expected}, but data/processed holds {count} images in that part:"
                 f" `dvc exp run -S split.{part}={expected}` splits them anew and trains on them"
             )
-    if config.schedule.warmup >= config.training.epochs:
-        raise UserError(
-            f"schedule.warmup = {config.schedule.warmup:g}: should be less than training.epochs ="
-            f" {config.training.epochs}, or the schedule never begins"
-        )
-    if config.training.batch_size > config.split.train:
-        raise UserError(
-            f"training.batch_size = {config.training.batch_size}: should be at most the number of training"
-            f" images, split.train = {config.split.train}"
-        )
 
 
-def start_training(config: Config, dataset: Dataset) -> tuple[MLP, Iterator[Measurement]]:
-    """Return the network that `config` describes and its training on `dataset`, an epoch a measurement."""
+def start_training(
+    config: Config, dataset: Dataset, snapshots: Snapshots | None = None
+) -> tuple[MLP, Iterator[Measurement]]:
+    """Return the network that `config` describes and its training on `dataset`, which fills `snapshots`."""
     initialisation, shuffling, dropout = random_streams(config.seed)
     mlp = build_mlp(config, dataset, initialisation)
     measurements = train(
@@ -115,6 +151,8 @@ def start_training(config: Config, dataset: Dataset) -> tuple[MLP, Iterator[Meas
         dropout=config.model.dropout,
         dropout_rng=dropout,
         ema=config.training.ema,
+        measure_every=config.training.measure_every,
+        snapshots=snapshots,
     )
     return mlp, measurements
 

@@ -89,6 +89,13 @@ def test_every_value_has_one_name() -> None:
         ("seed", -1, "seed = -1: should be greater than or equal to 0"),
         ("dataset.files.train_images.hash", "crc:1", "dataset.files.train_images.hash = 'crc:1': should"),
         ("dataset.kind", "zip", "dataset.kind = 'zip': should be one of 'idx', 'strokes'"),
+        (
+            "dataset",
+            {"kind": "alternating", "name": "alternating", "title": "", "n": 0},
+            "dataset.n = 0: should be greater than or equal to 1",
+        ),
+        ("training.measure_every", 0, "training.measure_every = 0: should be greater than 0"),
+        ("training.snapshots", 0, "training.snapshots = 0: should be greater than 0"),
         ("extra", 1, "there is no key extra"),
     ],
 )

@@ -26,7 +26,7 @@ from pipeline.files import sha256
 from pipeline.models import load_model
 from pipeline.tracking import Tracker
 from pipeline.tracking.store import find_root
-from pipeline.train import train_and_record
+from pipeline.train import train_and_record, train_and_write
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 40.0  # long enough for a busy machine; a test that runs into it takes that long and fails
@@ -526,3 +526,41 @@ def test_find_root(folder: str, root: str) -> None:
 def test_stages_do_without_mlflow() -> None:
     program = "import sys, pipeline.train; assert 'mlflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+def test_generated_problems_are_recorded_without_data_on_disk_one_after_another(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(trained / "mlflow.db", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    problems = {
+        "xor": {"kind": "xor", "name": "xor", "title": "XOR"},
+        "points": {"kind": "alternating", "name": "alternating", "title": "Alternating points", "n": 3},
+    }
+    configs = {}
+    for name, dataset in problems.items():
+        values = asdict(configuration(dataset=dataset))
+        values["training"] |= {"batch_size": None, "epochs": 4, "measure_every": 2}
+        configs[name] = parse(values, "test")
+    with Tracker(configs["xor"], Path("xor")) as tracker:
+        train_and_write(configs["xor"], Path("xor"), tracker)
+        tracker.turn_to(configs["points"], Path("points"))
+        train_and_write(configs["points"], Path("points"), tracker)
+
+    import mlflow
+
+    found = {run.data.tags["dataset"]: run for run in runs(client(tmp_path))}
+    assert found.keys() == {"xor", "alternating"}
+    for folder, name in (("xor", "xor"), ("points", "alternating")):
+        assert found[name].info.status == "FINISHED"
+        assert found[name].data.tags["model_sha256"] == sha256(tmp_path / folder / "models/model.npz")
+        losses = client(tmp_path).get_metric_history(found[name].info.run_id, "loss")
+        assert [point.step for point in losses] == [2, 4]
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    model = mlflow.pyfunc.load_model(f"runs:/{found['xor'].info.run_id}/model")
+    corners = np.array([[0.0, 0.0], [0.0, 1.0]])
+    told = model.predict(corners)
+    outputs = load_model(Path("xor/models/model.npz")).predict(corners)[:, 0]
+    assert [chances["1"] > 0.5 for chances in told["probabilities"]] == list(outputs > 0.5)
+    assert all(sum(chances.values()) == pytest.approx(1) for chances in told["probabilities"])

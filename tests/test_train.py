@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.models import load_model
+from pipeline.data.dataset import Part
+from pipeline.data.generated import alternating, xor
+from pipeline.models import load_model, load_snapshots
 from tests.conftest import SMALL, run_module
 
 UNDER_DVC = [
@@ -33,7 +35,11 @@ def test_under_dvc_it_writes_the_model_and_a_row_an_epoch_and_nothing_else(works
     before = files(workspace)
     done = run_module(workspace, "pipeline.train", *UNDER_DVC)
     assert done.returncode == 0, done.stderr
-    assert files(workspace).keys() - before.keys() == {"models/model.npz", "reports/history.csv"}
+    assert files(workspace).keys() - before.keys() == {
+        "models/model.npz",
+        "models/snapshots.npz",
+        "reports/history.csv",
+    }
     with (workspace / "reports/history.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["epoch", "loss", "train_accuracy", "test_accuracy", "dead_1"]
@@ -132,6 +138,80 @@ def test_divergence_names_epoch_step_and_what_to_do(workspace: Path) -> None:
     message = done.stderr.splitlines()[-1]
     assert "in epoch 1, step " in message
     assert "smaller optimizer.learning_rate (it is 9)" in message
+
+
+@pytest.mark.parametrize("problem", ["alternating", "xor"])
+def test_generated_problems_need_no_files(tmp_path: Path, problem: str) -> None:
+    options = [
+        "tracking.enabled=false",
+        "hydra.run.dir=out",
+        "training.epochs=60",
+        "training.measure_every=25",
+    ]
+    done = run_module(tmp_path, "pipeline.train", f"dataset={problem}", *options)
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "out/reports/history.csv").open(encoding="utf-8") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["25", "50", "60"]
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
+
+
+def predictions(folder: Path, part: Part) -> np.ndarray:
+    return load_model(folder / "models/model.npz").predict(part.images)[:, 0]
+
+
+def test_the_recipes_of_the_small_problems_do_what_they_say(tmp_path: Path) -> None:
+    for recipe in ("sheet_alternating", "alternating_solved", "xor"):
+        options = [f"experiment={recipe}", "tracking.enabled=false", f"hydra.run.dir={recipe}"]
+        done = run_module(tmp_path, "pipeline.train", *options)
+        assert done.returncode == 0, done.stderr
+    for recipe, part in (("alternating_solved", alternating(3)), ("xor", xor())):
+        assert abs(predictions(tmp_path / recipe, part) - part.labels[:, 0]).max() < 0.05
+    sheet = predictions(tmp_path / "sheet_alternating", alternating(3))
+    np.testing.assert_allclose(sheet[:4], [0, 1, 0, 1], atol=0.3)
+    np.testing.assert_allclose(sheet[4:], 0.5, atol=0.1)
+
+
+def test_sweeps_over_generated_problems(tmp_path: Path) -> None:
+    sweep = ["-m", "dataset=alternating,xor", "tracking.enabled=false", "hydra.sweep.dir=sweep"]
+    done = run_module(tmp_path, "pipeline.train", *sweep, "training.epochs=2")
+    assert done.returncode == 0, done.stderr
+    inputs = [load_model(tmp_path / f"sweep/{job}/models/model.npz").widths[0] for job in (0, 1)]
+    assert inputs == [1, 2]
+
+
+def test_snapshots_show_the_training_and_are_switched_off_with_one_value(workspace: Path) -> None:
+    done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=out", "training.epochs=3")
+    assert done.returncode == 0, done.stderr
+    snapshots = load_snapshots(workspace / "out/models/snapshots.npz")
+    assert [epoch for epoch, _ in snapshots] == [0, 1, 2, 3]
+    final = load_model(workspace / "out/models/model.npz").parameters.vector
+    np.testing.assert_allclose(snapshots[-1][1], final, rtol=1e-3, atol=1e-4)
+    done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=off", "training.snapshots=null")
+    assert done.returncode == 0, done.stderr
+    assert load_snapshots(workspace / "off/models/snapshots.npz") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["dataset.n=0"], "error: configuration: dataset.n = 0: should be greater than or equal to 1"),
+        (["dataset.n=30"], "error: configuration: dataset.n = 30: should be less than or equal to 20"),
+        (["training.batch_size=9"], "error: training.batch_size = 9: should be at most the number of"),
+        (["model.output=softmax"], "error: model.output = softmax: of a single output"),
+        (["model.activation=softmax"], "error: configuration: model.activation = 'softmax': should be"),
+    ],
+)
+def test_generated_problems_that_cannot_work(tmp_path: Path, options: list[str], told: str) -> None:
+    base = ["dataset=alternating", "tracking.enabled=false", "hydra.run.dir=out"]
+    done = run_module(tmp_path, "pipeline.train", *base, *options)
+    assert done.returncode == 1
+    assert done.stderr.startswith(told) and done.stderr.count("\n") == 1
+
+
+def test_squared_error_is_sound_with_softmax(workspace: Path) -> None:
+    options = [*SMALL, "hydra.run.dir=out", "loss=squared_error", "model=softmax"]
+    done = run_module(workspace, "pipeline.train", *options)
+    assert done.returncode == 0, done.stderr
 
 
 def test_data_that_are_not_there(tmp_path: Path) -> None:

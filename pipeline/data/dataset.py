@@ -20,8 +20,8 @@ class Part:
     """Images with their labels, row by row.
 
     Attributes:
-        images: (n, d) float32 in [0, 1], each row a flattened image.
-        labels: (n, k) uint8, one-hot.
+        images: (n, d) float32 in [0, 1], each row a flattened image (or a point of a generated problem).
+        labels: (n, k) uint8, one-hot; of a generated problem (n, 1), 0 or 1.
     """
 
     images: np.ndarray

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,6 +20,26 @@ from pipeline.nn.types import Array
 GATHERED_BYTES = (
     1 << 20
 )  # of images, gathered at a time: one call for many mini-batches, and still in the cache
+
+
+@dataclass
+class Snapshots:
+    """Parameters as they were before training and every so often in it.
+
+    Attributes:
+        every: epochs from one snapshot to the next.
+        epochs: after which epoch each was taken; 0 is before the first one.
+        vectors: the parameters at that time, as `Parameters.vector` lays them out.
+    """
+
+    every: int
+    epochs: list[int] = field(default_factory=list)
+    vectors: list[Array] = field(default_factory=list)
+
+    def take(self, epoch: int, mlp: MLP) -> None:
+        """Keep the parameters of `mlp` as they are after `epoch`."""
+        self.epochs.append(epoch)
+        self.vectors.append(mlp.parameters.vector.copy())
 
 
 class Diverged(ArithmeticError):
@@ -67,15 +87,17 @@ def train(
     test_part: Part,
     *,
     epochs: int,
-    batch_size: int,
+    batch_size: int | None,
     rng: np.random.Generator,
     schedule: Schedule | None = None,
     label_smoothing: float = 0.0,
     dropout: float = 0.0,
     dropout_rng: np.random.Generator | None = None,
     ema: float = 0.0,
+    measure_every: int = 1,
+    snapshots: Snapshots | None = None,
 ) -> Iterator[Measurement]:
-    """Train `mlp` in place and yield a measurement for each epoch.
+    """Train `mlp` in place and yield a measurement for each epoch that is measured.
 
     An epoch is measured on a copy of the parameters, in a second thread, while the next one trains: where
     there is a second core this costs next to nothing. So a measurement comes one epoch late.
@@ -87,7 +109,7 @@ def train(
         train_part: what to learn from.
         test_part: what is only measured; may have no rows.
         epochs: passes over `train_part`.
-        batch_size: images a mini-batch; the last one of an epoch takes what is left.
+        batch_size: images a mini-batch; the last one of an epoch takes what is left. None for all of them.
         rng: where the permutations come from.
         schedule: the learning rate of each step; None for the optimizer's own throughout.
         label_smoothing: share of each target that is spread over all classes.
@@ -95,10 +117,13 @@ def train(
         dropout_rng: where dropout's choices come from; needed where `dropout` is not 0.
         ema: decay of the moving average of the parameters; where it is not 0, that average is what is
             measured, and what `mlp` has in the end.
+        measure_every: epochs from one measurement to the next; the last epoch is always measured.
+        snapshots: where to keep parameters; None for nowhere.
 
     Raises:
         Diverged: at the step whose loss is NaN or infinite.
     """
+    batch_size = batch_size or len(train_part.images)
     sizes = {min(batch_size, len(train_part.images)), len(train_part.images) % batch_size} - {0}
     backpropagation = {rows: Backpropagation(mlp, loss, rows) for rows in sizes}
     if dropout:
@@ -108,6 +133,8 @@ def train(
     average = MovingAverage(mlp, ema) if ema else None
     steps = math.ceil(len(train_part.images) / batch_size)
     measured: Future[Measurement] | None = None
+    if snapshots:
+        snapshots.take(0, mlp)
     with ThreadPoolExecutor(max_workers=1) as second_thread:
         for epoch in range(1, epochs + 1):
             started = time.perf_counter()
@@ -120,11 +147,16 @@ def train(
                     yield measured.result()
                 raise
             seconds = time.perf_counter() - started
+            trained = average.mlp if average else mlp
+            if snapshots and (epoch % snapshots.every == 0 or epoch == epochs):
+                snapshots.take(epoch, trained)
+            if epoch % measure_every and epoch < epochs:
+                continue
             if measured:
                 yield measured.result()
             measured = second_thread.submit(
                 measure,
-                (average.mlp if average else mlp).copy(),
+                trained.copy(),
                 train_part,
                 test_part,
                 epoch=epoch,
@@ -230,5 +262,13 @@ def measure(
 
 
 def count_correct(outputs: Array, labels: np.ndarray) -> int:
-    """Return in how many rows the largest of `outputs` is where the one-hot `labels` have their 1."""
+    """Return in how many rows `outputs` say what `labels` say.
+
+    Args:
+        outputs: (n, k).
+        labels: (n, k); one-hot, so that the largest output has to be where the 1 is, or a single column of
+            0 and 1, so that the output has to be on the label's side of ½.
+    """
+    if labels.shape[1] == 1:
+        return int(((outputs - 0.5) * (labels - 0.5) > 0).sum())
     return int((outputs.argmax(axis=1) == labels.argmax(axis=1)).sum())

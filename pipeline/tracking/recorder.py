@@ -20,14 +20,17 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from queue import Queue
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from typing import Any
 
+import numpy as np
 import yaml
 
 import pipeline
 from pipeline.config import flatten
-from pipeline.data.dataset import PROCESSED
+from pipeline.data.dataset import PROCESSED, write_description
+from pipeline.data.generated import GENERATORS, generate
 from pipeline.files import sha256
 from pipeline.history import read_history
 from pipeline.tracking.store import Claims, address, describe_commit, find_root, open_store
@@ -51,7 +54,7 @@ class Recorder:
 
     Args:
         folder: where the stage's `models/` and `reports/` are.
-        data: the folder of the processed dataset.
+        data: the folder of the processed dataset; not looked at where the dataset is a generated one.
         config: the run's configuration, nested.
         source: the name of the program whose run it is.
     """
@@ -62,8 +65,17 @@ class Recorder:
         self.data = data
         self.config = config
         self.source = source
-        self.dataset = json.loads((data / "dataset.json").read_text(encoding="utf-8"))
-        self.digest = digest(data)
+        if config["dataset"]["kind"] in GENERATORS:
+            made = generate(**config["dataset"])
+            self.images = made.train.images
+            self.dataset = {key: getattr(made, key) for key in ("name", "title", "classes", "image_shape")}
+            self.digest = hashlib.sha256(json.dumps(config["dataset"]).encode()).hexdigest()
+            self.origin = {"source_type": "code", "source": json.dumps(config["dataset"])}
+        else:
+            self.images = np.load(data / "train_images.npy", mmap_mode="r")
+            self.dataset = json.loads((data / "dataset.json").read_text(encoding="utf-8"))
+            self.digest = digest(data)
+            self.origin = {"source_type": "local", "source": json.dumps({"uri": PROCESSED.as_posix()})}
         self.token = uuid.uuid4().hex
         self.pending: list[Any] = []  # metrics not yet logged
         self.run_id = ""
@@ -171,9 +183,8 @@ class Recorder:
         dataset = Dataset(
             name=self.dataset["name"],
             digest=self.digest[:32],
-            source_type="local",
-            source=json.dumps({"uri": PROCESSED.as_posix()}),
-            profile=json.dumps({"images": len(self._images()), **self.dataset}),
+            **self.origin,
+            profile=json.dumps({"images": len(self.images), **self.dataset}),
         )
         self.client.log_inputs(
             self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
@@ -189,7 +200,7 @@ class Recorder:
             "dataset": self.dataset["name"],
             "mlflow.source.name": self.source,
             "mlflow.source.type": "LOCAL",
-            **describe_commit(self.data),
+            **describe_commit(self.data.parents[1]),
         }
         with suppress(KeyError, OSError):
             tags["mlflow.user"] = getpass.getuser()
@@ -202,14 +213,8 @@ class Recorder:
         made_from = {**self.config, "tracking": None, "data": self.digest}
         return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
-    def _images(self) -> Any:
-        import numpy as np
-
-        return np.load(self.data / "train_images.npy", mmap_mode="r")
-
     def _log_model(self) -> None:
         import mlflow
-        import numpy as np
         from mlflow.models import Model, ModelSignature
         from mlflow.types import ColSpec, Schema, TensorSpec
         from mlflow.types.schema import Map
@@ -222,22 +227,24 @@ class Recorder:
                 return
             self.client.delete_logged_model(model.model_id)  # the remains of an attempt that failed
         model = self.client.create_logged_model(self.experiment_id, name="model", source_run_id=self.run_id)
-        Model.log(
-            artifact_path=None,
-            flavor=mlflow.pyfunc,
-            run_id=self.run_id,
-            model_id=model.model_id,
-            python_model=str(Path(__file__).with_name("served.py")),
-            artifacts={"model": str(self.model), "dataset": str(self.data / "dataset.json")},
-            code_paths=[str(Path(pipeline.__file__).parent)],
-            pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "numpy", "pandas")],
-            signature=ModelSignature(
-                # Flat or square: a tensor's signature has one shape only, so the model checks it itself.
-                inputs=Schema([TensorSpec(np.dtype(object), (-1,))]),
-                outputs=Schema([ColSpec("string", "label"), ColSpec(Map("double"), "probabilities")]),
-            ),
-            input_example=np.array(self._images()[:1]),
-        )
+        with TemporaryDirectory() as folder:
+            write_description(Path(folder), self.dataset)
+            Model.log(
+                artifact_path=None,
+                flavor=mlflow.pyfunc,
+                run_id=self.run_id,
+                model_id=model.model_id,
+                python_model=str(Path(__file__).with_name("served.py")),
+                artifacts={"model": str(self.model), "dataset": str(Path(folder) / "dataset.json")},
+                code_paths=[str(Path(pipeline.__file__).parent)],
+                pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "numpy", "pandas")],
+                signature=ModelSignature(
+                    # Flat or square: a tensor's signature has one shape only, so the model checks it itself.
+                    inputs=Schema([TensorSpec(np.dtype(object), (-1,))]),
+                    outputs=Schema([ColSpec("string", "label"), ColSpec(Map("double"), "probabilities")]),
+                ),
+                input_example=np.array(self.images[:1]),
+            )
 
     def _end(self, status: str) -> None:
         self.client.set_terminated(self.run_id, status)
@@ -361,15 +368,25 @@ def carry_out(inbox: "Queue[Act | None]", over: Event, report: Callable[..., Non
     data = PROCESSED.absolute()
     os.chdir(find_root(Path.cwd()))  # where relative addresses begin: sqlite:///mlflow.db, ./mlruns
     attempt = Attempts(over, report)
-    config, folder, source = opening["config"], Path(opening["folder"]), opening["source"]
-    recorder = attempt(Recorder, folder=folder, data=data, config=config, source=source)
-    for message in iter(inbox.get, None):
-        act = getattr(recorder, message.pop("act"))
-        attempt(act, **message)
-        if inbox.empty():
-            attempt(recorder.flush)
-    attempt(recorder.close)
-    report(recorded=attempt(recorder.where))
+
+    def record(act: str, config: Mapping[str, Any], folder: str, source: str) -> Act | None:
+        """Record one run, which `act` opens; return what opens the next one, or None at the end."""
+        recorder = attempt(Recorder, folder=Path(folder), data=data, config=config, source=source)
+        for message in iter(inbox.get, None):
+            if message["act"] == "open":
+                break
+            attempt(getattr(recorder, message.pop("act")), **message)
+            if inbox.empty():
+                attempt(recorder.flush)
+        else:
+            message = None
+        attempt(recorder.close)
+        if where := attempt(recorder.where):
+            report(recorded=where)
+        return message
+
+    while opening:
+        opening = record(**opening)
 
 
 def main() -> None:

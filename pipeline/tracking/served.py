@@ -41,7 +41,10 @@ class Classifier(PythonModel):
         Raises:
             MlflowException: `INVALID_PARAMETER_VALUE`, HTTP's 400, if the input is anything else.
         """
-        chances = probabilities(self.mlp.predict(self._images(model_input)))
+        outputs = self.mlp.predict(self._images(model_input))
+        if outputs.shape[1] == 1:  # the probability of the second of two classes
+            outputs = np.hstack([1 - outputs, outputs])
+        chances = probabilities(outputs)
         return pd.DataFrame(
             {
                 "label": [self.classes[i] for i in chances.argmax(axis=1)],

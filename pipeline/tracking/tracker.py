@@ -52,6 +52,16 @@ class Tracker:
             self._open()
         return self
 
+    def turn_to(self, config: Config, folder: Path) -> None:
+        """Go on with another run, of this `config` and `folder`, in the same recorder."""
+        self.config, self.folder = config, folder
+        self._send(
+            "open",
+            config=asdict(config),
+            folder=str(folder.absolute()),
+            source=Path(sys.argv[0]).name,
+        )
+
     def start(self) -> None:
         """Open a run for the training that now begins, with params, tags and the dataset."""
         self._send("start", timestamp=milliseconds())
@@ -100,7 +110,7 @@ class Tracker:
 
     def _send(self, act: str, **values: Any) -> None:
         if self.recorder is not None:
-            self._used = act != "open"
+            self._used |= act != "open"
             self._lines.put(json.dumps({"act": act, **values}) + "\n")
 
     def _open(self) -> None:
@@ -119,12 +129,7 @@ class Tracker:
             self._warn(str(error), recoverable=True)
             return
         Thread(target=self._write, args=(self.recorder,), daemon=True).start()
-        self._send(
-            "open",
-            config=asdict(self.config),
-            folder=str(self.folder.absolute()),
-            source=Path(sys.argv[0]).name,
-        )
+        self.turn_to(self.config, self.folder)
 
     def _write(self, recorder: subprocess.Popen[str]) -> None:
         assert recorder.stdin is not None
@@ -149,7 +154,9 @@ class Tracker:
         last = reports[-1] if reports else {}
         if recorder.returncode:
             return last.get("error", ended.format(recorder.returncode))
-        print("MLflow:", last["recorded"])
+        for message in reports:
+            if "recorded" in message:
+                print("MLflow:", message["recorded"])
         return None
 
     def _warn(self, reason: str, recoverable: bool) -> None:

@@ -7,7 +7,7 @@ from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
-from pipeline.nn.training import Diverged, Measurement, mini_batches, train
+from pipeline.nn.training import Diverged, Measurement, Snapshots, count_correct, mini_batches, train
 
 
 def blobs(count: int, seed: int = 0) -> Part:
@@ -49,6 +49,48 @@ def test_training_learns_and_measures_each_epoch_with_its_own_parameters() -> No
         assert measured == correct.mean()
     shorter = network()
     assert run(shorter, part=part, test=test, epochs=2)[-1].train_accuracy == measurements[1].train_accuracy
+
+
+def test_it_measures_every_so_often_and_at_the_end() -> None:
+    part = blobs(40)
+    mlp, other = network(), network()
+    optimizers = [OPTIMIZERS["sgd"](m.parameters, learning_rate=0.1) for m in (mlp, other)]
+    loss, snapshots = LOSSES["canonical"], Snapshots(every=4)
+    rngs = [np.random.default_rng(7) for _ in range(2)]
+    every = train(mlp, loss, optimizers[0], part, part, epochs=7, batch_size=8, rng=rngs[0])
+    third = train(
+        other,
+        loss,
+        optimizers[1],
+        part,
+        part,
+        epochs=7,
+        batch_size=8,
+        rng=rngs[1],
+        measure_every=3,
+        snapshots=snapshots,
+    )
+    everything = {measurement.epoch: measurement.loss for measurement in every}
+    assert {m.epoch: m.loss for m in third} == {epoch: everything[epoch] for epoch in (3, 6, 7)}
+    assert snapshots.epochs == [0, 4, 7]
+    np.testing.assert_array_equal(snapshots.vectors[0], network().parameters.vector)
+    np.testing.assert_array_equal(snapshots.vectors[-1], mlp.parameters.vector)
+
+
+def test_a_full_batch_is_one_step_an_epoch() -> None:
+    part = blobs(40)
+    nets = [network(), network()]
+    for mlp, batch_size in zip(nets, (40, None), strict=True):
+        optimizer = OPTIMIZERS["sgd"](mlp.parameters, learning_rate=0.1)
+        rng = np.random.default_rng(7)
+        list(train(mlp, LOSSES["canonical"], optimizer, part, part, epochs=2, batch_size=batch_size, rng=rng))
+    np.testing.assert_array_equal(nets[0].parameters.vector, nets[1].parameters.vector)
+
+
+def test_a_single_output_is_right_on_the_labels_side_of_a_half() -> None:
+    outputs = np.array([[0.1], [0.4], [0.6], [0.9], [0.5], [0.5]])
+    labels = np.array([[0], [1], [0], [1], [0], [1]], np.uint8)
+    assert count_correct(outputs, labels) == 2
 
 
 def test_without_test_images_there_is_no_test_accuracy() -> None:
