@@ -64,10 +64,8 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
             "image_shape": list(shape),
         },
     )
-    print(
-        f"{description['title']}: {split.train:,} train, {split.test:,} test and {len(official_images):,} official"
-        f" images of {_size(shape)}"
-    )
+    parts = f"{split.train:,} train, {split.test:,} test and {len(official_images):,} official images"
+    print(f"{description['title']}: {parts} of {_size(shape)}")
 
 
 def _read_pair(images_path: Path, labels_path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
