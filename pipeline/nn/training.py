@@ -17,9 +17,7 @@ from pipeline.nn.optimizers import Optimizer
 from pipeline.nn.schedules import Schedule
 from pipeline.nn.types import Array
 
-GATHERED_BYTES = (
-    1 << 20
-)  # of images, gathered at a time: one call for many mini-batches, and still in the cache
+GATHERED_BYTES = 1 << 20  # of images gathered by one call, for many mini-batches, and still in the cache
 
 
 @dataclass
