@@ -22,6 +22,7 @@ def main() -> None:
     config = read_params()
     dataset = load_dataset()
     check_fit(config, dataset)
+    dataset = dataset.hold_out(config.split.validation)
     with arithmetic(config.training.blas, config.training.threads):
         runs = [
             accuracies(replace(config, seed=seed), dataset)

@@ -100,6 +100,11 @@ class Split:
 
     train: PositiveCount
     test: Count
+    validation: Count = 0
+
+    def __post_init__(self) -> None:
+        if self.validation >= self.train:
+            raise ValueError("validation is taken from train, so it should be less")
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import read_params
-from pipeline.data.dataset import PARTS, PROCESSED, Dataset, Part, load_dataset
+from pipeline.data.dataset import PROCESSED, Dataset, Part, load_dataset
 from pipeline.errors import UserError, one_line_errors
 from pipeline.files import replacing
 from pipeline.models import MODEL, load_model
@@ -39,8 +39,9 @@ class Predictions:
 
 def main() -> None:
     """Put `models/model.npz` to the test on `data/processed`; write two files to `reports/`."""
-    with Tracker(read_params()) as tracker:
-        dataset = load_dataset()
+    config = read_params()
+    with Tracker(config) as tracker:
+        dataset = load_dataset().hold_out(config.split.validation)
         model = load_model(MODEL)
         check_fit(model, dataset)
 
@@ -67,9 +68,14 @@ def check_fit(model: MLP, dataset: Dataset) -> None:
 
 
 def parts_with_images(dataset: Dataset) -> dict[str, Part]:
-    """Return the parts of `dataset` by name, without the test part where `split.test` is 0."""
-    parts = {name: getattr(dataset, name) for name in PARTS}
-    return {name: part for name, part in parts.items() if len(part.images)}
+    """Return the parts of `dataset` by name, without those that `split` leaves empty."""
+    parts = {
+        "train": dataset.train,
+        "validation": dataset.validation,
+        "test": dataset.test,
+        "official": dataset.official,
+    }
+    return {name: part for name, part in parts.items() if part and len(part.images)}
 
 
 def reported_part(dataset: Dataset) -> str:

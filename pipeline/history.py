@@ -10,13 +10,18 @@ from pipeline.files import replacing
 HISTORY = Path("reports/history.csv")
 
 Row = dict[str, float]
-"""Values by column: epoch, loss, train_accuracy, test_accuracy if there is a test part, dead_1, dead_2, …"""
+"""Values by column: epoch, loss, train_accuracy, dead_1, dead_2, …, and validation_accuracy and test_accuracy
+where there are such parts."""
 
 
 def write_history(rows: Sequence[Row], path: Path) -> None:
-    """Write `rows`, at least one, to `path`; a `test_accuracy` that was not measured is left empty."""
+    """Write `rows`, at least one, to `path`; a `test_accuracy` that was not measured is left empty.
+
+    There is a column `validation_accuracy` only where it was measured.
+    """
+    validation = [column for column in rows[0] if column == "validation_accuracy"]
     dead = [column for column in rows[0] if column.startswith("dead_")]
-    columns = ["epoch", "loss", "train_accuracy", "test_accuracy", *dead]
+    columns = ["epoch", "loss", "train_accuracy", *validation, "test_accuracy", *dead]
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()

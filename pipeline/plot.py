@@ -33,8 +33,9 @@ UNITS = 100
 
 def main() -> None:
     """Draw the model, the data it was trained on and what was measured into `reports/figures/`."""
-    with Tracker(read_params()) as tracker:
-        dataset = load_dataset()
+    config = read_params()
+    with Tracker(config) as tracker:
+        dataset = load_dataset().hold_out(config.split.validation)
         model = load_model(MODEL)
         check_fit(model, dataset)
         history = read_history()
@@ -72,7 +73,7 @@ def draw_all(
         firsts = [np.flatnonzero(of_class)[:DIGITS_A_CLASS] for of_class in dataset.train.labels.T]
         digits = figures.digits(title, [images(dataset.train, rows) for rows in firsts], classes)
 
-        curves = {part: by_epoch(history, f"{part}_accuracy") for part in ("train", "test")}
+        curves = {part: by_epoch(history, f"{part}_accuracy") for part in ("train", "validation", "test")}
         measured = {part: curve for part, curve in curves.items() if len(curve)}
         accuracy = figures.accuracy(title, what_was_measured(dataset, accuracies), measured)
 
@@ -124,12 +125,13 @@ def draw_all(
 def what_was_measured(dataset: Dataset, accuracies: dict[str, float]) -> str:
     """Say what the accuracy curves are of, and the accuracy on the official test images."""
     counts = {name: f"{len(part.images):,}" for name, part in parts_with_images(dataset).items()}
+    followed = [f"{counts['train']} training"]
+    followed += [f"{counts[name]} {name}" for name in ("validation", "test") if name in counts]
+    sentence = f"Accuracy on {' and '.join(followed)} images after each epoch"
     if "test" not in counts:
-        return f"Accuracy on {counts['train']} training images after each epoch"
-    return (
-        f"Accuracy on {counts['train']} training and {counts['test']} test images after each epoch;"
-        f" of the {counts['official']} official test images {percent(accuracies['official'], 2)} at the end"
-    )
+        return sentence
+    official = f"{counts['official']} official test images {percent(accuracies['official'], 2)}"
+    return f"{sentence}; of the {official} at the end"
 
 
 def misread_rows(predictions: Predictions) -> np.ndarray:

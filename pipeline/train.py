@@ -45,7 +45,8 @@ def train_and_record(config: Config, folder: Path) -> float:
     """Train as `config` says, write the model and its history below `folder`, and track the run.
 
     Returns:
-        The test error after the last epoch; the training error where there is no test part.
+        The error after the last epoch on what is there to choose by: the validation part, else the test
+        part, else the training part.
 
     Raises:
         UserError: if the data do not fit the configuration, or training diverges.
@@ -75,8 +76,8 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> float:
         save_snapshots(snapshots, folder / SNAPSHOTS)
         write_history(history, folder / HISTORY)
         tracker.finish()
-    accuracy = measurement.train_accuracy if measurement.test_accuracy is None else measurement.test_accuracy
-    return 1 - accuracy
+    choices = (measurement.validation_accuracy, measurement.test_accuracy, measurement.train_accuracy)
+    return 1 - next(accuracy for accuracy in choices if accuracy is not None)
 
 
 def data_for(config: Config) -> Dataset:
@@ -90,6 +91,7 @@ def data_for(config: Config) -> Dataset:
     else:
         dataset = load_dataset()
         check_fit(config, dataset)
+        dataset = dataset.hold_out(config.split.validation)
     if config.schedule.warmup >= config.training.epochs:
         raise UserError(
             f"schedule.warmup = {config.schedule.warmup:g}: should be less than training.epochs ="
@@ -153,6 +155,7 @@ def start_training(
         ema=config.training.ema,
         measure_every=config.training.measure_every,
         snapshots=snapshots,
+        validation_part=dataset.validation,
     )
     return mlp, measurements
 
@@ -189,6 +192,8 @@ def as_row(measurement: Measurement) -> Row:
         "loss": measurement.loss,
         "train_accuracy": measurement.train_accuracy,
     }
+    if measurement.validation_accuracy is not None:
+        row["validation_accuracy"] = measurement.validation_accuracy
     if measurement.test_accuracy is not None:
         row["test_accuracy"] = measurement.test_accuracy
     row |= {f"dead_{layer}": share for layer, share in enumerate(measurement.dead, start=1)}
@@ -198,6 +203,8 @@ def as_row(measurement: Measurement) -> Row:
 def summary(measurement: Measurement) -> str:
     """Return what the progress bar says of an epoch."""
     parts = [f"loss {measurement.loss:.4f}", f"train {measurement.train_accuracy:.2%}"]
+    if measurement.validation_accuracy is not None:
+        parts.append(f"validation {measurement.validation_accuracy:.2%}")
     if measurement.test_accuracy is not None:
         parts.append(f"test {measurement.test_accuracy:.2%}")
     if measurement.dead:

@@ -86,6 +86,11 @@ def test_every_value_has_one_name() -> None:
         ("optimizer", 3, "optimizer = 3: should be"),
         ("model.initialiser.deviation", 1, "there is no key model.initialiser.deviation"),
         ("split.train", 0, "split.train = 0: should be greater than 0"),
+        (
+            "split.validation",
+            40_000,
+            "split = {'train': 40000, 'test': 20000, 'validation': 40000}: validation",
+        ),
         ("seed", -1, "seed = -1: should be greater than or equal to 0"),
         ("dataset.files.train_images.hash", "crc:1", "dataset.files.train_images.hash = 'crc:1': should"),
         ("dataset.kind", "zip", "dataset.kind = 'zip': should be one of 'idx', 'strokes'"),

@@ -121,6 +121,7 @@ def test_another_clone_elsewhere_gives_the_same_lock(untracked: Path, tmp_path: 
     [
         ("optimizer.learning_rate", 0.05, ["train", "evaluate", "plot"]),
         ("seed", 1, ["train", "evaluate", "plot"]),
+        ("split.validation", 50, ["train", "evaluate", "plot"]),
         ("split.test", 90, ["preprocess", "train", "evaluate", "plot"]),
         ("dataset.official", 61, STAGES),
     ],

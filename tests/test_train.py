@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from pipeline.data.dataset import Part
+from pipeline.config import read_params
+from pipeline.data.dataset import Part, load_dataset
 from pipeline.data.generated import alternating, xor
 from pipeline.models import load_model, load_snapshots
+from pipeline.train import train_and_record
 from tests.conftest import SMALL, run_module
 
 UNDER_DVC = [
@@ -254,3 +257,55 @@ def test_each_means_of_training_changes_the_model_and_no_other_random_stream(wor
         made.append((workspace / f"out{number}/models/model.npz").read_bytes())
     assert made[-1] == made[-2]
     assert len(set(made)) == len(made) - 1
+
+
+def set_split(workspace: Path, **counts: int) -> None:
+    """Change `split` in the `params.yaml` of `workspace` and split the data anew."""
+    path = workspace / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params["split"] |= counts
+    path.write_text(yaml.safe_dump(params), encoding="utf-8")
+    assert run_module(workspace, "pipeline.preprocess").returncode == 0
+
+
+def test_all_images_may_be_trained_on_and_the_official_ones_reported(workspace: Path) -> None:
+    set_split(workspace, train=300, test=0)
+    for stage in (["pipeline.train", *UNDER_DVC], ["pipeline.evaluate"], ["pipeline.plot"]):
+        done = run_module(workspace, *stage)
+        assert done.returncode == 0, done.stderr
+    metrics = json.loads((workspace / "reports/metrics.json").read_text(encoding="utf-8"))
+    assert metrics.keys() == {"train", "official", "classes"}
+    assert len((workspace / "reports/predictions.csv").read_text().splitlines()) == 1 + 60
+
+
+def test_validation_images_are_measured_and_not_learned_from(workspace: Path) -> None:
+    """They are the last of the training images: without them, training is as on so many fewer images."""
+    set_split(workspace, validation=50)
+    for stage in (["pipeline.train", *UNDER_DVC], ["pipeline.evaluate"], ["pipeline.plot"]):
+        done = run_module(workspace, *stage)
+        assert done.returncode == 0, done.stderr
+    with (workspace / "reports/history.csv").open(encoding="utf-8") as file:
+        last = list(csv.DictReader(file))[-1]
+    metrics = json.loads((workspace / "reports/metrics.json").read_text(encoding="utf-8"))
+    assert metrics["validation"]["accuracy"] == float(last["validation_accuracy"])
+    images = load_dataset(workspace / "data/processed").train
+    outputs = load_model(workspace / "models/model.npz").predict(images.images[155:])
+    right = outputs.argmax(axis=1) == images.labels[155:].argmax(axis=1)
+    assert metrics["validation"]["accuracy"] == pytest.approx(right.mean(), abs=1e-6)
+
+    with_validation = (workspace / "models/model.npz").read_bytes()
+    set_split(workspace, train=155, validation=0)
+    assert run_module(workspace, "pipeline.train", *UNDER_DVC).returncode == 0
+    assert (workspace / "models/model.npz").read_bytes() == with_validation
+
+
+def test_what_a_sweep_minimises_is_the_validation_error(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_split(workspace, validation=50)
+    monkeypatch.chdir(workspace)
+    error = train_and_record(read_params(), Path("out"))
+    with (workspace / "out/reports/history.csv").open(encoding="utf-8") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert error == pytest.approx(1 - float(last["validation_accuracy"]), abs=1e-6)
+    assert last["validation_accuracy"] != last["test_accuracy"]

@@ -1,7 +1,7 @@
 """The data as the stages hand them on: three parts of images with one-hot labels, mapped from disk."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Dataset:
         train: what the network learns from.
         test: what was held back of the training images; may have no rows.
         official: the dataset's own test images.
+        validation: what is held out of `train` to choose by, if anything is.
     """
 
     name: str
@@ -49,6 +50,17 @@ class Dataset:
     train: Part
     test: Part
     official: Part
+    validation: Part | None = None
+
+    def hold_out(self, count: int) -> "Dataset":
+        """Return the dataset with the last `count` images of `train` as its `validation` part."""
+        if not count:
+            return self
+        return replace(
+            self,
+            train=Part(self.train.images[:-count], self.train.labels[:-count]),
+            validation=Part(self.train.images[-count:], self.train.labels[-count:]),
+        )
 
 
 def load_dataset(folder: Path = PROCESSED) -> Dataset:

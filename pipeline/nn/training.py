@@ -66,6 +66,7 @@ class Measurement:
         seconds: the epoch took.
         train_accuracy: share of the training examples that are classified right after the epoch.
         test_accuracy: the same of the test examples; None where there are none.
+        validation_accuracy: the same of the examples held out to choose by; None where there are none.
         dead: for each hidden layer the share of units that are dead: σ′(z) = 0 for every training example.
     """
 
@@ -75,6 +76,7 @@ class Measurement:
     train_accuracy: float
     test_accuracy: float | None
     dead: list[float]
+    validation_accuracy: float | None = None
 
 
 def train(
@@ -94,6 +96,7 @@ def train(
     ema: float = 0.0,
     measure_every: int = 1,
     snapshots: Snapshots | None = None,
+    validation_part: Part | None = None,
 ) -> Iterator[Measurement]:
     """Train `mlp` in place and yield a measurement for each epoch that is measured.
 
@@ -106,6 +109,7 @@ def train(
         optimizer: what changes the parameters of `mlp`.
         train_part: what to learn from.
         test_part: what is only measured; may have no rows.
+        validation_part: likewise.
         epochs: passes over `train_part`.
         batch_size: images a mini-batch; the last one of an epoch takes what is left. None for all of them.
         rng: where the permutations come from.
@@ -157,6 +161,7 @@ def train(
                 trained.copy(),
                 train_part,
                 test_part,
+                validation_part,
                 epoch=epoch,
                 loss=mean_loss,
                 seconds=seconds,
@@ -233,9 +238,16 @@ def train_epoch(
 
 @np.errstate(over="ignore", invalid="ignore")
 def measure(
-    mlp: MLP, train_part: Part, test_part: Part, *, epoch: int, loss: float, seconds: float
+    mlp: MLP,
+    train_part: Part,
+    test_part: Part,
+    validation_part: Part | None,
+    *,
+    epoch: int,
+    loss: float,
+    seconds: float,
 ) -> Measurement:
-    """Measure `mlp` on both parts; `epoch`, `loss` and `seconds` are handed on."""
+    """Measure `mlp` on each part; `epoch`, `loss` and `seconds` are handed on."""
     alive = [np.zeros(n, bool) for n in mlp.widths[1:-1]]
     correct = 0
     for rows, forward in forward_in_blocks(mlp, train_part.images):
@@ -245,18 +257,24 @@ def measure(
             slope = np.ones_like(layer.a)
             layer.function.backward(layer.z, layer.a, slope)
             units |= slope.any(axis=0)
-    test_correct = sum(
-        count_correct(forward.layers[-1].a, test_part.labels[rows])
-        for rows, forward in forward_in_blocks(mlp, test_part.images)
-    )
     return Measurement(
         epoch=epoch,
         loss=loss,
         seconds=seconds,
         train_accuracy=correct / len(train_part.images),
-        test_accuracy=test_correct / len(test_part.images) if len(test_part.images) else None,
+        test_accuracy=accuracy(mlp, test_part),
         dead=[1 - float(units.mean()) for units in alive],
+        validation_accuracy=accuracy(mlp, validation_part) if validation_part else None,
     )
+
+
+def accuracy(mlp: MLP, part: Part) -> float | None:
+    """Return the share of the images of `part` that `mlp` classifies right; None where there are none."""
+    correct = sum(
+        count_correct(forward.layers[-1].a, part.labels[rows])
+        for rows, forward in forward_in_blocks(mlp, part.images)
+    )
+    return correct / len(part.images) if len(part.images) else None
 
 
 def count_correct(outputs: Array, labels: np.ndarray) -> int:
