@@ -1,5 +1,6 @@
 """What docs/ says is true: the links lead to what they name, and what is to be run runs."""
 
+import json
 import re
 import shlex
 import shutil
@@ -13,7 +14,7 @@ from omegaconf import OmegaConf
 
 from docs.links import LINK, mended
 from pipeline.config import parse
-from tests.conftest import ROOT
+from tests.conftest import ROOT, run_module
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 WORKING_DAY = (ROOT / "docs/pipeline.md").read_text(encoding="utf-8")
@@ -80,3 +81,16 @@ def test_what_a_working_day_orders_can_be_had(menu: Path, command: str) -> None:
         for overrides in product(*choices):
             values = compose("config", list(overrides))
             parse(OmegaConf.to_container(values, resolve=True), command)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("folder", ["workspace", "tmp_path"], ids=["with data", "without data"])
+def test_the_tour_runs(folder: str, request: pytest.FixtureRequest) -> None:
+    root: Path = request.getfixturevalue(folder)
+    shutil.copytree(ROOT / "conf", root / "conf")
+    shutil.copy(ROOT / "dvc.yaml", root)
+    cells = json.loads((ROOT / "docs/tour.ipynb").read_text(encoding="utf-8"))["cells"]
+    program = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    (root / "tour.py").write_text(program, encoding="utf-8")
+    done = run_module(root, "tour", MPLBACKEND="Agg")
+    assert done.returncode == 0, done.stderr
+    assert "Strokes" in done.stdout
