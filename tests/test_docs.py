@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 import shutil
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -66,11 +66,15 @@ def menu(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", re.findall(r"^dvc exp run (.*-S [^#\n]*)", WORKING_DAY, re.MULTILINE))
+COMMANDS = re.findall(
+    r"^(?:dvc exp run|python -m pipeline.train) ([^#\n]*=[^#\n]*)", WORKING_DAY, re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_what_a_working_day_orders_can_be_had(menu: Path, command: str) -> None:
-    arguments = shlex.split(command)
     parser = OverridesParser.create()
-    given = [parser.parse_override(value) for option, value in pairwise(arguments) if option == "-S"]
+    given = [parser.parse_override(word) for word in shlex.split(command) if "=" in word]
     choices = [
         [f"{override.key_or_group}={choice}" for choice in override.sweep_string_iterator()]
         if override.is_sweep_override()
