@@ -71,7 +71,7 @@ def digits(title: str, rows: Sequence[np.ndarray], classes: Sequence[str]) -> Fi
     tiles = np.full((len(rows), columns, height, width), np.nan)
     for tile, row in zip(tiles, rows, strict=True):
         tile[: len(row)] = row
-    figure, axes = _figure(
+    figure, axes = new_figure(
         0.48 * columns + CHARACTER * _longest(classes) + 0.6,
         0.48 * len(rows) + 0.2,
         title,
@@ -85,15 +85,18 @@ def digits(title: str, rows: Sequence[np.ndarray], classes: Sequence[str]) -> Fi
     return figure
 
 
-def accuracy(title: str, subtitle: str, curves: dict[str, np.ndarray]) -> Figure:
+def accuracy(
+    title: str, subtitle: str, curves: dict[str, np.ndarray], epochs: np.ndarray | None = None
+) -> Figure:
     """Draw accuracy by epoch on a scale that widens towards 100 %: that of the error's logarithm.
 
     Args:
         title: the first line.
         subtitle: the second line, what was measured.
-        curves: what each line is called, and its accuracy after each epoch, from 1, in [0, 1].
+        curves: what each line is called, and its accuracy after each epoch, in [0, 1].
+        epochs: which epochs those are; without it 1, 2, ….
     """
-    figure, axes = _figure(7, 4, title, subtitle)
+    figure, axes = new_figure(7, 4, title, subtitle)
     errors = {name: 100 * (1 - values) for name, values in curves.items()}
     everything = np.concatenate(list(errors.values()))
     worst, best = everything.max(), everything.min()
@@ -113,18 +116,19 @@ def accuracy(title: str, subtitle: str, curves: dict[str, np.ndarray]) -> Figure
     axes.set_ylim(worst, best)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:.6g} %"))
     names = {name: f"{name} {100 * values[-1]:.2f} %" for name, values in curves.items()}
-    _draw_lines(axes, {names[name]: values for name, values in errors.items()})
+    _draw_lines(axes, {names[name]: values for name, values in errors.items()}, epochs)
     return figure
 
 
-def dead_units(title: str, dead: dict[str, np.ndarray]) -> Figure:
+def dead_units(title: str, dead: dict[str, np.ndarray], epochs: np.ndarray | None = None) -> Figure:
     """Draw the share of dead units by epoch, a line a layer.
 
     Args:
         title: the first line.
-        dead: each hidden layer's name, and its share of dead units after each epoch, from 1, in [0, 1].
+        dead: each hidden layer's name, and its share of dead units after each epoch, in [0, 1].
+        epochs: which epochs those are; without it 1, 2, ….
     """
-    figure, axes = _figure(7, 3.2, title, "Dead units: those whose σ′(z) is 0 for every training image")
+    figure, axes = new_figure(7, 3.2, title, "Dead units: those whose σ′(z) is 0 for every training image")
     if not dead:
         _say(axes, "This network has no hidden layer.")
         return figure
@@ -133,7 +137,7 @@ def dead_units(title: str, dead: dict[str, np.ndarray]) -> Figure:
     top = max(1.08 * highest, 5)
     axes.set_ylim(-0.03 * top, top)  # a line along 0 stays clear of the axis
     axes.set_ylabel("dead units (% of the layer)")
-    _draw_lines(axes, {f"{name}: {values[-1]:.3g} %": values for name, values in percent.items()})
+    _draw_lines(axes, {f"{name}: {values[-1]:.3g} %": values for name, values in percent.items()}, epochs)
     if highest == 0:
         axes.text(0.5, 0.5, "No unit was dead after any epoch.", transform=axes.transAxes, ha="center")
     return figure
@@ -151,7 +155,7 @@ def confusion_matrix(title: str, subtitle: str, confusion: np.ndarray, classes: 
     k = len(classes)
     cell = min(max(0.52, 2 / k), 10 / k)  # inches
     names = CHARACTER * _longest(classes)
-    figure, axes = _figure(cell * k + names + 1.1, cell * k + 0.7 * names + 0.8, title, subtitle)
+    figure, axes = new_figure(cell * k + names + 1.1, cell * k + 0.7 * names + 0.8, title, subtitle)
     errors = np.ma.masked_array(confusion, np.eye(k, dtype=bool))  # the diagonal is no error
     axes.imshow(errors, cmap=ERRORS, vmin=0, vmax=max(errors.max(), 1))
     axes.set_facecolor(RIGHT)
@@ -202,7 +206,7 @@ def misread(
         notes: what else is said of each.
     """
     if not pairs:
-        figure, axes = _figure(6, 1.2, title, subtitle)
+        figure, axes = new_figure(6, 1.2, title, subtitle)
         _say(axes, "No image was misread.")
         return figure
     _, height, width = images.shape
@@ -213,7 +217,7 @@ def misread(
     pitch = (height + (lines + 2) * line, max(width, CHARACTER * characters / scale) + 0.25 / scale)
     columns = min(6, len(images))
     rows = -(-len(images) // columns)
-    figure, axes = _figure(columns * pitch[1] * scale, rows * pitch[0] * scale, title, subtitle)
+    figure, axes = new_figure(columns * pitch[1] * scale, rows * pitch[0] * scale, title, subtitle)
     corners = _show_tiles(axes, images, columns, pitch, PAPER_TO_INK, 0, 1)
     for (x, y), pair, note in zip(corners, pairs, notes, strict=True):
         middle, below = x + width / 2, y + height + 0.3 * line
@@ -223,7 +227,12 @@ def misread(
 
 
 def weights(
-    title: str, subtitle: str, matrix: np.ndarray, image_shape: tuple[int, int], names: Sequence[str]
+    title: str,
+    subtitle: str,
+    matrix: np.ndarray,
+    image_shape: tuple[int, int],
+    names: Sequence[str],
+    limit: float | None = None,
 ) -> Figure:
     """Draw the weights into units of the first layer, as an image a unit where an input is an image.
 
@@ -234,21 +243,23 @@ def weights(
         image_shape: height and width of an input image; with a height or width of 1, or another number of
             pixels than inputs, the matrix itself is drawn.
         names: the units' names, or none.
+        limit: the absolute weight of the strongest colour; without it this matrix says.
     """
-    limit = max(float(np.quantile(np.abs(matrix), 0.9995)), 1e-6)  # a few outliers shall not pale the rest
+    if limit is None:
+        limit = strongest(matrix)
     height, width = image_shape
     if min(image_shape) > 1 and height * width == matrix.shape[1]:
         columns = min(10 if len(matrix) > 20 else 5, len(matrix))
         rows = -(-len(matrix) // columns)
         scale = (0.62 if len(matrix) > 20 else 1.2) / max(height, width)  # inches a pixel
         pitch = (height + (0.25 / scale if names else 2), width + 2)
-        figure, axes = _figure(columns * pitch[1] * scale + 1, rows * pitch[0] * scale, title, subtitle)
+        figure, axes = new_figure(columns * pitch[1] * scale + 1, rows * pitch[0] * scale, title, subtitle)
         tiles = matrix.reshape(-1, height, width)
         corners = _show_tiles(axes, tiles, columns, pitch, DIVERGING, -limit, limit)
         for (x, y), name in zip(corners, names, strict=False):
             _write(axes, x + width / 2, y + height, name, va="top")
     else:
-        figure, axes = _figure(6, 4, title, subtitle)
+        figure, axes = new_figure(6, 4, title, subtitle)
         axes.imshow(matrix, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
         axes.grid(False)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -259,7 +270,12 @@ def weights(
     return figure
 
 
-def _figure(width: float, height: float, title: str, subtitle: str) -> tuple[Figure, Axes]:
+def strongest(matrix: np.ndarray) -> float:
+    """Return the absolute weight that few of `matrix` exceed: outliers shall not pale the rest."""
+    return max(float(np.quantile(np.abs(matrix), 0.9995)), 1e-6)
+
+
+def new_figure(width: float, height: float, title: str, subtitle: str, **axes: Any) -> tuple[Figure, Axes]:
     """Return a figure with room for axes of `width` × `height` inches below two lines of text."""
     width = max(width, 0.118 * len(title), 0.071 * len(subtitle)) + 0.3
     height += HEADER
@@ -268,15 +284,16 @@ def _figure(width: float, height: float, title: str, subtitle: str) -> tuple[Fig
     left, top = 0.15 / width, 1 - 0.15 / height
     figure.text(left, top, title, size=12, weight="bold", va="top")
     figure.text(left, top - 0.25 / height, subtitle, color=QUIET, va="top")
-    return figure, figure.add_subplot()
+    return figure, figure.add_subplot(**axes)
 
 
-def _draw_lines(axes: Axes, lines: dict[str, np.ndarray]) -> None:
+def _draw_lines(axes: Axes, lines: dict[str, np.ndarray], epochs: np.ndarray | None) -> None:
     """Draw each line by epoch, with its name beside its end; close ends keep their names legible."""
-    epochs = np.arange(1, len(next(iter(lines.values()))) + 1)
+    if epochs is None:
+        epochs = np.arange(1, len(next(iter(lines.values()))) + 1)
     marker = "o" if len(epochs) <= 40 else ""
     curves = [axes.plot(epochs, values, marker=marker, markersize=3.5)[0] for values in lines.values()]
-    axes.set_xlim(0.5, len(epochs) + 0.5)
+    axes.set_xlim(0.5, epochs[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch")
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,16 @@ from pipeline.evaluate import (
 )
 from pipeline.files import replacing
 from pipeline.history import Row, read_history
-from pipeline.models import MODEL, load_model
+from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
 from pipeline.nn.mlp import MLP
+from pipeline.nn.types import Array
 from pipeline.tracking import Tracker
 
 FIGURES = Path("reports/figures")
 DIGITS_A_CLASS = 12
 MISREAD = 24
 UNITS = 100
+MOVING_UNITS = 20
 
 
 def main() -> None:
@@ -41,8 +44,11 @@ def main() -> None:
         history = read_history()
         accuracies = read_accuracies(METRICS, dataset)
         predictions = read_predictions(PREDICTIONS, dataset)
+        snapshots = load_snapshots(SNAPSHOTS)
 
         draw_all(FIGURES, dataset, model, history, accuracies, predictions)
+        if snapshots:
+            animate_weights(FIGURES, dataset, model, snapshots)
         tracker.figures()
 
 
@@ -62,8 +68,8 @@ def draw_all(
     part: Part = getattr(dataset, name)
     which = "test" if name == "test" else "official test"
     count = f"{len(part.images):,}"
-    epochs = len(history)
-    after = f"after {epochs} epoch{'s' if epochs > 1 else ''}"
+    epochs = by_epoch(history, "epoch")
+    after = f"after {epochs[-1]:.0f} epoch{'s' if epochs[-1] > 1 else ''}"
     title = f"{dataset.title}: {which} accuracy {percent(accuracies[name], 2)} {after}"
 
     def images(part: Part, rows: np.ndarray) -> np.ndarray:
@@ -75,11 +81,11 @@ def draw_all(
 
         curves = {part: by_epoch(history, f"{part}_accuracy") for part in ("train", "validation", "test")}
         measured = {part: curve for part, curve in curves.items() if len(curve)}
-        accuracy = figures.accuracy(title, what_was_measured(dataset, accuracies), measured)
+        accuracy = figures.accuracy(title, what_was_measured(dataset, accuracies), measured, epochs)
 
         dead = [column for column in history[0] if column.startswith("dead_")]
         layers = {f"hidden layer {i}": by_epoch(history, column) for i, column in enumerate(dead, start=1)}
-        dead_units = figures.dead_units(title, layers)
+        dead_units = figures.dead_units(title, layers, epochs)
 
         confusion = confusion_matrix(predictions, len(classes))
         subtitle = f"Labels and predictions of the {count} {which} images"
@@ -120,6 +126,33 @@ def draw_all(
         for file, figure in drawn.items():
             with replacing(folder / f"{file}.png") as path:
                 figure.savefig(path, metadata={"Software": None})  # no version number beside the picture
+
+
+def animate_weights(folder: Path, dataset: Dataset, model: MLP, snapshots: list[tuple[int, Array]]) -> None:
+    """Write an animation of the first layer's weights over training to `folder`."""
+    from pipeline import figures
+    from pipeline.animation import save_gif, some
+
+    shape = model.weights[0].shape
+    layers = {epoch: parameters[: math.prod(shape)].reshape(shape) for epoch, parameters in snapshots}
+    first, *_, last = layers
+    moved = np.linalg.norm(layers[last] - layers[first], axis=1)
+    units = np.argsort(-moved, kind="stable")[:MOVING_UNITS]
+    limit = figures.strongest(layers[last][units])
+    with figures.style():
+        frames = (
+            figures.weights(
+                f"{dataset.title}: the first layer learns",
+                f"The {len(units)} units whose weights change most, after {epoch} of {last} epochs",
+                layers[epoch][units],
+                dataset.image_shape,
+                [],
+                limit,
+            )
+            for epoch in some(list(layers))
+        )
+        with replacing(folder / "weights.gif") as path:
+            save_gif(path, frames)
 
 
 def what_was_measured(dataset: Dataset, accuracies: dict[str, float]) -> str:

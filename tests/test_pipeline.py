@@ -13,7 +13,8 @@ import yaml
 
 from tests.conftest import ROOT, SMALL, run_module
 
-STAGES = ["download", "preprocess", "train", "evaluate", "plot"]
+CHAIN = ["download", "preprocess", "train", "evaluate", "plot"]
+STAGES = [*CHAIN, "problems"]
 OPTIONS = [option for option in SMALL if not option.startswith("tracking")]
 
 
@@ -32,7 +33,7 @@ def make_clone(folder: Path, *options: str) -> Path:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    for name in ("dvc.lock", "reports/metrics.json"):  # of another dataset
+    for name in ("dvc.lock", "reports/metrics.json", "reports/problems.json"):  # of another dataset
         (folder / name).unlink(missing_ok=True)
     order = run_module(folder, "pipeline.train", "--cfg", "job", "--resolve", *OPTIONS, *options)
     (folder / "params.yaml").write_text(order.stdout, encoding="utf-8")
@@ -91,6 +92,9 @@ def clone(untracked: Path, tmp_path: Path) -> Path:
 def test_every_stage_leaves_what_the_next_one_reads(untracked: Path) -> None:
     figures = {"digits", "accuracy", "dead_units", "confusion_matrix", "misread", "weights"}
     assert {path.stem for path in (untracked / "reports/figures").glob("*.png")} == figures
+    assert (untracked / "reports/figures/weights.gif").stat().st_size < 2_000_000
+    problems = json.loads((untracked / "reports/problems.json").read_text(encoding="utf-8"))
+    assert problems["xor"]["largest_error"] < 0.05
     metrics = json.loads((untracked / "reports/metrics.json").read_text(encoding="utf-8"))
     with (untracked / "reports/history.csv").open(encoding="utf-8") as file:
         last = list(csv.DictReader(file))[-1]
@@ -123,7 +127,7 @@ def test_another_clone_elsewhere_gives_the_same_lock(untracked: Path, tmp_path: 
         ("seed", 1, ["train", "evaluate", "plot"]),
         ("split.validation", 50, ["train", "evaluate", "plot"]),
         ("split.test", 90, ["preprocess", "train", "evaluate", "plot"]),
-        ("dataset.official", 61, STAGES),
+        ("dataset.official", 61, CHAIN),
     ],
 )
 def test_a_changed_value_runs_the_stages_that_read_it(
@@ -164,11 +168,12 @@ def test_experiments_and_repro_record_their_runs_in_one_store(tmp_path: Path) ->
     commit(clone)
     changes = [*OPTIONS, "optimizer.learning_rate=0.01"]  # `-S` composes from conf/, not from params.yaml
     run(clone, "dvc", "exp", "run", "--temp", "--name", "slow", *(f"--set-param={key}" for key in changes))
-    first, second = runs(clone)
+    found = runs(clone)
+    assert {recorded["tags.dataset"] for recorded in found} == {"strokes", "alternating", "xor"}
+    first, second = (recorded for recorded in found if recorded["tags.dataset"] == "strokes")
     for recorded, rate in ((first, "0.1"), (second, "0.01")):
         assert recorded["status"] == "FINISHED"
         assert recorded["params.optimizer.learning_rate"] == rate
-        assert recorded["tags.dataset"] == "strokes"
     model = (clone / "models/model.npz").read_bytes()
     assert first["tags.model_sha256"] == hashlib.sha256(model).hexdigest()
     metrics = json.loads((clone / "reports/metrics.json").read_text(encoding="utf-8"))

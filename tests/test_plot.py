@@ -77,7 +77,7 @@ def prepare(
 
 
 def pictures() -> dict[str, bytes]:
-    return {path.stem: path.read_bytes() for path in FIGURES.iterdir()}
+    return {path.stem: path.read_bytes() for path in FIGURES.glob("*.png")}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,155 @@
+"""Problems: train the problem sheet's small problems by their recipes, and draw what the networks learned."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from pipeline.config import Config, parse, read_params
+from pipeline.errors import one_line_errors
+from pipeline.files import replacing
+from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
+from pipeline.nn.mlp import MLP
+from pipeline.nn.types import Array
+from pipeline.tracking import Tracker
+from pipeline.train import CONF, data_for, train_and_write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from pipeline.problem_figures import DecisionPlane, LearnedFunction
+
+RECIPES = ("sheet_alternating", "alternating_solved", "xor")
+TITLES = {
+    "sheet_alternating": "The problem sheet's network on the alternating points",
+    "alternating_solved": "A network that fits every alternating point",
+}
+MODELS = Path("models/problems")
+METRICS = Path("reports/problems.json")
+FIGURES = Path("reports/problems")
+BETWEEN = np.linspace(0, 1, 400)[:, None]
+LOW, HIGH = -0.25, 1.25  # of the plane around XOR's corners
+ALONG = np.linspace(LOW, HIGH, 121)
+PLANE = np.stack(np.meshgrid(ALONG, ALONG), axis=-1).reshape(-1, 2)
+
+
+def main() -> None:
+    """Train each recipe below `models/problems/`; write `reports/problems.json` and `reports/problems/`."""
+    tracking = read_params().tracking
+    configs = {recipe: replace(read_recipe(recipe), tracking=tracking) for recipe in RECIPES}
+    with Tracker(configs[RECIPES[0]], MODELS / RECIPES[0]) as tracker:
+        for recipe, config in configs.items():
+            if recipe != RECIPES[0]:
+                tracker.turn_to(config, MODELS / recipe)
+            train_and_write(config, MODELS / recipe, tracker)
+        models = {recipe: load_model(MODELS / recipe / MODEL) for recipe in RECIPES}
+        metrics = {recipe: measure(configs[recipe], models[recipe]) for recipe in RECIPES}
+        with replacing(METRICS) as path:
+            path.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        draw_all(configs, models)
+
+
+def read_recipe(recipe: str, *changes: str) -> Config:
+    """Return the configuration that `experiment=recipe` and further `changes` compose."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        values = OmegaConf.to_container(compose("config", [f"experiment={recipe}", *changes]), resolve=True)
+    return parse(cast(dict[str, Any], values), f"experiment={recipe}")
+
+
+def measure(config: Config, model: MLP) -> dict[str, Any]:
+    """Return the share of points on the right side of ½, the largest error, and the prediction of each."""
+    part = data_for(config).train
+    predictions, labels = model.predict(part.images)[:, 0], part.labels[:, 0]
+    return {
+        "accuracy": float(np.mean((predictions > 0.5) == labels)),
+        "largest_error": round(float(np.abs(predictions - labels).max()), 4),
+        "predictions": {
+            ", ".join(f"{value:g}" for value in point): round(float(prediction), 4)
+            for point, prediction in zip(part.images, predictions, strict=True)
+        },
+    }
+
+
+def draw_all(configs: dict[str, Config], models: dict[str, MLP]) -> None:
+    """Write the figures, and where a recipe keeps snapshots its animation, to `reports/problems/`."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # nothing of its caches and the user's settings
+    from pipeline import figures  # only now: it takes a second, in which the tracker is already under way
+    from pipeline.animation import save_gif, some
+    from pipeline.problem_figures import DecisionPlane, LearnedFunction, alternating_points, xor_in_space
+
+    drawn = {}
+    with figures.style():
+        points = data_for(configs["alternating_solved"]).train
+        x, labels = points.images[:, 0], points.labels[:, 0]
+        subtitle = f"{len(x)} points x = 0, 1/{len(x)}, …, with labels 0, 1, 0, 1, …"
+        drawn["alternating_points"] = alternating_points("The alternating points", subtitle, x, labels)
+        animations: dict[str, Callable[[int, MLP], Figure]] = {}
+        for recipe, title in TITLES.items():
+            function = LearnedFunction.draw(title, x, labels, BETWEEN[:, 0])
+            animations[recipe] = partial(show_function, function, points.images)
+            drawn[recipe] = animations[recipe](configs[recipe].training.epochs, models[recipe])
+
+        square = data_for(configs["xor"]).train
+        corners, bits = square.images, square.labels[:, 0]
+        plane = DecisionPlane.draw("XOR", corners, bits, LOW, HIGH)
+        animations["xor"] = partial(show_plane, plane)
+        drawn["xor"] = animations["xor"](configs["xor"].training.epochs, models["xor"])
+        drawn["xor_3d"] = xor_in_space(
+            "XOR",
+            f"The label as third axis; {describe(models['xor'])}",
+            corners,
+            bits,
+            ALONG,
+            surface(models["xor"]),
+        )
+        for name, figure in drawn.items():
+            with replacing(FIGURES / f"{name}.png") as path:
+                figure.savefig(path, metadata={"Software": None})  # no version number beside the picture
+        for recipe, draw in animations.items():
+            if snapshots := load_snapshots(MODELS / recipe / SNAPSHOTS):
+                frames = (
+                    draw(epoch, with_parameters(models[recipe], vector)) for epoch, vector in some(snapshots)
+                )
+                with replacing(FIGURES / f"{recipe}.gif") as path:
+                    save_gif(path, frames)
+
+
+def show_function(function: "LearnedFunction", points: Array, epoch: int, model: MLP) -> "Figure":
+    """Return the figure of `function` as `model` has learned it after `epoch`."""
+    learned = model.predict(BETWEEN)[:, 0], model.predict(points)[:, 0]
+    return function.show(f"{describe(model)}, after {epoch:,} steps", *learned)
+
+
+def show_plane(plane: "DecisionPlane", epoch: int, model: MLP) -> "Figure":
+    """Return the figure of `plane` as `model` has learned it after `epoch`."""
+    return plane.show(f"{describe(model)}, after {epoch:,} steps", surface(model))
+
+
+def surface(model: MLP) -> Array:
+    """Return the outputs of `model` over the plane, by x₂ and x₁: (m, m)."""
+    return model.predict(PLANE).reshape(len(ALONG), len(ALONG))
+
+
+def with_parameters(model: MLP, vector: Array) -> MLP:
+    """Return a network like `model` with the parameters `vector`."""
+    twin = model.copy()
+    twin.parameters.vector[:] = vector
+    return twin
+
+
+def describe(model: MLP) -> str:
+    """Say what network it is: `1-50-4-1, sigmoid, without biases`."""
+    biases = "with biases" if model.bias else "without biases"
+    return f"{'-'.join(map(str, model.widths))}, {model.activation}, {biases}"
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

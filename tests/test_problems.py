@@ -1,0 +1,60 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from pipeline import problems
+from pipeline.config import flat, read_params
+from tests.conftest import ROOT, run_module
+
+FIGURES = {"alternating_points", "sheet_alternating", "alternating_solved", "xor", "xor_3d"}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the stage has run, without MLflow."""
+    folder = tmp_path_factory.mktemp("problems")
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("enabled: true", "enabled: false")
+    (folder / "params.yaml").write_text(params, encoding="utf-8")
+    stage = run_module(folder, "pipeline.problems")
+    assert stage.returncode == 0, stage.stderr
+    return folder
+
+
+def test_the_sheets_network_fails_where_the_other_fits(done: Path) -> None:
+    metrics = json.loads((done / "reports/problems.json").read_text(encoding="utf-8"))
+    assert metrics["alternating_solved"]["largest_error"] < 0.05
+    assert metrics["xor"]["largest_error"] < 0.05
+    sheet = list(metrics["sheet_alternating"]["predictions"].values())
+    np.testing.assert_allclose(sheet[:4], [0, 1, 0, 1], atol=0.3)
+    np.testing.assert_allclose(sheet[4:], 0.5, atol=0.1)
+    assert metrics["sheet_alternating"]["accuracy"] < 1
+
+
+def test_every_figure_is_drawn_and_those_over_training_move(done: Path) -> None:
+    folder = done / "reports/problems"
+    assert {path.stem for path in folder.glob("*.png")} == FIGURES
+    for recipe in problems.RECIPES:
+        path = folder / f"{recipe}.gif"
+        assert path.stat().st_size < 2_000_000
+        with Image.open(path) as animation:
+            frames = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(animation)]
+        assert len(frames) > 10
+        assert (frames[0] != frames[-1]).any()
+        below_title = [frame[80:] for frame in frames]
+        assert (below_title[0] != below_title[-1]).any()
+
+
+def test_bytes_do_not_depend_on_the_run(done: Path, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes((done / "params.yaml").read_bytes())
+    again = run_module(tmp_path, "pipeline.problems", TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="7")
+    assert again.returncode == 0, again.stderr
+    for folder in ("reports", "models"):
+        for path in (done / folder).rglob("*.*"):
+            assert (tmp_path / path.relative_to(done)).read_bytes() == path.read_bytes(), path
+
+
+def test_the_default_by_name_is_the_default() -> None:
+    assert flat(problems.read_recipe("sheet_mnist")) == flat(read_params(ROOT / "params.yaml"))
