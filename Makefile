@@ -45,7 +45,7 @@ lock: $(VENV)/.synced ## pin every dependency anew in requirements.lock
 		--generate-hashes --no-emit-index-url --upgrade --quiet -o requirements.lock
 
 clean: ## remove the environment and all that the pipeline made
-	rm -rf $(VENV) data models reports outputs multirun mlruns mlflow.db .dvc/cache .dvc/tmp
+	git clean -dfXq -- $(VENV) data models reports outputs multirun mlruns mlflow.db .cache .dvc
 
 # uv is many times faster than pip, and pip is what every Python has: pip installs uv, uv the rest.
 $(VENV)/.synced: requirements.lock
