@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test ui bench results lint format params lock clean
+.PHONY: help repro test ui bench results problems lint format params lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ bench: $(VENV)/.synced ## measure speed and memory, side by side with other libr
 
 results: $(VENV)/.synced ## train the default network with seeds 0 to 4 and print its accuracy
 	python -m benchmarks.accuracy
+
+problems: $(VENV)/.synced ## solve the alternating points and XOR with seeds 0 to 9 and print the errors
+	python -m benchmarks.problems
 
 lint: $(VENV)/.synced ## check style, formatting and types
 	ruff check .

@@ -1,0 +1,53 @@
+"""The small problems solved with ten seeds each: `python -m benchmarks.problems`."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+from rich.table import Table
+
+from benchmarks.common import console, machine, progress, verdict
+from pipeline.blas import arithmetic
+from pipeline.config import Config
+from pipeline.errors import one_line_errors
+from pipeline.problems import read_recipe
+from pipeline.train import data_for, start_training
+
+RECIPES = ("alternating_solved", "xor")
+SEEDS = range(10)
+ERROR = 0.05  # the largest |prediction − truth| of a problem that counts as solved
+SECONDS = 60
+
+
+def main() -> None:
+    """Train each recipe with each seed and print the table."""
+    table = Table("recipe", "seed", "largest error", "seconds", title="The small problems with ten seeds")
+    worst, total = 0.0, 0.0
+    for recipe in RECIPES:
+        config = read_recipe(recipe)
+        for seed in progress(SEEDS, f"training {recipe}"):
+            error, seconds = solve(replace(config, seed=seed))
+            worst, total = max(worst, error), total + seconds
+            last = seed == SEEDS[-1]
+            table.add_row(recipe, str(seed), f"{error:.4f}", f"{seconds:.2f}", end_section=last)
+    console.print(machine())
+    console.print(table)
+    console.print(verdict(worst < ERROR, f"every |prediction − truth| below {ERROR} (largest {worst:.4f})"))
+    console.print(verdict(total < SECONDS, f"all in under {SECONDS} s ({total:.1f} s)"))
+
+
+def solve(config: Config) -> tuple[float, float]:
+    """Train as `config` says; return the largest |prediction − truth| and the seconds it took."""
+    started = time.perf_counter()
+    with arithmetic(config.training.blas, config.training.threads):
+        dataset = data_for(config)
+        mlp, measurements = start_training(config, dataset)
+        for _ in measurements:
+            pass
+        error = np.abs(mlp.predict(dataset.train.images) - dataset.train.labels).max()
+    return float(error), time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
