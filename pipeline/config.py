@@ -255,6 +255,13 @@ class Tracking:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Sweep:
+    """Whether a sweep skips the jobs that are finished already."""
+
+    resume: Flag
+
+
+@dataclass(frozen=True, config=STRICT)
 class Config:
     """Everything that a run depends on besides code and data."""
 
@@ -266,6 +273,7 @@ class Config:
     schedule: Schedule
     training: Training
     tracking: Tracking
+    sweep: Sweep
     seed: Count
 
 

@@ -8,7 +8,7 @@ repository's root. A generated problem (`dataset=xor`) needs no `data/processed`
 
 import os
 from collections.abc import Iterator
-from contextlib import nullcontext
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
-from pipeline import NATIVE
 from pipeline.blas import arithmetic, computes_natively, restart_natively
 from pipeline.config import Config, GeneratedDataset, parse
 from pipeline.data.dataset import Dataset, load_dataset
@@ -36,13 +35,19 @@ from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import schedule
 from pipeline.nn.training import Diverged, Measurement, Snapshots, train
-from pipeline.tracking import Tracker
+from pipeline.sweep import run_job
+from pipeline.tracking import Job, Tracker
 
 CONF = Path(__file__).parents[1] / "conf"
 
 
-def train_and_record(config: Config, folder: Path) -> float:
+def train_and_record(config: Config, folder: Path, job: Job | None = None) -> float:
     """Train as `config` says, write the model and its history below `folder`, and track the run.
+
+    Args:
+        config: what to train.
+        folder: where to write.
+        job: the job of a sweep that this is; the sweep itself shows the progress.
 
     Returns:
         The error after the last epoch on what is there to choose by: the validation part, else the test
@@ -51,7 +56,7 @@ def train_and_record(config: Config, folder: Path) -> float:
     Raises:
         UserError: if the data do not fit the configuration, or training diverges.
     """
-    with Tracker(config, folder) as tracker:
+    with Tracker(config, folder, job) as tracker:
         return train_and_write(config, folder, tracker)
 
 
@@ -64,7 +69,8 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> float:
         mlp, measurements = start_training(config, dataset, snapshots)
         history: list[Row] = []
         try:
-            with tqdm(total=config.training.epochs, desc=f"train on {dataset.title}", unit="epoch") as bar:
+            title, epochs = f"train on {dataset.title}", config.training.epochs
+            with tqdm(desc=title, total=epochs, unit="epoch", disable=tracker.job is not None) as bar:
                 for measurement in measurements:
                     history.append(as_row(measurement))
                     tracker.epoch(history[-1], measurement.seconds)
@@ -223,14 +229,12 @@ def advice(config: Config) -> str:
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(values: DictConfig) -> float:
     """Train on the configuration that Hydra composed and return what a sweep minimises."""
-    sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
-    # Hydra itself reports the error of a job that is one of many, once the others have run.
-    with nullcontext() if sweeping else one_line_errors():
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        return run_job(values, train_and_record)
+    with one_line_errors():
         config = parse(OmegaConf.to_container(values, resolve=True), "configuration")  # type: ignore[arg-type]
         folder = HydraConfig.get().runtime.output_dir
         if config.training.blas == "native" and not computes_natively():
-            if sweeping:
-                raise UserError(f"training.blas = native: set {NATIVE}=1 in the environment of a sweep")
             restart_natively(f"hydra.run.dir={folder}")
         return train_and_record(config, Path(os.path.relpath(folder)))
 
@@ -243,3 +247,7 @@ if __name__ == "__main__":
         except (HydraException, OmegaConfBaseException) as error:
             message, *_ = str(error).split("\nConfig search path")
             raise UserError(" ".join(message.split())) from None
+        except BrokenProcessPool:
+            raise UserError(
+                "the process of a job was killed; the same command again finishes the sweep"
+            ) from None

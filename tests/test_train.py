@@ -106,7 +106,8 @@ def test_a_job_that_fails_does_not_stop_the_sweep(workspace: Path) -> None:
     sweep = ["-m", *SMALL, "hydra.sweep.dir=sweep", "training.batch_size=20,999,10"]
     done = run_module(workspace, "pipeline.train", *sweep)
     assert done.returncode == 1
-    assert "error: training.batch_size = 999: should be at most" in done.stderr
+    assert "job 1: batch_size 999: FAILED: training.batch_size = 999: should be at most" in done.stdout
+    assert done.stderr.endswith("error: 1 of 3 jobs failed: the table says why\n")
     assert [(workspace / f"sweep/{job}/models/model.npz").exists() for job in range(3)] == [True, False, True]
 
 

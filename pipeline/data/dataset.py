@@ -1,5 +1,6 @@
 """The data as the stages hand them on: three parts of images with one-hot labels, mapped from disk."""
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.files import replacing
+from pipeline.files import replacing, sha256
 
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
@@ -79,6 +80,12 @@ def load_dataset(folder: Path = PROCESSED) -> Dataset:
         image_shape=(rows, columns),
         **{part: _open_part(folder, part, rows * columns, len(classes)) for part in PARTS},
     )
+
+
+def digest(folder: Path = PROCESSED) -> str:
+    """Return a SHA-256 of all files in `folder`, which are read without being kept in memory."""
+    hashes = [f"{path.name} {sha256(path)}" for path in sorted(folder.iterdir())]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def read_description(folder: Path, stage: str) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """Recording runs in MLflow. Only modules in here import it."""
 
-from pipeline.tracking.tracker import Tracker
+from pipeline.tracking.tracker import Job, Tracker
 
-__all__ = ["Tracker"]
+__all__ = ["Job", "Tracker"]

@@ -3,7 +3,8 @@
 It reads JSON lines from standard input, one act each, and does what they say in the tracking store, trying
 again until the store answers. Every act can be repeated without harm, since an attempt may have come
 through although its answer did not. On standard output it reports, in JSON lines too, why it tries again,
-and at last where the run is. The end of its input is the end of the stage, however that came about.
+and at last where the run is. The end of its input is the end of the stage, however that came about; jobs of
+a sweep that one process does after another share a recorder, and each says `close` at its end.
 """
 
 import getpass
@@ -29,7 +30,7 @@ import yaml
 
 import pipeline
 from pipeline.config import flatten
-from pipeline.data.dataset import PROCESSED, write_description
+from pipeline.data.dataset import PROCESSED, digest, write_description
 from pipeline.data.generated import GENERATORS, generate
 from pipeline.files import sha256
 from pipeline.history import read_history
@@ -47,6 +48,7 @@ PAUSE = 0.5  # seconds between two attempts
 OUTAGE = 15.0  # seconds that the store may go on failing once the stage is over: time to start a server anew
 PARAMS_A_CALL = 100  # what the tracking API takes at most
 METRICS_A_CALL = 1000
+RUNS_A_CALL = 50_000
 
 
 class Recorder:
@@ -57,14 +59,24 @@ class Recorder:
         data: the folder of the processed dataset; not looked at where the dataset is a generated one.
         config: the run's configuration, nested.
         source: the name of the program whose run it is.
+        job: the job of a sweep that it is (`pipeline.tracking.Job`), if it is one.
     """
 
-    def __init__(self, folder: Path, data: Path, config: Mapping[str, Any], source: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        data: Path,
+        config: Mapping[str, Any],
+        source: str,
+        job: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
         self.model = folder / "models/model.npz"
         self.reports = folder / "reports"
         self.data = data
         self.config = config
         self.source = source
+        self.job = job
         if config["dataset"]["kind"] in GENERATORS:
             made = generate(**config["dataset"])
             self.images = made.train.images
@@ -74,9 +86,9 @@ class Recorder:
         else:
             self.images = np.load(data / "train_images.npy", mmap_mode="r")
             self.dataset = json.loads((data / "dataset.json").read_text(encoding="utf-8"))
-            self.digest = digest(data)
+            self.digest = job["data"] if job else digest(data)
             self.origin = {"source_type": "local", "source": json.dumps({"uri": PROCESSED.as_posix()})}
-        self.token = uuid.uuid4().hex
+        self.token = job["token"] if job else uuid.uuid4().hex
         self.pending: list[Any] = []  # metrics not yet logged
         self.run_id = ""
         self.running = False
@@ -131,12 +143,16 @@ class Recorder:
         if found:
             self.run_id = found[0].info.run_id
         else:
-            now = time.time_ns() // 1_000_000
-            self._create(now)
-            for row in read_history(self.reports / "history.csv"):
-                self.epoch(int(row.pop("epoch")), now, row)
-            self.finish()
+            self.record_anew()
         self._settle(superseded=not found)
+
+    def record_anew(self) -> None:
+        """Make a complete run from the files."""
+        now = time.time_ns() // 1_000_000
+        self._create(now)
+        for row in read_history(self.reports / "history.csv"):
+            self.epoch(int(row.pop("epoch")), now, row)
+        self.finish()
 
     def evaluation(self) -> None:
         """Log the final metrics and the files they come from."""
@@ -155,7 +171,78 @@ class Recorder:
         self.record()
         self.client.log_artifacts(self.run_id, str(self.reports / "figures"), "figures")
 
+    def start_sweep(self, timestamp: int, name: str, overrides: Mapping[str, str]) -> None:
+        """Open the sweep's parent run; one that broke off, or is looked at again, goes on."""
+        from mlflow.entities import Param
+
+        assert self.job
+        self.claims.hold(self.token)
+        if parent := self._parent():
+            self.run_id = parent
+            self.client.update_run(self.run_id, status="RUNNING")
+        else:
+            tags = {**self._origin(), "sweep": self.job["sweep"]}
+            self.run_id = self.client.create_run(self.experiment_id, timestamp, tags, name).info.run_id
+        self.running = True
+        self.client.set_tag(self.run_id, "tracker", self.token)
+        known = self.client.get_run(self.run_id).data.params
+        new = [Param(key, value) for key, value in overrides.items() if key not in known]
+        self.client.log_batch(self.run_id, params=new)
+        self._settle(superseded=False)
+
+    def finish_sweep(self, jobs: Sequence[Mapping[str, Any]], metrics: Mapping[str, float]) -> None:
+        """Leave each job one complete run, log the metrics, the table and the figure, and end the run.
+
+        An attempt that broke off, which another one made up for, is deleted; what was not recorded, since the
+        store did not answer, is recorded from the job's files.
+        """
+        assert self.job
+        attempts: dict[str, list[Any]] = {}
+        for run in self._search(f"tags.`mlflow.parentRunId` = '{self.run_id}'"):
+            attempts.setdefault(run.data.tags["job"], []).append(run)
+        for job in jobs:
+            recorded = self._complete(job)
+            for run in attempts.get(job["key"], []):
+                if run.info.run_id != recorded:
+                    self.client.delete_run(run.info.run_id)
+        self.pending = []
+        self.epoch(0, time.time_ns() // 1_000_000, metrics)
+        self.flush()
+        for path in sorted(self.folder.glob("sweep.*")):
+            if path.suffix in {".csv", ".png"}:
+                self.client.log_artifact(self.run_id, str(path))
+        failed = sum(job["failure"] is not None for job in jobs)
+        if failed:
+            self.client.set_tag(self.run_id, "failure", f"{failed} of {len(jobs)} jobs failed")
+        self._end("FAILED" if failed else "FINISHED")
+
     # What they are made of.
+
+    def _complete(self, job: Mapping[str, Any]) -> str:
+        """Return the run of the attempt at `job` that counts, whose record is complete afterwards."""
+        assert self.job
+        status = "FAILED" if job["failure"] else "FINISHED"
+        found = self._search(f"tags.tracker = '{job['token']}'")
+        if found and found[0].info.status == status:
+            return found[0].info.run_id
+        for run in found:
+            self.client.delete_run(run.info.run_id)
+        folder = Path(job["folder"])
+        config = yaml.safe_load((folder / ".hydra/config.yaml").read_text(encoding="utf-8"))
+        attempt = {**self.job, "key": job["key"], "token": job["token"], "name": job["name"]}
+        recorder = Recorder(folder, self.data, config, self.source, attempt)
+        if job["failure"]:
+            recorder.start(time.time_ns() // 1_000_000)
+            recorder.fail(job["failure"])
+        else:
+            recorder.record_anew()
+        return recorder.run_id
+
+    def _parent(self) -> str | None:
+        """Return the run of the sweep that this job is of."""
+        assert self.job
+        found = self._search(f"tags.sweep = '{self.job['sweep']}'")
+        return found[0].info.run_id if found else None
 
     def _experiment(self) -> str:
         from mlflow.exceptions import MlflowException
@@ -174,7 +261,7 @@ class Recorder:
 
         self.claims.hold(self.token)
         [run] = self._search(f"tags.tracker = '{self.token}'") or [
-            self.client.create_run(self.experiment_id, started, self._tags(), run_name(self.config))
+            self.client.create_run(self.experiment_id, started, self._tags(), self._name())
         ]
         self.run_id, self.running = run.info.run_id, True
         params = [Param(key, str(value)) for key, value in flatten(self.config).items()]
@@ -193,10 +280,19 @@ class Recorder:
             self.run_id, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True), "params.yaml"
         )
 
+    def _name(self) -> str:
+        return (self.job and self.job["name"]) or run_name(self.config)
+
     def _tags(self) -> dict[str, str]:
+        tags = {"tracker": self.token, "recipe": self._recipe(), **self._origin()}
+        if self.job:
+            tags["job"] = self.job["key"]
+            if parent := self._parent():
+                tags["mlflow.parentRunId"] = parent
+        return tags
+
+    def _origin(self) -> dict[str, str]:
         tags = {
-            "tracker": self.token,
-            "recipe": self._recipe(),
             "dataset": self.dataset["name"],
             "mlflow.source.name": self.source,
             "mlflow.source.type": "LOCAL",
@@ -210,7 +306,7 @@ class Recorder:
 
     def _recipe(self) -> str:
         """Return a hash of all that the model is made from, but for the code."""
-        made_from = {**self.config, "tracking": None, "data": self.digest}
+        made_from = {**self.config, "tracking": None, "sweep": None, "data": self.digest}
         return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
     def _log_model(self) -> None:
@@ -267,7 +363,9 @@ class Recorder:
 
     def _search(self, condition: str) -> Sequence[Any]:
         experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
-        return self.client.search_runs(experiments, condition, order_by=["attributes.start_time DESC"])
+        return self.client.search_runs(
+            experiments, condition, max_results=RUNS_A_CALL, order_by=["attributes.start_time DESC"]
+        )
 
     def where(self) -> str | None:
         """Say where the run can be seen."""
@@ -289,12 +387,6 @@ def run_name(config: Mapping[str, Any]) -> str:
 def metric_name(key: str) -> str:
     """Return `key` in the characters that MLflow allows, without `/`, at which its page groups metrics."""
     return re.sub(r"[^\w. :-]", "_", key, flags=re.ASCII)
-
-
-def digest(data: Path) -> str:
-    """Return a SHA-256 of all files in the folder `data`, which are read without being kept in memory."""
-    hashes = [f"{path.name} {sha256(path)}" for path in sorted(data.iterdir())]
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
@@ -353,6 +445,9 @@ def listen(inbox: "Queue[Act | None]", over: Event) -> None:
             act = json.loads(line)
             if act["act"] == "open":
                 patience = act["config"]["tracking"]["patience"]
+                over.clear()
+            elif act["act"] == "close":
+                over.set()
             inbox.put(act)
     over.set()
     inbox.put(None)
@@ -362,31 +457,26 @@ def listen(inbox: "Queue[Act | None]", over: Event) -> None:
 
 def carry_out(inbox: "Queue[Act | None]", over: Event, report: Callable[..., None]) -> None:
     """Carry out the acts of `inbox` until the stage is over."""
-    opening = inbox.get()
-    if opening is None:
-        return
     data = PROCESSED.absolute()
     os.chdir(find_root(Path.cwd()))  # where relative addresses begin: sqlite:///mlflow.db, ./mlruns
     attempt = Attempts(over, report)
 
-    def record(act: str, config: Mapping[str, Any], folder: str, source: str) -> Act | None:
-        """Record one run, which `act` opens; return what opens the next one, or None at the end."""
-        recorder = attempt(Recorder, folder=Path(folder), data=data, config=config, source=source)
-        for message in iter(inbox.get, None):
-            if message["act"] == "open":
-                break
+    def record(opening: Act) -> Act | None:
+        """Record the run that `opening` opens; return the act that comes after, or None at the end."""
+        del opening["act"]
+        folder = Path(opening.pop("folder"))
+        recorder = attempt(Recorder, folder=folder, data=data, **opening)
+        while (message := inbox.get()) and message["act"] not in {"open", "close"}:
             attempt(getattr(recorder, message.pop("act")), **message)
             if inbox.empty():
                 attempt(recorder.flush)
-        else:
-            message = None
         attempt(recorder.close)
-        if where := attempt(recorder.where):
-            report(recorded=where)
-        return message
+        report(recorded=attempt(recorder.where))
+        return inbox.get() if message and message["act"] == "close" else message
 
+    opening = inbox.get()
     while opening:
-        opening = record(**opening)
+        opening = record(opening)
 
 
 def main() -> None:
@@ -394,13 +484,10 @@ def main() -> None:
     # MLflow and those it calls may print what they like: it goes where standard error goes, to nowhere.
     reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    said: list[Act] = []
 
     def report(**values: str | None) -> None:
-        if values not in said[-1:]:  # nobody reads before the end, so the pipe must not fill up
-            said.append(values)
-            with suppress(OSError):  # the stage was killed
-                print(json.dumps(values), file=reports, flush=True)
+        with suppress(OSError):  # the stage was killed
+            print(json.dumps(values), file=reports, flush=True)
 
     inbox: Queue[Act | None] = Queue()
     over = Event()

@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,64 @@ from pipeline.errors import UserError
 from pipeline.history import Row
 
 PACKAGES = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a sweep.
+
+    Attributes:
+        key: what it is made from, hashed: the same job in another sweep has the same key. Empty for the
+            sweep itself.
+        sweep: the key of the sweep.
+        token: the attempt, which names its run.
+        name: what tells its run apart from the others; empty for the usual name.
+        data: the digest of the processed dataset.
+    """
+
+    key: str
+    sweep: str
+    token: str
+    name: str
+    data: str
+
+
+class Recorder:
+    """The child process: acts go in as lines and reports come out, neither of which holds the caller up."""
+
+    def __init__(self) -> None:
+        search_path = os.pathsep.join([str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.tracking.recorder"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": search_path},
+            encoding="utf-8",
+            start_new_session=True,  # a Ctrl-C in the terminal must not reach it: it has to record that
+        )
+        self.lines: SimpleQueue[str | None] = SimpleQueue()
+        self.reports: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        Thread(target=self._write, daemon=True).start()
+        Thread(target=self._read, daemon=True).start()
+
+    def _write(self) -> None:
+        assert self.process.stdin is not None
+        with suppress(OSError), self.process.stdin as stdin:
+            for line in iter(self.lines.get, None):
+                stdin.write(line)
+                stdin.flush()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stdout:
+            for line in stdout:
+                self.reports.put(json.loads(line))
+        self.process.wait()
+        self.reports.put(None)
+
+
+_idle: list[Recorder] = []  # of jobs that this process has done: the next one need not import MLflow again
 
 
 class Tracker:
@@ -35,16 +94,20 @@ class Tracker:
     Args:
         config: the run's configuration, which becomes its params.
         folder: where the stage's `models/` and `reports/` are.
+        job: the job of a sweep that the run is of. Jobs that one process does after another share a child,
+            and say nothing where all went well.
 
     Attributes:
         recorder: the child process, from entering the block on; None where tracking is off.
     """
 
-    def __init__(self, config: Config, folder: Path = Path()) -> None:
+    def __init__(self, config: Config, folder: Path = Path(), job: Job | None = None) -> None:
         self.config = config
         self.folder = folder
-        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self.job = job
+        self.patience = config.tracking.patience
         self.recorder: subprocess.Popen[str] | None = None
+        self._recorder: Recorder | None = None
         self._used = False
 
     def __enter__(self) -> Self:
@@ -60,6 +123,7 @@ class Tracker:
             config=asdict(config),
             folder=str(folder.absolute()),
             source=Path(sys.argv[0]).name,
+            job=asdict(self.job) if self.job else None,
         )
 
     def start(self) -> None:
@@ -92,72 +156,80 @@ class Tracker:
         """Make sure that `models/model.npz` has a complete run."""
         self._send("record")
 
+    def start_sweep(self, name: str, overrides: Mapping[str, str]) -> None:
+        """Open the parent run of the sweep `job.sweep`, or open it again.
+
+        Args:
+            name: the run's name.
+            overrides: its params: what was swept and what was fixed, as the user gave it.
+        """
+        self._send("start_sweep", timestamp=milliseconds(), name=name, overrides=dict(overrides))
+
+    def finish_sweep(self, jobs: Sequence[Mapping[str, Any]], metrics: Mapping[str, float]) -> None:
+        """Complete the runs of all jobs, log the sweep's table and figure, and end the parent run.
+
+        Args:
+            jobs: each job's `key`, `token`, `folder`, `name` and `failure`, None where it ended well.
+            metrics: those of the best job.
+        """
+        self.patience += len(jobs)
+        self._send("finish_sweep", jobs=list(jobs), metrics=dict(metrics))
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self.recorder is None:
+        if self._recorder is None:
             return
         if not self._used:  # the stage broke off before there was anything to record
-            self.recorder.kill()
+            self._recorder.process.kill()
         elif isinstance(error, UserError):
             self._send("fail", reason=str(error))
         elif isinstance(error, Exception):
             self._send("fail", reason=f"{type(error).__name__}: {error}")
-        self._lines.put(None)
-        failure = self._wait(self.recorder)
+        failure = self._wait(self._recorder)
         if failure and self._used:
             self._warn(failure, recoverable=error is None)
 
     def _send(self, act: str, **values: Any) -> None:
-        if self.recorder is not None:
-            self._used |= act != "open"
-            self._lines.put(json.dumps({"act": act, **values}) + "\n")
+        if self._recorder is not None:
+            self._used |= act not in {"open", "close"}
+            self._recorder.lines.put(json.dumps({"act": act, **values}) + "\n")
 
     def _open(self) -> None:
-        search_path = os.pathsep.join([str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
         try:
-            self.recorder = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.tracking.recorder"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": search_path},
-                encoding="utf-8",
-                start_new_session=True,  # a Ctrl-C in the terminal must not reach it: it has to record that
-            )
+            self._recorder = _idle.pop() if _idle else Recorder()
         except OSError as error:
             self._warn(str(error), recoverable=True)
             return
-        Thread(target=self._write, args=(self.recorder,), daemon=True).start()
+        self.recorder = self._recorder.process
         self.turn_to(self.config, self.folder)
 
-    def _write(self, recorder: subprocess.Popen[str]) -> None:
-        assert recorder.stdin is not None
-        with suppress(OSError), recorder.stdin as stdin:
-            for line in iter(self._lines.get, None):
-                stdin.write(line)
-                stdin.flush()
-
-    def _wait(self, recorder: subprocess.Popen[str]) -> str | None:
+    def _wait(self, recorder: Recorder) -> str | None:
         """Return why something was not recorded, or None where all was."""
-        assert recorder.stdout is not None
-        patience = self.config.tracking.patience
-        ended = "its process ended with status {}"
+        shared = self.job and self.job.key
+        deadline = time.monotonic() + self.patience
+        if shared:
+            self._send("close")
+        else:
+            recorder.lines.put(None)
+        last: dict[str, Any] = {}
         try:
-            recorder.wait(patience)
-        except subprocess.TimeoutExpired:
-            recorder.kill()
-            recorder.wait()
-            ended = f"it was not done {patience:g} s after the stage (tracking.patience)"
-        with recorder.stdout as stdout:
-            reports = [json.loads(line) for line in stdout]
-        last = reports[-1] if reports else {}
-        if recorder.returncode:
-            return last.get("error", ended.format(recorder.returncode))
-        for message in reports:
-            if "recorded" in message:
-                print("MLflow:", message["recorded"])
-        return None
+            while report := recorder.reports.get(timeout=max(0.0, deadline - time.monotonic())):
+                last = report
+                if "recorded" in report:
+                    if shared:
+                        _idle.append(recorder)
+                        return None
+                    if report["recorded"]:
+                        print("MLflow:", report["recorded"])
+            if recorder.process.returncode == 0:
+                return None
+            ended = f"its process ended with status {recorder.process.returncode}"
+        except Empty:
+            recorder.process.kill()
+            ended = f"it was not done {self.patience:g} s after the stage (tracking.patience)"
+        recorder.lines.put(None)
+        return last.get("error", ended)
 
     def _warn(self, reason: str, recoverable: bool) -> None:
         if self.folder == Path():

@@ -1,0 +1,125 @@
+"""What a sweep found: its jobs ranked, as a table, as CSV and as a figure."""
+
+import csv
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline import figures, sweep_figures
+from pipeline.files import replacing
+
+if TYPE_CHECKING:
+    from pipeline.sweep import Outcome
+
+SEED = "seed"
+TOP = 30  # rows of the table in the terminal; the CSV file has all
+
+
+class Ranking:
+    """The combinations of the swept values, best first, each over its seeds; what failed comes last.
+
+    Args:
+        outcomes: those of all jobs.
+        swept: the swept keys; where the sweeper chose the values itself, those that differ are found.
+        dataset: its title.
+
+    Attributes:
+        keys: the swept keys, without the seed where others were swept too.
+        groups: for each combination that ended well, the errors of its jobs; the lowest mean first.
+        failed: the jobs that did not.
+    """
+
+    def __init__(self, outcomes: Sequence["Outcome"], swept: Sequence[str], dataset: str) -> None:
+        swept = list(swept) or differing(outcomes)
+        self.over_seeds = SEED in swept and len(swept) > 1
+        self.keys = [key for key in swept if not (self.over_seeds and key == SEED)]
+        self.dataset = dataset
+        groups: dict[tuple[str, ...], list[float]] = {}
+        for outcome in outcomes:
+            if outcome.error is not None:
+                groups.setdefault(self.values(outcome), []).append(outcome.error)
+        self.groups = dict(sorted(groups.items(), key=lambda group: statistics.fmean(group[1])))
+        self.failed = [outcome for outcome in outcomes if outcome.failure is not None]
+
+    def values(self, outcome: "Outcome") -> tuple[str, ...]:
+        """Return the job's values of `keys`."""
+        return tuple(outcome.overrides.get(key, "") for key in self.keys)
+
+    def rows(self) -> list[list[str]]:
+        """Return the table's rows, as `columns` names their fields."""
+        rows = []
+        for rank, (values, errors) in enumerate(self.groups.items(), start=1):
+            spread = f"{statistics.stdev(errors):.6f}" if len(errors) > 1 else ""
+            rows.append(
+                [str(rank), *values, str(len(errors)), f"{statistics.fmean(errors):.6f}", spread, "", ""]
+            )
+        for job in self.failed:
+            seed = f"seed {job.overrides[SEED]}: " if self.over_seeds else ""
+            rows.append(["", *self.values(job), "", "", "", "FAILED", f"{seed}{job.failure}"])
+        return rows
+
+    def columns(self) -> list[str]:
+        """Return the names of the fields; the error's spread is its standard deviation over the jobs."""
+        return ["rank", *self.keys, "jobs", "error", "spread", "status", "reason"]
+
+    def write(self, folder: Path) -> None:
+        """Write `sweep.csv` and `sweep.png` to `folder`."""
+        with (
+            replacing(folder / "sweep.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(self.columns())
+            writer.writerows(self.rows())
+        with figures.style(), replacing(folder / "sweep.png") as temporary:
+            self.figure().savefig(temporary, metadata={"Software": None})
+
+    def show(self) -> None:
+        """Print the table."""
+        table = Table(title=f"Error on {self.dataset}, best first")
+        for column in self.columns():
+            numeric = column in {"rank", "jobs", "error", "spread"}
+            table.add_column(column, justify="right" if numeric else "left", no_wrap=numeric)
+        rows = self.rows()
+        best, rest = rows[: len(self.groups)], rows[len(self.groups) :]
+        for row in [*best[:TOP], *rest]:
+            *start, error, spread, status, reason = row
+            shown = [f"{float(share):.2%}" if share else "" for share in (error, spread)]
+            cells = [*start, *shown, status, reason]
+            table.add_row(*map(Text, cells), style="red" if status else None)
+        console = Console(width=None if Console().is_terminal else 200)
+        console.print(table)
+        if len(best) > TOP:
+            console.print(f"… and {len(best) - TOP} more in the CSV file")
+
+    def figure(self) -> Figure:
+        """Return the figure that fits what was swept."""
+        names = [key.removeprefix("optimizer.").removeprefix("training.") for key in self.keys]
+        title = f"Error on {self.dataset}" + (
+            " by " + " and ".join(names) if len(names) < 3 and names else ""
+        )
+        subtitle = f"Mean over {SEED}s" if self.over_seeds else "One job each"
+        groups = {values: [100 * error for error in errors] for values, errors in sorted(self.groups.items())}
+        if not groups:
+            return sweep_figures.failed(title, "A sweep without a result")
+        match len(names):
+            case 0 | 1:
+                line = {"".join(values): errors for values, errors in groups.items()}
+                return sweep_figures.line(title, subtitle, "".join(names), line)
+            case 2:
+                pairs = {(values[0], values[1]): errors for values, errors in groups.items()}
+                return sweep_figures.heat_map(title, subtitle, (names[0], names[1]), pairs)
+            case _:
+                return sweep_figures.parallel(title, subtitle, names, groups)
+
+
+def differing(outcomes: Sequence["Outcome"]) -> list[str]:
+    """Return the overridden keys whose values are not the same in all jobs."""
+    keys = [key for outcome in outcomes[:1] for key in outcome.overrides]
+    return [key for key in keys if len({outcome.overrides.get(key) for outcome in outcomes}) > 1]

@@ -1,0 +1,421 @@
+"""A sweep as one story: jobs that are done once, one parent run, one ranked table, one figure.
+
+Hydra runs the jobs, with whatever sweeper and launcher are chosen. `Story` is its callback, in the process
+that the user started: it checks all jobs before the first one starts, shows the progress, and sums up.
+`run_job` is one job, wherever it runs. The two meet in the sweep's folder: `sweep.json` says what the jobs
+belong to, and `jobs/` holds a file with the outcome of each.
+
+A job's key is a hash of all that its model is made from: configuration, data and code. Its outcome is also
+kept under that key in `multirun/finished`, where a later sweep finds it.
+"""
+
+import hashlib
+import importlib.util
+import json
+import math
+import os
+import time
+import traceback
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import yaml
+from filelock import FileLock
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
+
+import pipeline
+from pipeline import NATIVE
+from pipeline.blas import computes_natively
+from pipeline.config import Config, parse
+from pipeline.data.dataset import PROCESSED, digest, read_description
+from pipeline.errors import UserError, one_line_errors
+from pipeline.files import replacing, sha256
+from pipeline.history import HISTORY, read_history
+from pipeline.models import MODEL
+from pipeline.tracking import Job, Tracker
+from pipeline.tracking.store import address
+
+FINISHED = Path("multirun/finished")
+ROOT = Path(pipeline.__file__).parents[1]
+POLL = 0.2  # seconds between two looks at the outcomes
+ANSWER = 5.0  # seconds that a tracking server has to answer before the first job
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        key: the job's key.
+        token: the attempt's, which finds its run.
+        overrides: what the job was started with.
+        folder: where its files are.
+        model: the SHA-256 of its model.
+        error: the objective: test error, or training error without a test part. None if it failed.
+        failure: why it failed.
+        skipped: whether it was finished before this sweep.
+    """
+
+    key: str
+    token: str
+    overrides: dict[str, str]
+    folder: str
+    model: str | None = None
+    error: float | None = None
+    failure: str | None = None
+    skipped: bool = False
+
+
+# One job.
+
+
+def run_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> float:
+    """Do the job that Hydra composed, unless it is finished, and keep its outcome.
+
+    Nothing that happens to it is raised, since the other jobs are to go on.
+
+    Returns:
+        The objective, which a sweeper minimises; NaN if the job failed.
+    """
+    hydra = HydraConfig.get()
+    sweep_folder = Path(hydra.sweep.dir)
+    sweep = json.loads((sweep_folder / "sweep.json").read_text(encoding="utf-8"))
+    config = checked(values)
+    key = job_key(config, sweep["data"], sweep["code"])
+    overrides = dict(split_override(text) for text in hydra.overrides.task)
+    folder = Path(os.path.relpath(hydra.runtime.output_dir))
+    job = Job(key, sweep["key"], uuid.uuid4().hex, tell(overrides, sweep["swept"]), sweep["data"])
+    FINISHED.mkdir(parents=True, exist_ok=True)
+    with FileLock(FINISHED / f"{key}.lock"):  # another sweep may be at the same job
+        before = find_finished(key) if config.sweep.resume else None
+        if before:
+            outcome = replace(before, overrides=overrides, skipped=True)
+        else:
+            outcome = attempt(Outcome(key, job.token, overrides, str(folder)), config, job, train)
+        if outcome.failure is None and not before:
+            write_json(FINISHED / f"{key}.json", asdict(outcome))
+    write_json(sweep_folder / f"jobs/{hydra.job.num}.json", asdict(outcome))
+    return math.nan if outcome.error is None else outcome.error
+
+
+def attempt(
+    outcome: Outcome, config: Config, job: Job, train: Callable[[Config, Path, Job], float]
+) -> Outcome:
+    """Train, and return `outcome` completed with what came of it."""
+    folder = Path(outcome.folder)
+    try:
+        error = train(config, folder, job)
+    except UserError as reason:
+        return replace(outcome, failure=str(reason))
+    except Exception as crash:
+        traceback.print_exc()
+        return replace(outcome, failure=f"{type(crash).__name__}: {crash}")
+    return replace(outcome, error=round(error, 6), model=sha256(folder / MODEL))
+
+
+def find_finished(key: str) -> Outcome | None:
+    """Return the outcome of the job if it is finished and its model is still there."""
+    try:
+        outcome = Outcome(**json.loads((FINISHED / f"{key}.json").read_text(encoding="utf-8")))
+        whole = sha256(Path(outcome.folder) / MODEL) == outcome.model
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return outcome if whole else None
+
+
+def job_key(config: Config, data: str, code: str) -> str:
+    """Return a hash of all that a model is made from; where it is recorded is no part of that."""
+    made_from = {**asdict(config), "tracking": None, "sweep": None, "data": data, "code": code}
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+
+def digest_code() -> str:
+    """Return a hash of the code that the train stage depends on, as `dvc.yaml` has it, and NumPy's version."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    sources = [ROOT / path for path in stages["train"]["deps"] if path.startswith("pipeline/")]
+    files = [file for path in sources for file in ([path] if path.is_file() else path.rglob("*.py"))]
+    hashes = [f"{file.relative_to(ROOT)} {sha256(file)}" for file in sorted(files)]
+    return hashlib.sha256("\n".join([np.__version__, *hashes]).encode()).hexdigest()
+
+
+def checked(values: DictConfig) -> Config:
+    """Return the composed configuration, checked, without Hydra's own part."""
+    plain = OmegaConf.to_container(
+        OmegaConf.masked_copy(values, [str(key) for key in values if key != "hydra"]), resolve=True
+    )
+    return parse(plain, "configuration")  # type: ignore[arg-type]
+
+
+def split_override(text: str) -> tuple[str, str]:
+    """Return key and value of the override `text`."""
+    key, _, value = text.partition("=")
+    return key.lstrip("+~"), value
+
+
+def tell(overrides: Mapping[str, str], keys: Sequence[str]) -> str:
+    """Say the values of `keys` in few words: `learning_rate 0.1, seed 0`."""
+    return ", ".join(f"{key.rpartition('.')[2]} {overrides[key]}" for key in keys if key in overrides)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write `values` to `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2), encoding="utf-8")
+
+
+# The sweep.
+
+
+class Story(Callback):
+    """Tells a sweep from its beginning to its end; Hydra calls it (`hydra.callbacks`)."""
+
+    def __reduce__(self) -> tuple[type["Story"], tuple[()]]:
+        return Story, ()  # launchers send it to the jobs' processes, which have no use for what it holds
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check every job, open the parent run, and begin to show the progress."""
+        with one_line_errors():
+            try:
+                plan = make_plan(config)
+            except HydraException:
+                return  # the sweeper is about to meet it as well, and ends the program
+            self.folder = Path(os.path.relpath(config.hydra.sweep.dir))
+            self.swept = plan.swept
+            for stale in (self.folder / "jobs").glob("*.json"):  # of an earlier sweep into the same folder
+                stale.unlink()
+            write_json(
+                self.folder / "sweep.json",
+                {"key": plan.key, "swept": plan.swept, "data": plan.data, "code": plan.code},
+            )
+        job = Job("", plan.key, uuid.uuid4().hex, plan.name, plan.data)
+        self.tracker = Tracker(plan.config, self.folder, job)
+        self.tracker.__enter__()
+        self.tracker.start_sweep(plan.name, plan.overrides)
+        self.over = Event()
+        self.progress = Thread(target=self.show_progress, args=(plan.jobs,), daemon=True)
+        self.progress.start()
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Rank the jobs, write and show the table, draw the figure, and end the parent run."""
+        from pipeline.ranking import Ranking
+
+        self.over.set()
+        self.progress.join()
+        outcomes = read_outcomes(self.folder)
+        try:
+            ranking = Ranking(outcomes, self.swept, read_description(PROCESSED, "preprocess")["title"])
+            ranking.write(self.folder)
+            ranking.show()
+            self.tracker.finish_sweep(
+                [
+                    {
+                        "key": outcome.key,
+                        "token": outcome.token,
+                        "folder": str(Path(outcome.folder).absolute()),
+                        "name": tell(outcome.overrides, self.swept),
+                        "failure": outcome.failure,
+                    }
+                    for outcome in outcomes
+                ],
+                best_metrics(outcomes),
+            )
+            self.tracker.__exit__(None, None, None)
+        except Exception:  # Hydra makes a warning of it and would end well
+            traceback.print_exc()
+            raise SystemExit(1) from None
+        print(f"table, figure and jobs: {self.folder}")
+        with one_line_errors():
+            if failed := sum(outcome.failure is not None for outcome in outcomes):
+                raise UserError(f"{failed} of {len(outcomes)} jobs failed: the table says why")
+
+    def show_progress(self, jobs: int | None) -> None:
+        """Say how each job ended and count them, until the sweep is over."""
+        told: set[Path] = set()
+        with tqdm(total=jobs, desc="sweep", unit="job") as bar:
+            while True:
+                last_look = self.over.is_set()
+                for path in sorted(set((self.folder / "jobs").glob("[0-9]*.json")) - told, key=number):
+                    outcome = Outcome(**json.loads(path.read_text(encoding="utf-8")))
+                    bar.write(f"job {path.stem}: {describe(outcome, self.swept)}")
+                    bar.update()
+                    told.add(path)
+                if last_look:
+                    return
+                self.over.wait(POLL)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is known of a sweep before its first job.
+
+    Attributes:
+        key: a hash of all its jobs' keys, or of the command where the sweeper chooses the jobs as it goes.
+        name: the parent run's name.
+        swept: the swept keys.
+        overrides: what the user gave, by key.
+        config: the configuration without the swept values.
+        data: the digest of the data.
+        code: the digest of the code.
+        jobs: how many there are, if that is known.
+    """
+
+    key: str
+    name: str
+    swept: list[str]
+    overrides: dict[str, str]
+    config: Config
+    data: str
+    code: str
+    jobs: int | None
+
+
+def make_plan(config: DictConfig) -> Plan:
+    """Compose and check every job of the sweep that Hydra is about to start.
+
+    Raises:
+        UserError: if one of them cannot work, two are the same, or there is none; if the launcher is not
+            installed, or the tracking server does not answer.
+        HydraException: if an override is not one.
+    """
+    check_launcher(config)
+    loader = GlobalHydra.instance().config_loader()
+    texts = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+    given = OverridesParser.create(loader).parse_overrides([*texts, *config.hydra.overrides.task])
+    swept = [override.get_key_element().lstrip("+") for override in given if override.is_sweep_override()]
+    overrides = dict(split_override(str(override.input_line)) for override in given)
+    base = checked(config)
+    check_server(base)
+    read_description(PROCESSED, "preprocess")
+    data, code = digest(), digest_code()
+    keys = None
+    if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
+        keys = check_jobs(config, given, data, code)
+    made_from = keys or [data, code, *(f"{key}={value}" for key, value in overrides.items())]
+    salt = "" if base.sweep.resume else uuid.uuid4().hex
+    count = f", {len(keys)} jobs" if keys else ""
+    return Plan(
+        key=hashlib.sha256("\n".join([*sorted(made_from), salt]).encode()).hexdigest(),
+        name="sweep of " + (" × ".join(key.rpartition(".")[2] for key in swept) or "one job") + count,
+        swept=swept,
+        overrides=overrides,
+        config=base,
+        data=data,
+        code=code,
+        jobs=len(keys) if keys else None,
+    )
+
+
+def check_jobs(config: DictConfig, given: list[Override], data: str, code: str) -> list[str]:
+    """Return the key of every combination of the swept values."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    loader = GlobalHydra.instance().config_loader()
+    for override in given:
+        if override.is_sweep_override():
+            values = Counter(override.sweep_string_iterator())
+            if not values:
+                raise UserError(f"{override.input_line}: nothing to sweep, the list is empty")
+            value, times = values.most_common(1)[0]
+            if times > 1:
+                raise UserError(f"{override.input_line}: the value {value} is there {times} times")
+    jobs: dict[str, str] = {}
+    [combinations] = BasicSweeper.split_arguments(given, max_batch_size=None)
+    for combination in combinations:
+        job = checked(loader.load_sweep_config(config, list(combination)))
+        check_arithmetic(config, job, len(combinations))
+        key = job_key(job, data, code)
+        if key in jobs:
+            raise UserError(f"{' '.join(combination)} is the same job as {jobs[key]}: leave one of them out")
+        jobs[key] = " ".join(combination)
+    return list(jobs)
+
+
+def check_arithmetic(config: DictConfig, job: Config, jobs: int) -> None:
+    """Raise `UserError` where the jobs' kernels or threads cannot be had."""
+    if job.training.blas == "native" and not computes_natively():
+        raise UserError(f"training.blas = native: set {NATIVE}=1 in the environment of a sweep")
+    cores, wanted = os.cpu_count() or 1, config.hydra.launcher.get("n_jobs", 1)
+    processes = min(jobs, cores if wanted < 0 else wanted)
+    if job.training.threads > 1 and processes * job.training.threads > cores:
+        raise UserError(
+            f"training.threads = {job.training.threads} in each of {processes} processes is more than the"
+            f" {cores} cores there are: set hydra.launcher.n_jobs={max(cores // job.training.threads, 1)}"
+        )
+
+
+def check_launcher(config: DictConfig) -> None:
+    """Raise `UserError` unless the chosen launcher is installed."""
+    module = config.hydra.launcher._target_.rpartition(".")[0]
+    try:
+        found = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        found = None
+    if not found:
+        name = config.hydra.runtime.choices["hydra/launcher"]
+        raise UserError(f"hydra/launcher={name} is not installed: docs/scaling.md says how")
+
+
+def check_server(config: Config) -> None:
+    """Raise `UserError` where a tracking server is asked for and nothing answers there."""
+    import requests
+
+    where = urlsplit(address())
+    if not config.tracking.enabled or where.scheme not in {"http", "https"}:
+        return
+    deadline = time.monotonic() + ANSWER
+    while True:
+        try:
+            requests.get(f"{address().rstrip('/')}/health", timeout=ANSWER)
+            return
+        except requests.RequestException:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(POLL)
+    raise UserError(
+        f"MLFLOW_TRACKING_URI: nothing answers at {where.scheme}://{where.hostname}:{where.port or ''}: start"
+        " the server, or set tracking.enabled=false"
+    )
+
+
+def read_outcomes(folder: Path) -> list[Outcome]:
+    """Return the outcomes of all jobs of the sweep in `folder`, in the jobs' order."""
+    paths = sorted((folder / "jobs").glob("[0-9]*.json"), key=number)
+    return [Outcome(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+
+
+def number(path: Path) -> int:
+    """Return the job's number that names the file at `path`."""
+    return int(path.stem)
+
+
+def describe(outcome: Outcome, keys: Sequence[str]) -> str:
+    """Say in a line which job it was and how it ended."""
+    if outcome.failure is not None:
+        how = f"FAILED: {outcome.failure}"
+    else:
+        how = f"error {outcome.error:.2%}" + (" (finished before, skipped)" if outcome.skipped else "")
+    return f"{tell(outcome.overrides, keys) or 'the only one'}: {how}"
+
+
+def best_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Return the metrics of the best job: its objective and the last row of its history."""
+    done = [outcome for outcome in outcomes if outcome.error is not None]
+    if not done:
+        return {}
+    best = min(done, key=lambda outcome: outcome.error or 0.0)
+    last = read_history(Path(best.folder) / HISTORY)[-1]
+    return {"error": best.error or 0.0, **{name: value for name, value in last.items() if name != "epoch"}}

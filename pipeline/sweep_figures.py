@@ -1,0 +1,145 @@
+"""The figures of sweeps: each function takes names and errors and returns a matplotlib figure."""
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from pipeline.figures import BLUE, INK, QUIET, new_figure
+
+
+def line(title: str, subtitle: str, name: str, groups: dict[str, list[float]]) -> Figure:
+    """Draw the error by the one value that was swept: its mean as a line, its spread as a band.
+
+    Args:
+        title: the first line.
+        subtitle: the second line, what is averaged.
+        name: the value's name.
+        groups: for each value the errors of its jobs, in percent.
+    """
+    figure, axes = new_figure(7, 4, title, subtitle)
+    positions = _scale(axes, list(groups))
+    order = np.argsort(positions)
+    x = positions[order]
+    errors = [np.array(list(groups.values())[i]) for i in order]
+    means = np.array([group.mean() for group in errors])
+    spreads = np.array([group.std(ddof=1) if len(group) > 1 else 0.0 for group in errors])
+    axes.fill_between(x, means - spreads, means + spreads, color=BLUE, alpha=0.15, linewidth=0)
+    axes.plot(x, means, color=BLUE, marker="o", markersize=4)
+    for position, group in zip(x, errors, strict=True):
+        axes.plot(np.full(len(group), position), group, ".", color=QUIET, markersize=4)
+    axes.set_xlabel(name)
+    axes.set_ylabel("error (%)")
+    return figure
+
+
+def heat_map(
+    title: str, subtitle: str, names: tuple[str, str], groups: dict[tuple[str, str], list[float]]
+) -> Figure:
+    """Draw the mean error by the two values that were swept.
+
+    Args:
+        title: the first line.
+        subtitle: the second line, what is averaged.
+        names: the values' names, rows first.
+        groups: for each pair of values the errors of its jobs, in percent; pairs may be missing.
+    """
+    rows, columns = (_in_order({pair[i] for pair in groups}) for i in (0, 1))
+    means = np.full((len(rows), len(columns)), np.nan)
+    for (row, column), errors in groups.items():
+        means[rows.index(row), columns.index(column)] = np.mean(errors)
+    figure, axes = new_figure(0.8 * len(columns) + 2.2, 0.45 * len(rows) + 0.9, title, subtitle)
+    low, high = np.nanmin(means), np.nanmax(means)
+    if low > 0 and high > 10 * low:  # one bad corner shall not hide the differences elsewhere
+        image = axes.imshow(means, cmap="viridis_r", norm="log", aspect="auto")
+    else:
+        image = axes.imshow(means, cmap="viridis_r", aspect="auto")
+    for (i, j), mean in np.ndenumerate(means):
+        shade = float(np.mean(image.cmap(image.norm(mean))[:3]))
+        colour = QUIET if np.isnan(mean) else "white" if shade < 0.5 else INK
+        text = "failed" if np.isnan(mean) else f"{mean:.2f}"
+        axes.text(j, i, text, color=colour, ha="center", va="center")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(bottom=False, left=False)
+    axes.set_ylabel(names[0])
+    axes.set_xlabel(names[1])
+    figure.colorbar(image, ax=axes, label="error (%)")
+    return figure
+
+
+def parallel(
+    title: str, subtitle: str, names: Sequence[str], groups: dict[tuple[str, ...], list[float]]
+) -> Figure:
+    """Draw parallel coordinates: an axis a swept value and one for the error, a line a combination.
+
+    Args:
+        title: the first line.
+        subtitle: the second line, what is averaged.
+        names: the values' names.
+        groups: for each combination of values the errors of its jobs, in percent.
+    """
+    figure, axes = new_figure(1.6 * len(names) + 2, 4, title, subtitle)
+    means = np.array([np.mean(errors) for errors in groups.values()])
+    low, high = means.min(), max(means.max(), means.min() + 1e-9)
+    heights = [(means - low) / (high - low)]
+    for i, name in enumerate(names):
+        values = _in_order({combination[i] for combination in groups})
+        places = np.linspace(0, 1, len(values)) if len(values) > 1 else np.array([0.5])
+        heights.insert(i, np.array([places[values.index(combination[i])] for combination in groups]))
+        for value, place in zip(values, places, strict=True):
+            axes.text(i - 0.04, place, value, ha="right", va="center", color=QUIET)
+        axes.text(i, 1.07, name, ha="center")
+    last = len(names)
+    axes.text(last, 1.07, "error", ha="center")
+    for place in (0.0, 1.0):
+        axes.text(last + 0.04, place, f"{low + place * (high - low):.2f} %", va="center", color=QUIET)
+    colours = matplotlib.colormaps["viridis_r"]
+    for line in np.argsort(-means):  # the best on top
+        path = [height[line] for height in heights]
+        axes.plot(range(last + 1), path, color=colours(heights[-1][line]), alpha=0.8)
+    axes.vlines(range(last + 1), 0, 1, QUIET, linewidth=0.8)
+    axes.set_axis_off()
+    axes.set_xlim(-0.6, last + 0.6)
+    axes.set_ylim(-0.05, 1.12)
+    return figure
+
+
+def failed(title: str, subtitle: str) -> Figure:
+    """Say that no job of the sweep ended well."""
+    figure, axes = new_figure(6, 1.2, title, subtitle)
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, "Every job failed.", ha="center", va="center", size=11)
+    return figure
+
+
+def _scale(axes: Axes, values: Sequence[str]) -> np.ndarray:
+    """Set up the x axis for `values`, numbers if they all are, and return their positions."""
+    numbers = [as_number(value) for value in values]
+    if None in numbers:
+        axes.set_xticks(range(len(values)), values)
+        return np.arange(len(values), dtype=float)
+    positions = np.array(numbers, dtype=float)
+    if positions.min() > 0 and positions.max() >= 8 * positions.min():
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(positions, values)
+    return positions
+
+
+def as_number(value: str) -> float | None:
+    """Return the number that `value` is, also as the only one of a list: `0.1`, `[100]`."""
+    try:
+        return float(value.strip("[]"))
+    except ValueError:
+        return None
+
+
+def _in_order(values: set[str]) -> list[str]:
+    """Return `values` by size where they are numbers, by alphabet otherwise."""
+    return sorted(values, key=lambda value: (as_number(value) is None, as_number(value) or 0.0, value))

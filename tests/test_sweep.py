@@ -1,0 +1,260 @@
+"""Sweeps as users start them: in order and in parallel, killed and resumed, into stores of all kinds."""
+
+import csv
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.files import sha256
+from tests.conftest import ROOT, SMALL, run_module
+
+TRACKED = [option for option in SMALL if not option.startswith("tracking")]
+JOBLIB = "hydra/launcher=joblib"
+EXPLODING = ["model.activation=identity", "model.output=identity"]
+
+
+def sweep(folder: Path, *options: str, base: list[str] = SMALL, **environment: str) -> Any:
+    return run_module(folder, "pipeline.train", "-m", *base, "hydra.sweep.dir=sweep", *options, **environment)
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "sweep/sweep.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def client(folder: Path) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{folder}/mlflow.db")
+
+
+def runs(store: Any) -> tuple[list[Any], list[Any]]:
+    """Return the parent runs, and the others."""
+    experiments = [experiment.experiment_id for experiment in store.search_experiments()]
+    found = store.search_runs(experiments, order_by=["attributes.start_time"])
+    return [r for r in found if "sweep" in r.data.tags], [r for r in found if "sweep" not in r.data.tags]
+
+
+@pytest.fixture(scope="session")
+def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store, migrated once for all tests, which takes seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    client(folder).search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def tracked(workspace: Path, store_template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace with an empty store."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(store_template, workspace / "mlflow.db")
+    return workspace
+
+
+def test_one_parent_run_with_table_figure_and_the_best_jobs_metrics(tracked: Path) -> None:
+    done = sweep(tracked, "optimizer.learning_rate=0.03,0.3", "seed=0,1", base=TRACKED)
+    assert done.returncode == 0, done.stderr
+    store = client(tracked)
+    [parent], jobs = runs(store)
+    assert parent.info.run_name == "sweep of learning_rate × seed, 4 jobs"
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["optimizer.learning_rate"] == "0.03,0.3"
+    assert {run.data.tags["mlflow.parentRunId"] for run in jobs} == {parent.info.run_id}
+    assert [run.info.run_name for run in jobs] == [
+        f"learning_rate {rate}, seed {seed}" for rate in (0.03, 0.3) for seed in (0, 1)
+    ]
+    assert {path.path for path in store.list_artifacts(parent.info.run_id)} == {"sweep.csv", "sweep.png"}
+    best = max(run.data.metrics["test_accuracy"] for run in jobs)
+    assert parent.data.metrics["test_accuracy"] == best
+    assert parent.data.metrics["error"] == pytest.approx(1 - best, abs=1e-6)
+
+    first, second = table(tracked)
+    errors = [1 - run.data.metrics["test_accuracy"] for run in jobs]
+    assert (first["rank"], first["optimizer.learning_rate"], first["jobs"]) == ("1", "0.3", "2")
+    assert float(first["error"]) == pytest.approx((errors[2] + errors[3]) / 2, abs=1e-5)
+    assert float(second["spread"]) == pytest.approx(abs(errors[0] - errors[1]) / 2**0.5, abs=1e-5)
+    assert f"{float(first['error']):.2%}" in done.stdout
+    assert [line.split(":")[0] for line in done.stdout.splitlines()[:4]] == [f"job {i}" for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    "swept",
+    [
+        ["seed=0,1"],
+        ["optimizer.learning_rate=0.1,0.3", "model.hidden=[5],[9]"],
+        ["optimizer.learning_rate=0.1,0.3", "model.hidden=[5],[9]", "optimizer=sgd,adam"],
+        ["seed=0", "optimizer.learning_rate=0.1"],
+        [*EXPLODING, "optimizer.learning_rate=5,9"],
+    ],
+)
+def test_every_sweep_gets_a_table_and_a_figure(workspace: Path, swept: list[str]) -> None:
+    done = sweep(workspace, *swept, "training.epochs=1")
+    combinations = 1
+    for option in swept:
+        combinations *= option.replace("],[", "];[").replace(",", ";").count(";") + 1
+    assert len(table(workspace)) == combinations, done.stderr
+    assert (workspace / "sweep/sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_objective_is_the_test_error(workspace: Path) -> None:
+    assert sweep(workspace, "seed=3").returncode == 0
+    history = (workspace / "sweep/0/reports/history.csv").read_text().splitlines()
+    accuracy = float(history[-1].split(",")[history[0].split(",").index("test_accuracy")])
+    assert float(table(workspace)[0]["error"]) == pytest.approx(1 - accuracy, abs=1e-6)
+
+
+def test_one_bad_job_spoils_nothing(tracked: Path) -> None:
+    options = [*EXPLODING, "optimizer.learning_rate=0.01,9,0.02"]
+    done = sweep(tracked, JOBLIB, *options, base=TRACKED)
+    assert done.returncode == 1
+    assert done.stderr.endswith("error: 1 of 3 jobs failed: the table says why\n")
+    *good, bad = table(tracked)
+    assert sorted(row["optimizer.learning_rate"] for row in good) == ["0.01", "0.02"]
+    assert (bad["optimizer.learning_rate"], bad["status"]) == ("9", "FAILED")
+    assert "in epoch 1, step" in bad["reason"]
+    [parent], jobs = runs(client(tracked))
+    assert parent.info.status == "FAILED"
+    ended = {run.info.run_name: run for run in jobs}
+    assert ended["learning_rate 9"].info.status == "FAILED"
+    assert ended["learning_rate 9"].data.tags["failure"] == bad["reason"]
+    assert ended["learning_rate 0.01"].info.status == ended["learning_rate 0.02"].info.status == "FINISHED"
+
+
+def test_a_finished_job_is_not_done_again_in_any_sweep(tracked: Path) -> None:
+    assert sweep(tracked, "seed=0,1", base=TRACKED).returncode == 0
+    again = sweep(tracked, JOBLIB, "seed=0,1", base=TRACKED)
+    assert again.stdout.count("(finished before, skipped)") == 2
+    [parent], jobs = runs(client(tracked))
+    assert len(jobs) == 2
+    larger = sweep(tracked, "hydra.sweep.dir=larger", "seed=0,1,2", base=TRACKED)
+    assert larger.stdout.count("(finished before, skipped)") == 2
+    parents, jobs = runs(client(tracked))
+    assert [len(parents), len(jobs)] == [2, 3]
+    fresh = sweep(tracked, "hydra.sweep.dir=fresh", "seed=0,1", "sweep.resume=false", base=TRACKED)
+    assert "skipped" not in fresh.stdout
+    parents, jobs = runs(client(tracked))
+    assert [len(parents), len(jobs)] == [3, 5]
+
+
+def test_another_configuration_or_other_data_make_another_job(workspace: Path) -> None:
+    assert sweep(workspace, "seed=0").returncode == 0
+    for option in ("training.epochs=1", "model.bias=true"):
+        assert "skipped" not in sweep(workspace, "hydra.sweep.dir=other", "seed=0", option).stdout
+    assert "skipped" in sweep(workspace, "hydra.sweep.dir=same", "seed=0", "tracking.patience=5").stdout
+    labels = workspace / "data/processed/train_labels.npy"
+    labels.write_bytes(labels.read_bytes()[:-20] + labels.read_bytes()[-10:] + labels.read_bytes()[-20:-10])
+    assert "skipped" not in sweep(workspace, "hydra.sweep.dir=changed", "seed=0").stdout
+
+
+def test_parallel_jobs_give_the_same_bits(workspace: Path) -> None:
+    assert sweep(workspace, "seed=0,1,2", "model.hidden=[8]").returncode == 0
+    models = [sha256(workspace / f"sweep/{job}/models/model.npz") for job in range(3)]
+    options = ["sweep.resume=false", "hydra.sweep.dir=parallel", "seed=0,1,2", "model.hidden=[8]"]
+    assert sweep(workspace, JOBLIB, *options).returncode == 0
+    assert models == [sha256(workspace / f"parallel/{job}/models/model.npz") for job in range(3)]
+    assert (workspace / "sweep/sweep.csv").read_bytes() == (workspace / "parallel/sweep.csv").read_bytes()
+
+
+LONGER = ["training.epochs=100", "optimizer.learning_rate=0.03,0.1,0.3", "seed=0,1"]
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.train", "-m", *TRACKED, *options],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that `pid` has started, and those that they have, where they can be told."""
+    children: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        children += map(int, task.read_text().split())
+    return children + [grandchild for child in children for grandchild in descendants(child)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes to kill in /proc")
+def test_a_sweep_killed_again_and_again_ends_as_if_undisturbed(tracked: Path, tmp_path: Path) -> None:
+    undisturbed = shutil.copytree(tracked, tmp_path / "undisturbed")
+    assert sweep(undisturbed, JOBLIB, *LONGER, "tracking.enabled=false").returncode == 0
+
+    rng = random.Random(0)
+    finished, left = tracked / "multirun/finished", set()
+    for victim in ("everything", "parent", "job", "interrupted"):
+        before = len(list(finished.glob("*.json")))
+        started = start(tracked, "hydra.sweep.dir=sweep", JOBLIB, *LONGER)
+        while started.poll() is None and len(list(finished.glob("*.json"))) == before:
+            time.sleep(0.02)
+        time.sleep(rng.random() / 4)
+        children = descendants(started.pid)
+        left |= set(children)
+        if victim == "everything":
+            kill(started.pid, *children)
+        elif victim == "parent":
+            kill(started.pid)
+        elif victim == "job":
+            kill(rng.choice([pid for pid in children if "loky" in command_line(pid)] or [started.pid]))
+        else:
+            os.killpg(started.pid, signal.SIGINT)
+        started.wait(30)
+    final = sweep(tracked, JOBLIB, *LONGER, base=TRACKED)
+    kill(*left)
+    assert final.returncode == 0, final.stderr
+    assert "finished before, skipped" in final.stdout
+    assert (tracked / "sweep/sweep.csv").read_bytes() == (undisturbed / "sweep/sweep.csv").read_bytes()
+    [parent], jobs = runs(client(tracked))
+    assert parent.info.status == "FINISHED"
+    assert [run.info.status for run in jobs] == ["FINISHED"] * 6
+    assert len({run.info.run_name for run in jobs}) == 6
+
+
+def kill(*pids: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def command_line(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["seed="], "configuration: seed = '': should be a valid integer"),
+        (["seed=range(0,0)"], "seed=range(0,0): nothing to sweep, the list is empty"),
+        (["seed=0,1,0"], "seed=0,1,0: the value 0 is there 2 times"),
+        (["model.initialiser.scale=0.1,0.10"], "model.initialiser.scale=0.1,0.10: the value 0.1 is there 2"),
+        (["optimizer.rate=1,2"], "Could not override 'optimizer.rate'."),
+        (
+            ["optimizer.learning_rate=0.1,-1"],
+            "configuration: optimizer.learning_rate = -1: should be greater",
+        ),
+        (["hydra/launcher=slurmy"], "In 'hydra/config': Could not find 'hydra/launcher/slurmy'"),
+        (["training.threads=999", JOBLIB, "seed=0,1"], "training.threads = 999 in each of"),
+        (["tracking.enabled=true", "seed=0,1"], "MLFLOW_TRACKING_URI: nothing answers at http://127.0.0.1:9"),
+    ],
+)
+def test_what_cannot_work_is_told_in_one_line_before_any_job(
+    workspace: Path, options: list[str], told: str
+) -> None:
+    done = sweep(workspace, *options, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {told}")
+    assert done.stderr.count("\n") == 1
+    assert not list(workspace.glob("sweep/[0-9]*"))
