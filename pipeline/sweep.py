@@ -144,7 +144,7 @@ def job_key(config: Config, data: str, code: str) -> str:
 
 
 def digest_code() -> str:
-    """Return a hash of the code that the train stage depends on, as `dvc.yaml` has it, and NumPy's version."""
+    """Return a hash of the code that `dvc.yaml` has the train stage depend on, and of NumPy's version."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     sources = [ROOT / path for path in stages["train"]["deps"] if path.startswith("pipeline/")]
     files = [file for path in sources for file in ([path] if path.is_file() else path.rglob("*.py"))]
