@@ -40,7 +40,7 @@ from tqdm import tqdm
 import pipeline
 from pipeline import NATIVE
 from pipeline.blas import computes_natively
-from pipeline.config import Config, parse
+from pipeline.config import Config, GeneratedDataset, parse
 from pipeline.data.dataset import PROCESSED, digest, read_description
 from pipeline.errors import UserError, one_line_errors
 from pipeline.files import replacing, sha256
@@ -144,10 +144,11 @@ def job_key(config: Config, data: str, code: str) -> str:
 
 
 def digest_code() -> str:
-    """Return a hash of the code that `dvc.yaml` has the train stage depend on, and of NumPy's version."""
+    """Return a hash of NumPy's version and of the code that a model depends on: see `dvc.yaml`, train."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     sources = [ROOT / path for path in stages["train"]["deps"] if path.startswith("pipeline/")]
     files = [file for path in sources for file in ([path] if path.is_file() else path.rglob("*.py"))]
+    files.append(ROOT / "pipeline/data/generated.py")
     hashes = [f"{file.relative_to(ROOT)} {sha256(file)}" for file in sorted(files)]
     return hashlib.sha256("\n".join([np.__version__, *hashes]).encode()).hexdigest()
 
@@ -194,7 +195,7 @@ class Story(Callback):
             except HydraException:
                 return  # the sweeper is about to meet it as well, and ends the program
             self.folder = Path(os.path.relpath(config.hydra.sweep.dir))
-            self.swept = plan.swept
+            self.swept, self.title = plan.swept, plan.title
             for stale in (self.folder / "jobs").glob("*.json"):  # of an earlier sweep into the same folder
                 stale.unlink()
             write_json(
@@ -217,7 +218,7 @@ class Story(Callback):
         self.progress.join()
         outcomes = read_outcomes(self.folder)
         try:
-            ranking = Ranking(outcomes, self.swept, read_description(PROCESSED, "preprocess")["title"])
+            ranking = Ranking(outcomes, self.swept, self.title)
             ranking.write(self.folder)
             ranking.show()
             self.tracker.finish_sweep(
@@ -267,7 +268,8 @@ class Plan:
         name: the parent run's name.
         swept: the swept keys.
         overrides: what the user gave, by key.
-        config: the configuration without the swept values.
+        title: the title of its dataset, or datasets.
+        config: the configuration of the first job, or what all have in common.
         data: the digest of the data.
         code: the digest of the code.
         jobs: how many there are, if that is known.
@@ -277,6 +279,7 @@ class Plan:
     name: str
     swept: list[str]
     overrides: dict[str, str]
+    title: str
     config: Config
     data: str
     code: str
@@ -299,28 +302,29 @@ def make_plan(config: DictConfig) -> Plan:
     overrides = dict(split_override(str(override.input_line)) for override in given)
     base = checked(config)
     check_server(base)
-    read_description(PROCESSED, "preprocess")
-    data, code = digest(), digest_code()
-    keys = None
+    data, code = digest() if PROCESSED.exists() else "", digest_code()
+    jobs: dict[str, Config] = {}
     if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
-        keys = check_jobs(config, given, data, code)
-    made_from = keys or [data, code, *(f"{key}={value}" for key, value in overrides.items())]
+        jobs = check_jobs(config, given, data, code)
+    titles = {find_title(job) for job in jobs.values() or [base]}
+    made_from = jobs or [data, code, *(f"{key}={value}" for key, value in overrides.items())]
     salt = "" if base.sweep.resume else uuid.uuid4().hex
-    count = f", {len(keys)} jobs" if keys else ""
+    count = f", {len(jobs)} jobs" if jobs else ""
     return Plan(
         key=hashlib.sha256("\n".join([*sorted(made_from), salt]).encode()).hexdigest(),
         name="sweep of " + (" × ".join(key.rpartition(".")[2] for key in swept) or "one job") + count,
         swept=swept,
         overrides=overrides,
-        config=base,
+        title=" and ".join(sorted(titles)),
+        config=next(iter(jobs.values()), base),
         data=data,
         code=code,
-        jobs=len(keys) if keys else None,
+        jobs=len(jobs) or None,
     )
 
 
-def check_jobs(config: DictConfig, given: list[Override], data: str, code: str) -> list[str]:
-    """Return the key of every combination of the swept values."""
+def check_jobs(config: DictConfig, given: list[Override], data: str, code: str) -> dict[str, Config]:
+    """Return key and configuration of every combination of the swept values."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     loader = GlobalHydra.instance().config_loader()
@@ -332,16 +336,24 @@ def check_jobs(config: DictConfig, given: list[Override], data: str, code: str) 
             value, times = values.most_common(1)[0]
             if times > 1:
                 raise UserError(f"{override.input_line}: the value {value} is there {times} times")
-    jobs: dict[str, str] = {}
+    jobs: dict[str, Config] = {}
     [combinations] = BasicSweeper.split_arguments(given, max_batch_size=None)
     for combination in combinations:
         job = checked(loader.load_sweep_config(config, list(combination)))
         check_arithmetic(config, job, len(combinations))
         key = job_key(job, data, code)
         if key in jobs:
-            raise UserError(f"{' '.join(combination)} is the same job as {jobs[key]}: leave one of them out")
-        jobs[key] = " ".join(combination)
-    return list(jobs)
+            twin = " ".join(combinations[list(jobs).index(key)])
+            raise UserError(f"{' '.join(combination)} is the same job as {twin}: leave one of them out")
+        jobs[key] = job
+    return jobs
+
+
+def find_title(config: Config) -> str:
+    """Return the title of the dataset that `config` trains on."""
+    if isinstance(config.dataset, GeneratedDataset):
+        return config.dataset.title
+    return read_description(PROCESSED, "preprocess")["title"]
 
 
 def check_arithmetic(config: DictConfig, job: Config, jobs: int) -> None:
