@@ -233,6 +233,49 @@ Schedule = Annotated[Constant | Step | Exponential | Cosine, Field(discriminator
 
 
 @dataclass(frozen=True, config=STRICT)
+class NoAugmentation:
+    """The images are learned from as they are."""
+
+    name: Literal["none"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Affine:
+    """Images are rotated, scaled, sheared and shifted."""
+
+    name: Literal["affine"]
+    rotation: NonNegative
+    scale: Fraction
+    shear: NonNegative
+    shift: NonNegative
+
+
+@dataclass(frozen=True, config=STRICT)
+class Elastic:
+    """Pixels are displaced."""
+
+    name: Literal["elastic"]
+    amplitude: NonNegative
+    sigma: Positive
+
+
+@dataclass(frozen=True, config=STRICT)
+class AffineElastic:
+    """Both at once."""
+
+    name: Literal["affine_elastic"]
+    rotation: NonNegative
+    scale: Fraction
+    shear: NonNegative
+    shift: NonNegative
+    amplitude: NonNegative
+    sigma: Positive
+
+
+Augmentation = Annotated[NoAugmentation | Affine | Elastic | AffineElastic, Field(discriminator="name")]
+
+
+@dataclass(frozen=True, config=STRICT)
 class Training:
     """The loop and the arithmetic that it is done in."""
 
@@ -271,6 +314,7 @@ class Config:
     loss: Loss
     optimizer: Optimizer
     schedule: Schedule
+    augmentation: Augmentation
     training: Training
     tracking: Tracking
     sweep: Sweep

@@ -85,6 +85,31 @@ def digits(title: str, rows: Sequence[np.ndarray], classes: Sequence[str]) -> Fi
     return figure
 
 
+def distortions(title: str, original: np.ndarray, distorted: np.ndarray) -> Figure:
+    """Draw an image on the left, and beside it what augmentation makes of it.
+
+    Args:
+        title: the first line.
+        original: the image, shape (height, width), in [0, 1].
+        distorted: its distortions, shape (m, height, width).
+    """
+    height, width = original.shape
+    rows = 4
+    columns = -(-len(distorted) // rows) + 2
+    tiles = np.full((rows, columns, height, width), np.nan)
+    tiles[0, 0] = original
+    beside = tiles[:, 2:].reshape(-1, height, width)  # a column is left free
+    beside[: len(distorted)] = distorted
+    tiles[:, 2:] = beside.reshape(rows, -1, height, width)
+    
+        0.6 * columns, 0.6 * rows, title, f"A training image and {len(distorted)} distortions of it"
+    )
+    pitch = (height + 2, width + 2)
+    _show_tiles(axes, tiles.reshape(-1, height, width), columns, pitch, PAPER_TO_INK, 0, 1)
+    axes.set_yticks([])
+    return figure
+
+
 def accuracy(
     title: str, subtitle: str, curves: dict[str, np.ndarray], epochs: np.ndarray | None = None
 ) -> Figure:

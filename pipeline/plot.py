@@ -3,11 +3,13 @@
 import json
 import logging
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import read_params
+from pipeline.config import Augmentation, read_params
+from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, Part, load_dataset
 from pipeline.errors import UserError, one_line_errors
 from pipeline.evaluate import (
@@ -32,6 +34,7 @@ DIGITS_A_CLASS = 12
 MISREAD = 24
 UNITS = 100
 MOVING_UNITS = 20
+DISTORTIONS = 20
 
 
 def main() -> None:
@@ -46,7 +49,7 @@ def main() -> None:
         predictions = read_predictions(PREDICTIONS, dataset)
         snapshots = load_snapshots(SNAPSHOTS)
 
-        draw_all(FIGURES, dataset, model, history, accuracies, predictions)
+        draw_all(FIGURES, dataset, model, history, accuracies, predictions, config.augmentation)
         if snapshots:
             animate_weights(FIGURES, dataset, model, snapshots)
         tracker.figures()
@@ -59,8 +62,9 @@ def draw_all(
     history: list[Row],
     accuracies: dict[str, float],
     predictions: Predictions,
+    augmenting: Augmentation,
 ) -> None:
-    """Write the six figures to `folder`."""
+    """Write the figures to `folder`: those of the training and, where images were augmented, one of that."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # nothing of its caches and the user's settings
     from pipeline import figures  # only now: it takes a second, in which the tracker is already under way
 
@@ -123,6 +127,15 @@ def draw_all(
             "misread": misread,
             "weights": weights,
         }
+        distortion = augmentation(image_shape=dataset.image_shape, **asdict(augmenting))
+        if distortion:
+            original = np.array(dataset.train.images[:1])
+            distorted = distortion(original.repeat(DISTORTIONS, axis=0), np.random.default_rng(0))
+            drawn["distortions"] = figures.distortions(
+                f"{dataset.title}, augmentation: {augmenting.name}",
+                original.reshape(dataset.image_shape),
+                distorted.reshape(-1, *dataset.image_shape),
+            )
         for file, figure in drawn.items():
             with replacing(folder / f"{file}.png") as path:
                 figure.savefig(path, metadata={"Software": None})  # no version number beside the picture

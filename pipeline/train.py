@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tqdm import tqdm
 
 from pipeline.blas import arithmetic, computes_natively, restart_natively
 from pipeline.config import Config, GeneratedDataset, parse
+from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.data.generated import generate
 from pipeline.errors import UserError, one_line_errors
@@ -114,6 +116,11 @@ def data_for(config: Config) -> Dataset:
             f"model.output = softmax: of a single output, as {dataset.name} has it, it always makes 1;"
             " sigmoid is what tells two classes apart"
         )
+    if config.augmentation.name != "none" and isinstance(config.dataset, GeneratedDataset):
+        raise UserError(
+            f"augmentation = {config.augmentation.name}: should be none for {dataset.name},"
+            " which has no images"
+        )
     if config.loss.label_smoothing and outputs == 1:
         raise UserError(
             f"loss.label_smoothing = {config.loss.label_smoothing:g}: should be 0 for {dataset.name},"
@@ -143,7 +150,8 @@ def start_training(
     config: Config, dataset: Dataset, snapshots: Snapshots | None = None
 ) -> tuple[MLP, Iterator[Measurement]]:
     """Return the network that `config` describes and its training on `dataset`, which fills `snapshots`."""
-    initialisation, shuffling, dropout = random_streams(config.seed)
+    initialisation, shuffling, dropout, augmenting = random_streams(config.seed)
+    distortion = augmentation(image_shape=dataset.image_shape, **asdict(config.augmentation))
     mlp = build_mlp(config, dataset, initialisation)
     measurements = train(
         mlp,
@@ -159,6 +167,7 @@ def start_training(
         dropout=config.model.dropout,
         dropout_rng=dropout,
         ema=config.training.ema,
+        augment=partial(distortion, rng=augmenting) if distortion else None,
         measure_every=config.training.measure_every,
         snapshots=snapshots,
         validation_part=dataset.validation,
@@ -167,8 +176,11 @@ def start_training(
 
 
 def random_streams(seed: int) -> list[np.random.Generator]:
-    """Return a random stream each for initialisation, shuffling and dropout, so that none moves another."""
-    return [np.random.Generator(np.random.PCG64(child)) for child in np.random.SeedSequence(seed).spawn(3)]
+    """Return a random stream each for initialisation, shuffling, dropout and augmentation.
+
+    So turning one of them off does not move the others.
+    """
+    return [np.random.Generator(np.random.PCG64(child)) for child in np.random.SeedSequence(seed).spawn(4)]
 
 
 def build_mlp(config: Config, dataset: Dataset, rng: np.random.Generator) -> MLP:

@@ -23,7 +23,7 @@ from pipeline.data.dataset import PROCESSED, write_description
 from pipeline.errors import UserError
 from pipeline.history import HISTORY
 from pipeline.plot import FIGURES
-from pipeline.train import train_and_record
+from pipeline.train import CONF, train_and_record
 
 REPOSITORY = Path(__file__).parents[1]
 NAMES = {"digits", "accuracy", "dead_units", "confusion_matrix", "misread", "weights"}
@@ -52,6 +52,7 @@ def prepare(
     hidden: list[int] | None = None,
     epochs: int = 3,
     image_shape: tuple[int, int] = (8, 8),
+    augmentation: str = "none",
 ) -> None:
     """Go through the stages before plot with scikit-learn's 8×8 digits."""
     images, labels = load_digits(n_class=classes, return_X_y=True)
@@ -71,6 +72,8 @@ def prepare(
     params["split"] = {"train": train, "test": test}
     params["model"]["hidden"] = [20] if hidden is None else hidden
     params["training"]["epochs"] = epochs
+    choice = (CONF / f"augmentation/{augmentation}.yaml").read_text(encoding="utf-8")
+    params["augmentation"] = yaml.safe_load(choice)
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     train_and_record(read_params(), Path())
     evaluate.main()
@@ -99,6 +102,15 @@ def test_every_figure_is_drawn(case: dict[str, Any]) -> None:
         height, width, _ = pixels.shape
         assert 200 < height < 2000 and 500 < width < 2000, name
         assert len(np.unique(pixels.sum(axis=2))) > 20, name
+
+
+@pytest.mark.parametrize("name", ["affine", "elastic", "affine_elastic"])
+def test_with_augmentation_an_image_is_drawn_beside_its_distortions(name: str) -> None:
+    prepare(augmentation=name)
+    plot.main()
+    assert set(pictures()) == NAMES | {"distortions"}
+    pixels = imread(FIGURES / "distortions.png").sum(axis=2)
+    assert len(np.unique(pixels)) > 100
 
 
 def test_bytes_depend_neither_on_the_run_nor_on_time_zone_locale_and_settings() -> None:

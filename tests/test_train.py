@@ -250,6 +250,7 @@ def test_a_warmup_as_long_as_training_is_refused(workspace: Path) -> None:
 def test_each_means_of_training_changes_the_model_and_no_other_random_stream(workspace: Path) -> None:
     """With all of them on, training is as reproducible as without; dropout's stream moves no other."""
     means = ["loss.label_smoothing=0.1", "model.dropout=0.2", "training.ema=0.9", "optimizer.clip_norm=0.1"]
+    means += ["schedule=cosine", "augmentation=affine_elastic"]
     choices = [[], *([one] for one in means), [*means, "optimizer=adamw"], [*means, "optimizer=adamw"]]
     made = []
     for number, options in enumerate(choices):

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -38,6 +38,9 @@ class Snapshots:
         """Keep the parameters of `mlp` as they are after `epoch`."""
         self.epochs.append(epoch)
         self.vectors.append(mlp.parameters.vector.copy())
+
+
+Augment = Callable[[Array], Array]  # from images to images that are distorted; makes new arrays
 
 
 class Diverged(ArithmeticError):
@@ -94,6 +97,7 @@ def train(
     dropout: float = 0.0,
     dropout_rng: np.random.Generator | None = None,
     ema: float = 0.0,
+    augment: Augment | None = None,
     measure_every: int = 1,
     snapshots: Snapshots | None = None,
     validation_part: Part | None = None,
@@ -117,6 +121,7 @@ def train(
         label_smoothing: share of each target that is spread over all classes.
         dropout: probability with which each hidden unit is left out of a step.
         dropout_rng: where dropout's choices come from; needed where `dropout` is not 0.
+        augment: what distorts the images before they are learned from; they are measured as they are.
         ema: decay of the moving average of the parameters; where it is not 0, that average is what is
             measured, and what `mlp` has in the end.
         measure_every: epochs from one measurement to the next; the last epoch is always measured.
@@ -141,7 +146,7 @@ def train(
         for epoch in range(1, epochs + 1):
             started = time.perf_counter()
             rates = rates_of_epoch(schedule, epoch, steps) if schedule else None
-            batches = mini_batches(train_part, batch_size, mlp.dtype, rng, label_smoothing)
+            batches = mini_batches(train_part, batch_size, mlp.dtype, rng, label_smoothing, augment)
             try:
                 mean_loss = train_epoch(batches, backpropagation, optimizer, epoch, rates, average)
             except Diverged:
@@ -178,13 +183,33 @@ def rates_of_epoch(schedule: Schedule, epoch: int, steps: int) -> list[float]:
 
 
 def mini_batches(
-    part: Part, batch_size: int, dtype: str, rng: np.random.Generator, label_smoothing: float = 0.0
+    part: Part,
+    batch_size: int,
+    dtype: str,
+    rng: np.random.Generator,
+    label_smoothing: float = 0.0,
+    augment: Augment | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Yield images and labels, shapes (rows, n_0) and (rows, n_L), in a random order; each image once.
 
     What is yielded is overwritten after some further mini-batches. Only a few MiB of the images, which may
     be mapped from a file, are in memory at a time.
     """
+    blocks = gathered_blocks(part, batch_size, dtype, rng, label_smoothing, augment)
+    for x, y in computed_ahead(blocks) if augment else blocks:
+        for first in range(0, len(x), batch_size):
+            yield x[first : first + batch_size], y[first : first + batch_size]
+
+
+def gathered_blocks(
+    part: Part,
+    batch_size: int,
+    dtype: str,
+    rng: np.random.Generator,
+    label_smoothing: float,
+    augment: Augment | None,
+) -> Iterator[tuple[Array, Array]]:
+    """Yield the images and labels of some mini-batches at a time, in a random order."""
     order = rng.permutation(len(part.images))
     row_bytes = part.images[:1].nbytes
     gathered = max(1, GATHERED_BYTES // (row_bytes * batch_size)) * batch_size
@@ -193,12 +218,26 @@ def mini_batches(
         rows = order[start : start + gathered]
         # mode="clip", or NumPy would gather into a second buffer in case an index is out of range.
         part.images.take(rows, axis=0, out=buffer[: len(rows)], mode="clip")
-        x = buffer[: len(rows)].astype(dtype, copy=False)
+        x = buffer[: len(rows)]
+        if augment:
+            x = augment(x)
+        x = x.astype(dtype, copy=False)
         y = part.labels.take(rows, axis=0).astype(dtype, order="F")  # as the activations are
         if label_smoothing:
             y = smooth(y, label_smoothing)
-        for first in range(0, len(rows), batch_size):
-            yield x[first : first + batch_size], y[first : first + batch_size]
+        yield x, y
+
+
+def computed_ahead(blocks: Iterator[tuple[Array, Array]]) -> Iterator[tuple[Array, Array]]:
+    """Yield what `blocks` yields, in its order, while a second thread computes the next one.
+
+    What is yielded must not be overwritten by the next one: so it is where `augment` makes new arrays.
+    """
+    with ThreadPoolExecutor(max_workers=1) as second_thread:
+        following = second_thread.submit(next, blocks, None)
+        while block := following.result():
+            following = second_thread.submit(next, blocks, None)
+            yield block
 
 
 @np.errstate(over="ignore", invalid="ignore")  # told as `Diverged`, once

@@ -172,3 +172,42 @@ def test_an_exploding_run_yields_what_it_measured_before() -> None:
             measured.append(measurement.epoch)
     assert measured == list(range(1, caught.value.epoch))
     assert measured
+
+
+def test_augmented_images_are_learned_from_in_the_same_order_whatever_the_timing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The blocks are computed ahead in a second thread: work on either side changes nothing."""
+    monkeypatch.setattr(training, "GATHERED_BYTES", 200)
+    part = blobs(50)
+
+    def seen(work: int, augment_work: int) -> list[np.ndarray]:
+        noise = np.random.default_rng(3)
+
+        def augment(x: np.ndarray) -> np.ndarray:
+            sum(range(augment_work))
+            return x + noise.random(x.shape, np.float32)
+
+        batches = []
+        rng = np.random.default_rng(7)
+        for x, y in mini_batches(part, 4, "float32", rng, augment=augment):
+            batches.append(np.hstack([x, y]))
+            sum(range(work))
+        return batches
+
+    expected = seen(0, 0)
+    assert len(expected) == 13
+    plain = np.vstack([x.copy() for x, _ in mini_batches(part, 4, "float32", np.random.default_rng(7))])
+    noise = np.vstack(expected)[:, :6] - plain
+    assert (noise.min() > -1e-6) and (noise.max() < 1 + 1e-6) and noise.std() > 0.2
+    for amounts in ((100_000, 0), (0, 100_000)):
+        for ours, theirs in zip(seen(*amounts), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_what_augmentation_raises_reaches_the_user() -> None:
+    def augment(x: np.ndarray) -> np.ndarray:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(mini_batches(blobs(9), 4, "float32", np.random.default_rng(7), augment=augment))
