@@ -101,7 +101,7 @@ def distortions(title: str, original: np.ndarray, distorted: np.ndarray) -> Figu
     beside = tiles[:, 2:].reshape(-1, height, width)  # a column is left free
     beside[: len(distorted)] = distorted
     tiles[:, 2:] = beside.reshape(rows, -1, height, width)
-    
+    figure, axes = new_figure(
         0.6 * columns, 0.6 * rows, title, f"A training image and {len(distorted)} distortions of it"
     )
     pitch = (height + 2, width + 2)
