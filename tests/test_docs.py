@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
@@ -64,6 +65,17 @@ def menu(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, content in re.findall(r"`conf/(\S+)`:\n\n```yaml\n(.+?)```", WORKING_DAY, re.DOTALL):
         (folder / name).write_text(content, encoding="utf-8")
     return folder
+
+
+ROWS = re.findall(r"^\| (`.+`) \| (\w+)", WORKING_DAY, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("changes", "first"), ROWS)
+def test_what_runs_again_when(changes: str, first: str) -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    for change in re.findall(r"`([^`]+)`", changes):
+        read = [stage for stage, of in stages.items() if change in (*of.get("params", ()), *of["deps"])]
+        assert (*read, "nothing")[0] == first, change
 
 
 COMMANDS = re.findall(
