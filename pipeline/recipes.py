@@ -1,0 +1,90 @@
+"""Draw what a sweep has found: `python -m pipeline.recipes depth_width`, once the recipe has been trained."""
+
+import argparse
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.config import AlternatingDataset, Config, read_params
+from pipeline.errors import UserError, one_line_errors
+from pipeline.files import replacing
+from pipeline.history import HISTORY, Row, read_history
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Job = tuple[Config, list[Row]]
+
+
+def main() -> None:
+    """Draw the sweep that the command line names."""
+    parser = argparse.ArgumentParser(description="Draw what a sweep has found.")
+    parser.add_argument("recipe", choices=list(DRAWN), help="the recipe of the sweep")
+    parser.add_argument("--folder", type=Path, help="the sweep's folder; multirun/<recipe> without it")
+    arguments = parser.parse_args()
+    folder = arguments.folder or Path("multirun") / arguments.recipe
+    jobs = read_jobs(folder, arguments.recipe)
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # nothing of its caches and the user's settings
+    from pipeline import figures  # only now: it takes a second
+
+    with figures.style(), replacing(folder / f"{arguments.recipe}.png") as path:
+        DRAWN[arguments.recipe](jobs).savefig(path, metadata={"Software": None})
+    print(folder / f"{arguments.recipe}.png")
+
+
+def read_jobs(folder: Path, recipe: str) -> list[Job]:
+    """Return configuration and history of each job below `folder` that has ended well.
+
+    Raises:
+        UserError: if there is none.
+    """
+    trained = sorted(folder.glob(f"*/{HISTORY}"))
+    jobs = [(path.parents[1], read_history(path)) for path in trained]
+    if not jobs:
+        raise UserError(
+            f"no job below {folder} has ended: `python -m pipeline.train experiment={recipe}` trains them all"
+        )
+    return [(read_params(job / ".hydra/config.yaml"), history) for job, history in jobs]
+
+
+def depth_width(jobs: list[Job]) -> "Figure":
+    """Draw the fewest parameters with which a network of each depth fits 2ⁿ alternating points."""
+    from pipeline.recipe_figures import smallest_networks
+
+    fits: dict[tuple[int, tuple[int, ...]], list[bool]] = defaultdict(list)
+    for config, history in jobs:
+        assert isinstance(config.dataset, AlternatingDataset)
+        fits[config.dataset.n, tuple(config.model.hidden)].append(history[-1]["train_accuracy"] == 1)
+    smallest: dict[tuple[int, int], int] = {}
+    for (n, hidden), fitted in fits.items():
+        if any(fitted):
+            at = n, len(hidden)
+            smallest[at] = min(smallest.get(at, hidden[0]), hidden[0])
+    ns, depths = ({n for n, _ in fits}, {len(hidden) for _, hidden in fits})
+    seeds = max(len(fitted) for fitted in fits.values())
+    widest = {depth: max(h[0] for _, h in fits if len(h) == depth) for depth in depths}
+    return smallest_networks(sorted(ns), widest, smallest, jobs[0][0].model.activation, seeds)
+
+
+def dying_relu(jobs: list[Job]) -> "Figure":
+    """Draw dead units and test accuracy after the last epoch by learning rate, a line an activation."""
+    from pipeline.recipe_figures import dying_units
+
+    lines: dict[str, dict[float, tuple[float, float]]] = defaultdict(dict)
+    for config, history in jobs:
+        last = history[-1]
+        accuracy = last.get("test_accuracy", last["train_accuracy"])
+        lines[config.model.activation][config.optimizer.learning_rate] = last["dead_1"], accuracy
+    rates = {config.optimizer.learning_rate for config, _ in jobs}
+    return dying_units(lines, sorted(rates), jobs[0][0].dataset.title, jobs[0][0].training.epochs)
+
+
+DRAWN: dict[str, Callable[[list[Job]], "Figure"]] = {"depth_width": depth_width, "dying_relu": dying_relu}
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
