@@ -1,0 +1,65 @@
+"""The registry of models: which run's model is the one to use."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.tracking.store import address, find_root, open_store
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """A model in the registry: `uri` is where MLflow finds it, `run` the name of the run it comes from."""
+
+    uri: str
+    run: str
+    accuracy: float
+    version: str
+
+
+def promote_best(experiment: str, alias: str) -> Promoted:
+    """Register the model of the run with the highest test accuracy, and have `alias` point to it.
+
+    A model that is registered already gets no second version.
+
+    Raises:
+        UserError: if there is no such experiment, or no finished run with a test accuracy in it.
+    """
+    from mlflow.exceptions import MlflowException
+
+    if not address().startswith("http") and not (find_root(Path.cwd()) / "mlflow.db").exists():
+        raise UserError("there is no mlflow.db here: run this at the repository's root, after a training")
+    client = open_store()
+    found = client.get_experiment_by_name(experiment)
+    if not found:
+        names = ", ".join(other.name for other in client.search_experiments())
+        raise UserError(f"there is no experiment {experiment}: the store has {names}")
+    runs = client.search_runs(
+        [found.experiment_id],
+        "attributes.status = 'FINISHED' and metrics.test_accuracy >= 0 and tags.model_sha256 != ''",
+        order_by=["metrics.test_accuracy DESC"],
+        max_results=1,
+    )
+    if not runs:
+        raise UserError(f"the experiment {experiment} has no finished run with a test accuracy: train one")
+    [best] = runs
+    assert best.outputs  # a run is finished once its model is there
+    [output, *_] = best.outputs.model_outputs
+    name = experiment.lower().replace(" ", "-")
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    versions = client.search_model_versions(f"name = '{name}' and run_id = '{best.info.run_id}'")
+    if versions:
+        version = versions[0].version
+    else:
+        source = f"models:/{output.model_id}"
+        version = client.create_model_version(
+            name, source, run_id=best.info.run_id, model_id=output.model_id
+        ).version
+    client.set_registered_model_alias(name, alias, version)
+    return Promoted(
+        f"models:/{name}@{alias}", best.info.run_name, best.data.metrics["test_accuracy"], str(version)
+    )

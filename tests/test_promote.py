@@ -1,0 +1,128 @@
+"""From a sweep to an answer over HTTP: promote the best run's model, serve it, ask it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+
+from pipeline.models import load_model
+from tests.conftest import SMALL, run_module
+
+PATIENCE = 90  # seconds
+
+
+@pytest.fixture(scope="module")
+def swept(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which two networks were trained, the first of them hardly at all."""
+    folder = tmp_path_factory.mktemp("promote")
+    (folder / "data").symlink_to(prepared / "data")
+    (folder / "params.yaml").write_text((prepared / "params.yaml").read_text())
+    options = [*SMALL, "tracking.enabled=true", "hydra.sweep.dir=sweep", "optimizer.learning_rate=0.0001,0.3"]
+    done = run_module(folder, "pipeline.train", "-m", *options)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def endpoint(swept: Path) -> Iterator[str]:
+    """The address at which MLflow serves what was promoted, by the command that promoting printed."""
+    promoted = run_module(swept, "pipeline.promote")
+    assert promoted.returncode == 0, promoted.stderr
+    assert promoted.stdout.startswith("models:/strokes@champion is version 1: learning_rate 0.3, test ")
+    again = run_module(swept, "pipeline.promote")
+    assert again.stdout.startswith("models:/strokes@champion is version 1:")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    [command] = [line for line in promoted.stdout.splitlines() if "mlflow models serve" in line]
+    environment, *arguments = command.split()
+    name, _, address = environment.partition("=")
+    arguments[arguments.index("--port") + 1] = str(port)
+    server = subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=swept,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            name: address,
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not answers(f"http://127.0.0.1:{port}/ping"):
+            assert time.monotonic() < deadline
+            assert server.poll() is None
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}/invocations"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def answers(address: str) -> bool:
+    try:
+        with urlopen(address, timeout=5):
+            return True
+    except (URLError, OSError):
+        return False
+
+
+def ask(endpoint: str, images: object) -> list[dict]:
+    body = json.dumps({"inputs": images}).encode()
+    with urlopen(Request(endpoint, body, {"Content-Type": "application/json"}), timeout=PATIENCE) as answer:
+        return json.load(answer)["predictions"]
+
+
+def test_it_tells_label_and_probabilities_of_flat_and_square_images(swept: Path, endpoint: str) -> None:
+    images = np.load(swept / "data/processed/test_images.npy")[:5]
+    outputs = load_model(swept / "sweep/1/models/model.npz").predict(images)
+    flat = ask(endpoint, images.tolist())
+    assert [answer["label"] for answer in flat] == [str(digit) for digit in outputs.argmax(axis=1)]
+    assert all(sum(answer["probabilities"].values()) == pytest.approx(1) for answer in flat)
+    assert ask(endpoint, images.reshape(-1, 28, 28).tolist()) == flat
+    for one in (images[0], images[0].reshape(28, 28)):
+        [answer] = ask(endpoint, one.tolist())
+        assert answer["label"] == flat[0]["label"]
+
+
+@pytest.mark.parametrize(
+    ("images", "told"),
+    [
+        ([[0.0] * 783], "shape (1, 783); expected numbers in [0, 1] of shape (n, 784) or (n, 28, 28)"),
+        ([[2.0] * 784], "values outside [0, 1]; expected"),
+        ([["ink"] * 784], "; expected numbers in [0, 1]"),
+        ([[0.0] * 784, [0.0]], "not an array; expected"),
+    ],
+)
+def test_anything_else_gets_a_400_that_says_what_is_right(endpoint: str, images: object, told: str) -> None:
+    with pytest.raises(HTTPError) as refused:
+        ask(endpoint, images)
+    assert refused.value.code == 400
+    assert told in json.load(refused.value)["message"]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "told"),
+    [
+        ("Nowhere", "error: there is no experiment Nowhere: the store has Strokes"),
+        ("Default", "has no finished"),
+    ],
+)
+def test_nothing_to_promote(swept: Path, experiment: str, told: str) -> None:
+    done = run_module(swept, "pipeline.promote", experiment)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
