@@ -234,6 +234,8 @@ class Tracker:
     def _warn(self, reason: str, recoverable: bool) -> None:
         if self.folder == Path():
             remedy = "`dvc repro -sf evaluate plot`"
+        elif self.folder.is_relative_to("models/problems"):
+            remedy = "`dvc repro -sf problems`"
         else:
             remedy = f"`python -m pipeline.tracking {self.folder}`"
         advice = f" The results are safe; {remedy} records what was missed." if recoverable else ""
