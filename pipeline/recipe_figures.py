@@ -51,6 +51,9 @@ def smallest_networks(
     axes.set_ylim(min(widths) / 1.4, max(widths) * 1.4)
     axes.set_xticks(ns, [f"n = {n}\n{2**n} points" for n in ns])
     axes.set_xlim(min(ns) - 0.4, max(ns) + 0.4)
+    for n in ns:
+        if not any((n, depth) in smallest for depth in depths):
+            axes.text(n, min(widths), "none of those\ntried", ha="center", va="bottom", color=QUIET)
     axes.set_ylabel("units a layer")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
