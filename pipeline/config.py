@@ -282,6 +282,7 @@ class Training:
     epochs: PositiveCount
     batch_size: PositiveCount | None
     ema: Fraction
+    checkpoint: NonNegative
     measure_every: PositiveCount
     snapshots: PositiveCount | None
     dtype: Literal["float32", "float64"]

@@ -24,9 +24,10 @@ from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from pipeline.blas import arithmetic, computes_natively, restart_natively
+from pipeline.checkpoints import Checkpoints
 from pipeline.config import Config, GeneratedDataset, parse
 from pipeline.data.augmentation import augmentation
-from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.data.dataset import Dataset, digest, load_dataset
 from pipeline.data.generated import generate
 from pipeline.errors import UserError, one_line_errors
 from pipeline.history import HISTORY, Row, write_history
@@ -37,7 +38,7 @@ from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import schedule
 from pipeline.nn.training import Diverged, Measurement, Snapshots, train
-from pipeline.sweep import run_job
+from pipeline.sweep import digest_code, job_key, run_job
 from pipeline.tracking import Job, Tracker
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -68,7 +69,10 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> float:
         dataset = data_for(config)
         tracker.start()
         snapshots = Snapshots(config.training.snapshots) if config.training.snapshots else None
-        mlp, measurements = start_training(config, dataset, snapshots)
+        streams = random_streams(config.seed)
+        key = partial(training_key, config, digest_code())  # of the code as it is now
+        checkpoints = Checkpoints(key, 60 * config.training.checkpoint, streams)
+        mlp, measurements = start_training(config, dataset, snapshots, streams, checkpoints)
         history: list[Row] = []
         try:
             title, epochs = f"train on {dataset.title}", config.training.epochs
@@ -79,10 +83,12 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> float:
                     bar.set_postfix_str(summary(measurement), refresh=False)
                     bar.update(measurement.epoch - bar.n)
         except Diverged as diverged:
+            checkpoints.remove()
             raise UserError(f"{diverged}: {advice(config)}") from None
         save_model(mlp, folder / MODEL)
         save_snapshots(snapshots, folder / SNAPSHOTS)
         write_history(history, folder / HISTORY)
+        checkpoints.remove()
         tracker.finish()
     choices = (measurement.validation_accuracy, measurement.test_accuracy, measurement.train_accuracy)
     return 1 - next(accuracy for accuracy in choices if accuracy is not None)
@@ -147,10 +153,22 @@ def check_fit(config: Config, dataset: Dataset) -> None:
 
 
 def start_training(
-    config: Config, dataset: Dataset, snapshots: Snapshots | None = None
+    config: Config,
+    dataset: Dataset,
+    snapshots: Snapshots | None = None,
+    streams: list[np.random.Generator] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> tuple[MLP, Iterator[Measurement]]:
-    """Return the network that `config` describes and its training on `dataset`, which fills `snapshots`."""
-    initialisation, shuffling, dropout, augmenting = random_streams(config.seed)
+    """Return the network that `config` describes and its training on `dataset`, an epoch a measurement.
+
+    Args:
+        config: what to train.
+        dataset: what to train on.
+        snapshots: what training fills with the parameters' snapshots, if anything.
+        streams: what `random_streams` returns; made where it is not given.
+        checkpoints: where to go on from, and what keeps checkpoints of all this; None for neither.
+    """
+    initialisation, shuffling, dropout, augmenting = streams or random_streams(config.seed)
     distortion = augmentation(image_shape=dataset.image_shape, **asdict(config.augmentation))
     mlp = build_mlp(config, dataset, initialisation)
     measurements = train(
@@ -171,8 +189,15 @@ def start_training(
         measure_every=config.training.measure_every,
         snapshots=snapshots,
         validation_part=dataset.validation,
+        keeper=checkpoints,
     )
     return mlp, measurements
+
+
+def training_key(config: Config, code: str) -> str:
+    """Return a hash of all that the model is made from: configuration, data, and the code of this hash."""
+    generated = isinstance(config.dataset, GeneratedDataset)
+    return job_key(config, "" if generated else digest(), code)
 
 
 def random_streams(seed: int) -> list[np.random.Generator]:

@@ -35,6 +35,7 @@ class Optimizer(ABC):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
+        self.steps = 0
         size = len(parameters.vector)
         self._blocks = [slice(start, min(start + BLOCK, size)) for start in range(0, size, BLOCK)]
 
@@ -61,6 +62,10 @@ class Optimizer(ABC):
     def _decay(self, gradient: Parameters) -> None:
         for gradient_weights, weights in zip(gradient.weights, self.parameters.weights, strict=True):
             gradient_weights += self.gradient_scale * self.weight_decay * weights
+
+    def arrays(self) -> dict[str, Array]:
+        """Return by name what a step changes besides the parameters, as it is: not a copy."""
+        return {}
 
     @abstractmethod
     def _update(self, theta: Array, g: Array, block: slice) -> None:
@@ -98,6 +103,10 @@ class Momentum(Optimizer):
         self.nesterov = nesterov
         self.velocity = np.zeros_like(parameters.vector)
 
+    def arrays(self) -> dict[str, Array]:
+        """Return by name what a step changes besides the parameters, as it is: not a copy."""
+        return {"velocity": self.velocity}
+
     def _update(self, theta: Array, g: Array, block: slice) -> None:
         v = self.velocity[block]
         v *= self.momentum
@@ -132,7 +141,10 @@ class Adam(Optimizer):
         self.epsilon = epsilon
         self.mean = np.zeros_like(parameters.vector)
         self.square = np.zeros_like(parameters.vector)
-        self.steps = 0
+
+    def arrays(self) -> dict[str, Array]:
+        """Return by name what a step changes besides the parameters, as it is: not a copy."""
+        return {"mean": self.mean, "square": self.square}
 
     def step(self, gradient: Parameters) -> None:
         """Change the parameters by one step along `gradient`, which is overwritten."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -82,6 +83,59 @@ class Measurement:
     validation_accuracy: float | None = None
 
 
+@dataclass
+class Progress:
+    """How far a training has come: all that it goes on from, but for its random streams.
+
+    Attributes:
+        mlp: the network.
+        optimizer: what changes its parameters.
+        average: the moving average of them, if there is one.
+        steps: of an epoch.
+        epoch: the last one that was trained.
+        measurements: all that were yielded.
+        snapshots: where those are kept, if they are.
+    """
+
+    mlp: MLP
+    optimizer: Optimizer
+    average: MovingAverage | None
+    steps: int
+    snapshots: Snapshots | None
+    epoch: int = 0
+    measurements: list[Measurement] = field(default_factory=list)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return by name what the steps change, as it is: not a copy."""
+        arrays = {"parameters": self.mlp.parameters.vector, **self.optimizer.arrays()}
+        if self.average:
+            arrays["average"] = self.average.mlp.parameters.vector
+        return arrays
+
+    def restore(self, epoch: int, measurements: list[Measurement], arrays: dict[str, Array]) -> None:
+        """Go to the state after `epoch`, as `arrays` returned it then."""
+        for name, array in self.arrays().items():
+            array[:] = arrays[name]
+        self.epoch, self.measurements = epoch, measurements
+        self.optimizer.steps = epoch * self.steps
+        if self.average:
+            self.average.steps = epoch * self.steps
+
+
+class Keeper(Protocol):
+    """What keeps checkpoints, so that a training that was killed can go on."""
+
+    def restore(self, progress: Progress) -> None:
+        """Set `progress`, which is at its beginning, to the latest checkpoint, if there is one."""
+
+    def due(self) -> bool:
+        """Return whether it is time for a checkpoint."""
+        ...
+
+    def save(self, progress: Progress) -> None:
+        """Keep a checkpoint at the end of an epoch; what it measured is in `progress`."""
+
+
 def train(
     mlp: MLP,
     loss: Loss,
@@ -101,6 +155,7 @@ def train(
     measure_every: int = 1,
     snapshots: Snapshots | None = None,
     validation_part: Part | None = None,
+    keeper: Keeper | None = None,
 ) -> Iterator[Measurement]:
     """Train `mlp` in place and yield a measurement for each epoch that is measured.
 
@@ -126,6 +181,7 @@ def train(
             measured, and what `mlp` has in the end.
         measure_every: epochs from one measurement to the next; the last epoch is always measured.
         snapshots: where to keep parameters; None for nowhere.
+        keeper: where to go on from, and what keeps checkpoints; None for neither.
 
     Raises:
         Diverged: at the step whose loss is NaN or infinite.
@@ -139,11 +195,21 @@ def train(
             gradient.forward.layers = drop_out(gradient.forward.layers, dropout, dropout_rng)
     average = MovingAverage(mlp, ema) if ema else None
     steps = math.ceil(len(train_part.images) / batch_size)
-    measured: Future[Measurement] | None = None
+    progress = Progress(mlp, optimizer, average, steps, snapshots)
     if snapshots:
         snapshots.take(0, mlp)
+    if keeper:
+        keeper.restore(progress)
+        yield from progress.measurements
+    measured: Future[Measurement] | None = None
+
+    def collected() -> Measurement:
+        assert measured
+        progress.measurements.append(measured.result())
+        return progress.measurements[-1]
+
     with ThreadPoolExecutor(max_workers=1) as second_thread:
-        for epoch in range(1, epochs + 1):
+        for epoch in range(progress.epoch + 1, epochs + 1):
             started = time.perf_counter()
             rates = rates_of_epoch(schedule, epoch, steps) if schedule else None
             batches = mini_batches(train_part, batch_size, mlp.dtype, rng, label_smoothing, augment)
@@ -151,28 +217,33 @@ def train(
                 mean_loss = train_epoch(batches, backpropagation, optimizer, epoch, rates, average)
             except Diverged:
                 if measured:
-                    yield measured.result()
+                    yield collected()
                 raise
             seconds = time.perf_counter() - started
+            progress.epoch = epoch
             trained = average.mlp if average else mlp
             if snapshots and (epoch % snapshots.every == 0 or epoch == epochs):
                 snapshots.take(epoch, trained)
-            if epoch % measure_every and epoch < epochs:
-                continue
-            if measured:
-                yield measured.result()
-            measured = second_thread.submit(
-                measure,
-                trained.copy(),
-                train_part,
-                test_part,
-                validation_part,
-                epoch=epoch,
-                loss=mean_loss,
-                seconds=seconds,
-            )
+            if epoch % measure_every == 0 or epoch == epochs:
+                if measured:
+                    yield collected()
+                measured = second_thread.submit(
+                    measure,
+                    trained.copy(),
+                    train_part,
+                    test_part,
+                    validation_part,
+                    epoch=epoch,
+                    loss=mean_loss,
+                    seconds=seconds,
+                )
+            if keeper and keeper.due():
+                if measured:
+                    yield collected()
+                    measured = None
+                keeper.save(progress)
         if measured:
-            yield measured.result()
+            yield collected()
     if average:
         mlp.parameters.vector[:] = average.mlp.parameters.vector
 

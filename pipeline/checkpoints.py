@@ -1,0 +1,116 @@
+"""Checkpoints: a training that was killed goes on, and ends with the bits it would have had.
+
+A checkpoint has a folder of its own in `models/checkpoints/`, named after all that the model is made from:
+configuration, data and code. So it serves the same training wherever that is started again: by DVC, by hand,
+or as the job of a sweep; and no other training. It is removed once the training's results are written.
+"""
+
+import json
+import shutil
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from pipeline.files import replacing
+from pipeline.nn.training import Measurement, Progress
+from pipeline.tracking.store import find_root
+
+CHECKPOINTS = Path("models/checkpoints")
+
+
+class Checkpoints:
+    """The checkpoints of one training, each in place of the one before.
+
+    Args:
+        make_key: returns the training's key: equal keys mean equal configuration, data and code. Since that
+            takes a while, it is called when there may be a checkpoint, or is about to be one.
+        every: seconds from one checkpoint to the next; they fall on the ends of epochs.
+        streams: the random streams that training draws from.
+    """
+
+    def __init__(self, make_key: Callable[[], str], every: float, streams: list[np.random.Generator]) -> None:
+        self.make_key = make_key
+        self.root = find_root(Path.cwd()) / CHECKPOINTS
+        self.every = every
+        self.streams = streams
+        self._latest = time.monotonic()
+
+    @cached_property
+    def key(self) -> str:
+        """The training's key."""
+        return self.make_key()
+
+    @property
+    def path(self) -> Path:
+        """Where the checkpoint is."""
+        return self.root / self.key[:32] / "checkpoint.npz"
+
+    def due(self) -> bool:
+        """Return whether it is time for a checkpoint."""
+        return time.monotonic() - self._latest >= self.every
+
+    def save(self, progress: Progress) -> None:
+        """Write a checkpoint."""
+        notes = {
+            "key": self.key,
+            "epoch": progress.epoch,
+            "measurements": [asdict(measurement) for measurement in progress.measurements],
+            "streams": [stream.bit_generator.state for stream in self.streams],
+        }
+        arrays = dict(progress.arrays())
+        if progress.snapshots:
+            notes["snapshots"] = progress.snapshots.epochs
+            arrays["snapshots"] = np.array(progress.snapshots.vectors)
+        with replacing(self.path) as temporary:
+            np.savez(temporary, notes=json.dumps(notes), **arrays)  # type: ignore[arg-type]
+        self._latest = time.monotonic()
+
+    def restore(self, progress: Progress) -> None:
+        """Go on from the checkpoint if there is one that can be used; say so, and say why if not."""
+        if not self.root.exists():
+            return
+        where = CHECKPOINTS / self.path.parent.name
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                arrays = dict(file)  # reads them, and checks their sums, before anything is changed
+            notes = json.loads(str(arrays["notes"]))
+            if notes["key"] != self.key:
+                raise ValueError("it is of another training")
+        except FileNotFoundError:
+            if any(self.root.glob("*/checkpoint.npz")):
+                tell(
+                    f"the checkpoints in {CHECKPOINTS} are of other configurations, data or code: not used,"
+                    " training begins at its first epoch"
+                )
+            return
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            tell(f"{where} holds no checkpoint to go on from ({error}): training begins at its first epoch")
+            return
+        if progress.snapshots:
+            progress.snapshots.epochs[:] = notes["snapshots"]
+            progress.snapshots.vectors[:] = arrays["snapshots"]
+        measurements = [Measurement(**measurement) for measurement in notes["measurements"]]
+        progress.restore(notes["epoch"], measurements, arrays)
+        for stream, state in zip(self.streams, notes["streams"], strict=True):
+            stream.bit_generator.state = state
+        tell(f"training goes on after epoch {progress.epoch}, from the checkpoint in {where}")
+
+    def remove(self) -> None:
+        """Leave nothing behind: the training has ended."""
+        if self.root.exists():
+            shutil.rmtree(self.path.parent, ignore_errors=True)
+            with suppress(OSError):  # there are others
+                self.root.rmdir()
+
+
+def tell(message: str) -> None:
+    """Say `message` in a line of its own, above the progress bar."""
+    tqdm.write(message, file=sys.stderr)

@@ -1,0 +1,134 @@
+"""Trainings that are killed, with kill -9, and started again."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, SMALL, run_module
+from tests.test_train import UNDER_DVC, files
+
+EVERYTHING = [
+    *SMALL,
+    *("optimizer=adamw", "optimizer.clip_norm=1.0", "schedule=cosine", "schedule.warmup=2.0"),
+    *("augmentation=affine_elastic", "model.dropout=0.2", "loss.label_smoothing=0.1"),
+    *("training.ema=0.99", "training.measure_every=3", "training.epochs=40", "training.checkpoint=0.0"),
+]
+CHECKPOINTS = "models/checkpoints"
+
+
+def checkpoint(workspace: Path) -> Path | None:
+    return next((workspace / CHECKPOINTS).glob("*/checkpoint.npz"), None)
+
+
+def train_until_killed(workspace: Path, *options: str) -> None:
+    """Start a training and kill it as soon as it has replaced its first checkpoint by another."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.train", *options],
+        cwd=workspace,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.DEVNULL,
+    )
+    first = None
+    while process.poll() is None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.005)
+        if found := checkpoint(workspace):
+            inode = found.stat().st_ino
+            first = first or inode
+            if inode != first:
+                break
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "training ended before it could be killed"
+
+
+def results(folder: Path) -> dict[str, str]:
+    return {name: sha for name, sha in files(folder).items() if name.startswith(("models", "reports"))}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "momentum"])
+def test_a_killed_training_goes_on_and_ends_with_the_bits_of_an_undisturbed_one(
+    workspace: Path, optimizer: str
+) -> None:
+    options = [*EVERYTHING, f"optimizer={optimizer}"]
+    undisturbed = run_module(workspace, "pipeline.train", *options, "hydra.run.dir=whole")
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    for _ in range(2):
+        train_until_killed(workspace, *options, "hydra.run.dir=killed")
+    assert not (workspace / "killed/models").exists()
+    done = run_module(workspace, "pipeline.train", *options, "hydra.run.dir=killed")
+    assert done.returncode == 0, done.stderr
+    assert "training goes on after epoch " in done.stderr
+    assert results(workspace / "killed") == results(workspace / "whole")
+    assert len(results(workspace / "whole")) == 3
+    assert not (workspace / CHECKPOINTS).exists()
+
+
+def test_it_goes_on_under_dvc_and_in_a_sweep_from_where_it_was_killed(workspace: Path) -> None:
+    """The same training, whoever starts it: here once by hand, then as a job, then as DVC does."""
+    composed = run_module(workspace, "pipeline.train", "--cfg", "job", "--resolve", *EVERYTHING)
+    (workspace / "params.yaml").write_text(composed.stdout, encoding="utf-8")
+    train_until_killed(workspace, *UNDER_DVC)
+    kept = shutil.copytree(workspace / CHECKPOINTS, workspace / "kept")
+    sweep = run_module(workspace, "pipeline.train", "-m", *EVERYTHING, "hydra.sweep.dir=sweep", "seed=0")
+    assert sweep.returncode == 0, sweep.stderr
+    assert "training goes on after epoch " in sweep.stderr
+    shutil.copytree(kept, workspace / CHECKPOINTS)
+    under_dvc = run_module(workspace, "pipeline.train", *UNDER_DVC)
+    assert under_dvc.returncode == 0, under_dvc.stderr
+    assert "training goes on after epoch " in under_dvc.stderr
+    assert not (workspace / CHECKPOINTS).exists()
+    job = results(workspace / "sweep/0")
+    assert job == {name: sha for name, sha in results(workspace).items() if name in job}
+
+
+@pytest.mark.parametrize("damage", ["cut short", "a byte changed", "another training's"])
+def test_a_checkpoint_that_cannot_be_used_is_told_and_left_alone(workspace: Path, damage: str) -> None:
+    train_until_killed(workspace, *EVERYTHING, "hydra.run.dir=killed")
+    path = checkpoint(workspace)
+    assert path
+    content = bytearray(path.read_bytes())
+    match damage:
+        case "cut short":
+            path.write_bytes(content[: len(content) // 2])
+        case "a byte changed":
+            content[len(content) // 2] ^= 1
+            path.write_bytes(content)
+        case "another training's":
+            shutil.move(path.parent, workspace / "kept")
+            train_until_killed(workspace, *EVERYTHING, "seed=1", "hydra.run.dir=killed")
+            other = checkpoint(workspace)
+            assert other
+            path.parent.mkdir()
+            other.replace(path)
+            other.parent.rmdir()
+    done = run_module(workspace, "pipeline.train", *EVERYTHING, "hydra.run.dir=again")
+    assert done.returncode == 0, done.stderr
+    told = f"{CHECKPOINTS}/{path.parent.name} holds no checkpoint to go on from ("
+    assert [line.startswith(told) for line in done.stderr.splitlines()].count(True) == 1
+    assert "goes on after" not in done.stderr
+    assert not (workspace / CHECKPOINTS).exists()
+
+
+@pytest.mark.parametrize("change", ["configuration", "data"])
+def test_a_checkpoint_of_another_configuration_or_of_other_data_is_not_used(
+    workspace: Path, change: str
+) -> None:
+    train_until_killed(workspace, *EVERYTHING, "hydra.run.dir=killed")
+    options = [*EVERYTHING, "training.epochs=3"]
+    if change == "data":
+        options = EVERYTHING
+        labels = workspace / "data/processed/train_labels.npy"
+        content = bytearray(labels.read_bytes())
+        content[-10:] = content[-20:-10]
+        labels.write_bytes(content)
+    done = run_module(workspace, "pipeline.train", *options, "hydra.run.dir=other")
+    assert done.returncode == 0, done.stderr
+    told = f"the checkpoints in {CHECKPOINTS} are of other configurations, data or code: not used"
+    assert [line.startswith(told) for line in done.stderr.splitlines()].count(True) == 1
+    assert checkpoint(workspace)  # it still serves its own training
