@@ -20,6 +20,7 @@ ui: $(VENV)/.synced ## browse the runs with MLflow
 
 bench: $(VENV)/.synced ## measure speed and memory, side by side with other libraries where installed
 	python -m benchmarks.speed
+	python -m benchmarks.augmentation
 	python -m benchmarks.memory
 	python -m benchmarks.stages
 

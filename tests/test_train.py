@@ -311,3 +311,12 @@ def test_what_a_sweep_minimises_is_the_validation_error(
         last = list(csv.DictReader(file))[-1]
     assert error == pytest.approx(1 - float(last["validation_accuracy"]), abs=1e-6)
     assert last["validation_accuracy"] != last["test_accuracy"]
+
+
+@pytest.mark.parametrize("recipe", ["lecun_300_100", "simard_800", "simard_800_elastic", "best"])
+def test_the_recipes_of_published_results_train(workspace: Path, recipe: str) -> None:
+    """With fewer units and epochs; what they reach is another matter."""
+    few = ["training.batch_size=50", "model.hidden=[20,20]", "hydra.run.dir=out"]
+    done = run_module(workspace, "pipeline.train", f"experiment={recipe}", *SMALL, *few)
+    assert done.returncode == 0, done.stderr
+    assert load_model(workspace / "out/models/model.npz").widths == (784, 20, 20, 10)
