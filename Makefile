@@ -13,7 +13,7 @@ repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot: whatever 
 	dvc repro
 
 test: $(VENV)/.synced ## run the tests
-	pytest
+	pytest --numprocesses=auto
 
 ui: $(VENV)/.synced ## browse the runs with MLflow
 	mlflow ui
