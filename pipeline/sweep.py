@@ -378,7 +378,9 @@ def check_launcher(config: DictConfig) -> None:
         found = None
     if not found:
         name = config.hydra.runtime.choices["hydra/launcher"]
-        raise UserError(f"hydra/launcher={name} is not installed: docs/scaling.md says how")
+        raise UserError(
+            f"hydra/launcher={name} is not installed: leave it out, or install Hydra's plugin for it"
+        )
 
 
 def check_server(config: Config) -> None:
