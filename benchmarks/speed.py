@@ -1,7 +1,8 @@
 """Seconds an epoch, ours beside other libraries': `python -m benchmarks.speed`.
 
-The work and who does it are in `benchmarks.contestants`. All take turns, round by round, so that whatever
-else the machine does hits all alike; each waits in a process of its own while another runs.
+Two networks are trained, the sheet's (`benchmarks.sheet_network`) and a wide one (`benchmarks.wide_network`);
+these modules say who takes part. All take turns, round by round, so that whatever else the machine does hits
+all alike; each waits in a process of its own while another runs.
 
 PyTorch and JAX are no dependencies of this project. Where the environment variable BENCH_PYTHON names another
 interpreter that has them (and NumPy), they run in that one:
@@ -10,45 +11,58 @@ interpreter that has them (and NumPy), they run in that one:
     BENCH_PYTHON=other/bin/python python -m benchmarks.speed
 """
 
+import math
 import os
 import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from types import ModuleType
 
 from rich.table import Table
 
+from benchmarks import sheet_network, wide_network
 from benchmarks.common import ROOT, console, machine, progress, verdict
-from benchmarks.contestants import BATCH, CONTESTANTS, Contestant
+from benchmarks.contestants import Contestant
 from pipeline import NATIVE, PORTABLE
 from pipeline.config import Split, StrokesDataset
-from pipeline.data.dataset import PROCESSED, load_dataset
+from pipeline.data.dataset import PROCESSED, Dataset, load_dataset
 from pipeline.download import download
 from pipeline.errors import UserError, one_line_errors
 from pipeline.preprocess import preprocess
-
-ROUNDS = 9
 
 ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "JAX_PLATFORMS": "cpu",
 }
 
-# What a contestant's epoch may take, in epochs of ours with like kernels: least, most, the target in words.
-TARGETS = {
-    "products": (1 / 1.25, None, "ours ≤ 1.25 × the products"),
-    "scikit_learn": (2.0, None, "ours ≥ 2 × faster"),
-    "pytorch": (3.5, None, "ours ≥ 3.5 × faster"),
-    "jax_step": (1.0, None, "ours faster"),
-    "jax_scan": (1.0, None, "ours faster"),
-    "products_portable": (1 / 1.25, None, "ours ≤ 1.25 × the products"),
-    "measured_portable": (None, 1.25, "adds ≤ 25 %"),
-}
+
+@dataclass(frozen=True)
+class Race:
+    """A network, and who trains it.
+
+    Attributes:
+        module: where the contestants are.
+        rounds: how often each has its turn.
+        environment: of their processes.
+        threads: how many each may use, in words.
+    """
+
+    module: ModuleType
+    rounds: int
+    environment: dict[str, str]
+    threads: str
+
+
+RACES = (
+    Race(sheet_network, rounds=9, environment=ONE_THREAD, threads="one thread"),
+    Race(wide_network, rounds=5, environment={}, threads=f"{wide_network.THREADS} threads"),
+)
 
 
 class Worker:
@@ -58,13 +72,24 @@ class Worker:
         version: of the contestant's library; empty where that is not installed.
     """
 
-    def __init__(self, name: str, contestant: Contestant, folder: Path) -> None:
+    def __init__(self, race: Race, name: str, folder: Path) -> None:
+        contestant = race.module.CONTESTANTS[name]
         self.title = contestant.title
         inherited = {key: value for key, value in os.environ.items() if key not in PORTABLE}
         self.process = subprocess.Popen(
-            [_interpreter(contestant), "-m", "benchmarks.contestants", name, str(folder.resolve())],
+            [
+                _interpreter(contestant),
+                "-m",
+                "benchmarks.contestants",
+                race.module.__name__,
+                name,
+                str(folder.resolve()),
+            ],
             cwd=ROOT,
-            env=inherited | ONE_THREAD | ({} if contestant.portable else {NATIVE: "1"}),
+            env=inherited
+            | {"JAX_PLATFORMS": "cpu"}
+            | race.environment
+            | ({} if contestant.portable else {NATIVE: "1"}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -87,25 +112,35 @@ class Worker:
 
 
 def main() -> None:
-    """Measure and print the table."""
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as workers_alive:
+    """Measure and print a table for each network."""
+    console.print(machine())
+    with tempfile.TemporaryDirectory() as scratch:
         folder = PROCESSED if PROCESSED.exists() else _strokes(Path(scratch))
         dataset = load_dataset(folder)
+        for race in RACES:
+            console.print(run(race, dataset, folder))
+    console.print("÷ ours: the row's seconds by those of ours with the same kernels, round by round.")
+
+
+def run(race: Race, dataset: Dataset, folder: Path) -> Table:
+    """Let the contestants of `race` take turns on the dataset in `folder`, and return the table."""
+    contestants = race.module.CONTESTANTS
+    with ExitStack() as workers_alive:
         workers = {}
-        for name, contestant in progress(CONTESTANTS.items(), "starting"):
-            worker = Worker(name, contestant, folder)
+        for name in progress(contestants, "starting"):
+            worker = Worker(race, name, folder)
             workers_alive.enter_context(worker.process)
             if worker.version:
                 workers[name] = worker
         rounds = [
             {name: worker.epoch() for name, worker in workers.items()}
-            for _ in progress(range(ROUNDS), "measuring")
+            for _ in progress(range(race.rounds), "measuring")
         ]
         versions = {name: worker.version for name, worker in workers.items()}
-
     title = (
-        f"An epoch of 784-100-10 on {len(dataset.train.images):,} images ({dataset.title}), mini-batches of"
-        f" {BATCH}, one thread:\nmedians of {ROUNDS} rounds"
+        f"An epoch of {'-'.join(map(str, race.module.WIDTHS))} on {len(dataset.train.images):,} images"
+        f" ({dataset.title}), mini-batches of {race.module.BATCH}, {race.threads}:"
+        f"\nmedians of {race.rounds} rounds"
     )
     table = Table("", "seconds", "÷ ours", "target", title=title, title_justify="left")
     for portable, heading in (
@@ -114,12 +149,10 @@ def main() -> None:
     ):
         table.add_section()
         table.add_row(f"[bold]{heading}[/]")
-        for name, contestant in CONTESTANTS.items():
+        for name, contestant in contestants.items():
             if contestant.portable == portable:
                 table.add_row(*_row(name, contestant, rounds, versions))
-    console.print(machine())
-    console.print(table)
-    console.print("÷ ours: the row's seconds by those of ours with the same kernels, round by round.")
+    return table
 
 
 def _row(
@@ -132,10 +165,10 @@ def _row(
         title += f" ({contestant.distribution} {versions[name]})"
     ours = "ours_portable" if contestant.portable else "ours"
     ratio = median(seconds[name] / seconds[ours] for seconds in rounds)
-    target = ""
-    if name in TARGETS:
-        least, most, words = TARGETS[name]
-        target = verdict((least is None or ratio >= least) and (most is None or ratio <= most), words)
+    target = contestant.target
+    if target:
+        least, most = contestant.at_least or 0.0, contestant.at_most or math.inf
+        target = verdict(least <= ratio <= most, target)
     return [title, f"{median(seconds[name] for seconds in rounds):.3f}", f"{ratio:.2f}", target]
 
 

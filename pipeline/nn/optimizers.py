@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.nn.mlp import Parameters
 from pipeline.nn.types import Array
 
-BLOCK = 1 << 17  # numbers updated at a time: they stay in the cache through all operations of a step
+BLOCK = 1 << 16  # numbers updated at a time: they stay in the cache through all operations of a step
 
 
 class Optimizer(ABC):
@@ -122,7 +122,9 @@ class Momentum(Optimizer):
 class Adam(Optimizer):
     """m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; θ ← θ − η m̂ / (√v̂ + ε), hats correcting the start at 0.
 
-    D. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
+    D. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1. What is kept is
+    m / (1 − β₁) and v / (1 − β₂): in a wide network a step takes as long as memory does, and this saves it
+    two passes over all parameters.
 
     Args:
         parameters: what `step` changes.
@@ -154,17 +156,17 @@ class Adam(Optimizer):
     def _update(self, theta: Array, g: Array, block: slice) -> None:
         m, v = self.mean[block], self.square[block]
         m *= self.beta1
-        m += (1 - self.beta1) * g
+        m += g
         g *= g
-        g *= 1 - self.beta2
         v *= self.beta2
         v += g
-        # η m̂ / (√v̂ + ε), with both corrections drawn into two numbers.
-        root = math.sqrt(1 - self.beta2**self.steps)
+        # What the hats and the kept m and v lack, as one factor under the root and one before the fraction.
+        root = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.steps))
+        rate = self.learning_rate * (1 - self.beta1) / (1 - self.beta1**self.steps)
         np.sqrt(v, out=g)
-        g += self.epsilon * root
+        g += self.epsilon / root
         np.divide(m, g, out=g)
-        g *= self.learning_rate * root / (1 - self.beta1**self.steps)
+        g *= rate / root
         theta -= g
 
 

@@ -1,0 +1,169 @@
+"""Who trains a wide network in `benchmarks.speed`, an epoch at a call, on two threads.
+
+The network is 784-1200-1200-10 with ReLU, a softmax output and biases, in float32; the epoch is a random
+permutation of the images in mini-batches of 256, a step of Adam for each, by cross-entropy. Every library is
+used in the fastest plain way found for it.
+"""
+
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from benchmarks.contestants import Contestant, Epoch, timed
+from pipeline.blas import arithmetic
+from pipeline.data.dataset import Dataset
+from pipeline.nn.initialisers import initialise
+from pipeline.nn.losses import LOSSES
+from pipeline.nn.mlp import MLP, Backpropagation
+from pipeline.nn.optimizers import Adam
+from pipeline.nn.training import mini_batches, train_epoch
+
+WIDTHS = (784, 1200, 1200, 10)
+BATCH = 256
+LEARNING_RATE = 1e-4
+THREADS = 2
+
+
+def products(dataset: Dataset, kernels: str) -> Epoch:
+    """Prepare the eight matrix products of each mini-batch, laid out as ours are, in file order, no more."""
+    images = dataset.train.images
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal((n, m), np.float32) for m, n in pairwise(WIDTHS)]
+    gradients = [np.empty_like(w) for w in weights]
+    units = [rng.standard_normal((n, BATCH), np.float32) for n in WIDTHS[1:]]
+    deltas = [np.empty_like(a) for a in units]
+    results = [np.empty_like(a) for a in units]
+
+    def epoch() -> None:
+        with arithmetic(kernels, THREADS):
+            for start in range(0, len(images) - BATCH + 1, BATCH):
+                inputs = [images[start : start + BATCH].T, *units[:-1]]
+                for w, a, z in zip(weights, inputs, results, strict=True):
+                    np.dot(w, a, out=z)
+                for layer in reversed(range(len(weights))):
+                    np.dot(deltas[layer], inputs[layer].T, out=gradients[layer])
+                    if layer:
+                        np.dot(weights[layer].T, deltas[layer], out=results[layer - 1])
+
+    return timed(epoch)
+
+
+def ours(dataset: Dataset, kernels: str) -> Epoch:
+    """Prepare this project's training epoch."""
+    rng = np.random.default_rng(0)
+    mlp = MLP(WIDTHS, activation="relu", output="softmax", bias=True)
+    initialise(mlp, rng, "he")
+    optimizer = Adam(mlp.parameters, learning_rate=LEARNING_RATE, beta1=0.9, beta2=0.999, epsilon=1e-8)
+    sizes = {BATCH, len(dataset.train.images) % BATCH} - {0}
+    backpropagation = {rows: Backpropagation(mlp, LOSSES["canonical"], rows) for rows in sizes}
+
+    def epoch() -> None:
+        with arithmetic(kernels, THREADS):
+            batches = mini_batches(dataset.train, BATCH, mlp.dtype, rng)
+            train_epoch(batches, backpropagation, optimizer, epoch=1)
+
+    return timed(epoch)
+
+
+def pytorch(dataset: Dataset) -> Epoch:
+    """Prepare PyTorch, eager, with autograd and its fused Adam."""
+    import torch
+
+    torch.set_num_threads(THREADS)
+    images = torch.from_numpy(dataset.train.images)
+    labels = torch.from_numpy(dataset.train.labels.argmax(axis=1))
+    n0, n1, n2, n3 = WIDTHS
+    network = torch.nn.Sequential(
+        torch.nn.Linear(n0, n1),
+        torch.nn.ReLU(),
+        torch.nn.Linear(n1, n2),
+        torch.nn.ReLU(),
+        torch.nn.Linear(n2, n3),
+    )
+    cross_entropy = torch.nn.CrossEntropyLoss()
+    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, fused=True)
+
+    def epoch() -> None:
+        for rows in torch.randperm(len(images)).split(BATCH):
+            optimizer.zero_grad()
+            cross_entropy(network(images[rows]), labels[rows]).backward()
+            optimizer.step()
+
+    return timed(epoch)
+
+
+def jax_step(dataset: Dataset) -> Epoch:
+    """Prepare JAX with a call of a jitted function, gathering and all, for each mini-batch."""
+    import jax  # type: ignore[import-not-found, unused-ignore]
+    from jax import numpy as jnp  # type: ignore[import-not-found, unused-ignore]
+
+    def loss(parameters: Any, x: Any, labels: Any) -> Any:
+        *hidden, (w, b) = parameters
+        for weights, bias in hidden:
+            x = jax.nn.relu(x @ weights.T + bias)
+        return -jnp.take_along_axis(jax.nn.log_softmax(x @ w.T + b), labels[:, None], axis=1).mean()
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state: Any, images: Any, labels: Any, rows: Any) -> Any:
+        parameters, mean, square, t = state
+        gradient = jax.grad(loss)(parameters, images[rows], labels[rows])
+        mean = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, mean, gradient)
+        square = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, square, gradient)
+        root = jnp.sqrt(1 - 0.999**t)
+        rate = LEARNING_RATE * root / (1 - 0.9**t)
+        parameters = jax.tree.map(
+            lambda p, m, v: p - rate * m / (jnp.sqrt(v) + 1e-8 * root), parameters, mean, square
+        )
+        return parameters, mean, square, t + 1
+
+    images, labels = jnp.asarray(dataset.train.images), jnp.asarray(dataset.train.labels.argmax(axis=1))
+    rng = np.random.default_rng(0)
+    parameters = [
+        (jnp.asarray(rng.normal(0, (2 / m) ** 0.5, (n, m)), np.float32), jnp.zeros(n, np.float32))
+        for m, n in pairwise(WIDTHS)
+    ]
+    zeros = jax.tree.map(jnp.zeros_like, parameters)
+    state = (parameters, zeros, jax.tree.map(jnp.copy, zeros), 1.0)
+
+    def epoch() -> None:
+        nonlocal state
+        order = rng.permutation(len(images)).astype(np.int32)
+        for start in range(0, len(images), BATCH):
+            state = step(state, images, labels, order[start : start + BATCH])
+        jax.block_until_ready(state)
+
+    return timed(epoch)
+
+
+CONTESTANTS = {
+    "ours": Contestant("ours", partial(ours, kernels="native"), one_core=False),
+    "products": Contestant(
+        "bare matrix products",
+        partial(products, kernels="native"),
+        one_core=False,
+        at_least=1 / 1.2,
+        target="ours ≤ 1.2 × the products",
+    ),
+    "pytorch": Contestant(
+        "PyTorch eager", pytorch, distribution="torch", one_core=False, at_least=1.0, target="ours not slower"
+    ),
+    "jax_step": Contestant(
+        "JAX jit, a call a mini-batch",
+        jax_step,
+        distribution="jax",
+        one_core=False,
+        at_least=1.0,
+        target="ours not slower",
+    ),
+    "ours_portable": Contestant("ours", partial(ours, kernels="portable"), portable=True, one_core=False),
+    "products_portable": Contestant(
+        "bare matrix products",
+        partial(products, kernels="portable"),
+        portable=True,
+        one_core=False,
+        at_least=1 / 1.2,
+        target="ours ≤ 1.2 × the products",
+    ),
+}
