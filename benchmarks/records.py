@@ -1,0 +1,208 @@
+"""The published results of plain networks, reproduced: `python -m benchmarks.records [recipe …]`.
+
+Each recipe is trained with its seeds, one thread a run and as many runs side by side as there are cores, in
+`outputs/records/`. A run that is finished is not repeated, and one that was interrupted goes on from its
+checkpoint. Then `docs/records.md` is written from all that is finished.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from benchmarks.common import ROOT, machine
+from pipeline.config import Config, IdxDataset
+from pipeline.data.dataset import PROCESSED, load_dataset
+from pipeline.download import download
+from pipeline.errors import UserError, one_line_errors
+from pipeline.evaluate import parts_with_images, predict
+from pipeline.files import replacing
+from pipeline.models import MODEL, load_model
+from pipeline.preprocess import preprocess
+from pipeline.problems import read_recipe
+from pipeline.sweep import digest_code
+from pipeline.tracking.store import describe_commit
+from pipeline.train import train_and_record, training_key
+
+RAW = Path("data/raw")
+FOLDER = Path("outputs/records")
+PAGE = Path("docs/records.md")
+LECUN = "LeCun, Bottou, Bengio, Haffner 1998"
+SIMARD = "Simard, Steinkraus, Platt 2003"
+CIRESAN = "Cireşan, Meier, Gambardella, Schmidhuber 2010"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A published result, and what is to match it.
+
+    Attributes:
+        recipe: the name of ours, in `conf/experiment`.
+        title: what is trained.
+        source: where the result was published.
+        published: the error on the official test images, in percent.
+        seeds: of our runs.
+        changes: of the recipe.
+    """
+
+    recipe: str
+    title: str
+    source: str
+    published: float
+    seeds: Sequence[int] = (0, 1, 2)
+    changes: Sequence[str] = ()
+
+
+RECORDS = (
+    Record("lecun_300", "300, squared error", LECUN, 4.7),
+    Record("lecun_300_100", "300-100, squared error", LECUN, 3.05),
+    Record("lecun_500_150", "500-150, squared error", LECUN, 2.95),
+    Record("simard_800", "800, cross-entropy", SIMARD, 1.6),
+    Record("simard_800_affine", "800, cross-entropy, affine distortions", SIMARD, 1.1),
+    Record("simard_800_elastic", "800, cross-entropy, elastic distortions", SIMARD, 0.7),
+    Record("best", "best, on the sheet's 40,000 images", CIRESAN, 0.35, seeds=(0,)),
+    Record(
+        "best",
+        "best, on all 60,000 images",
+        CIRESAN,
+        0.35,
+        seeds=(0,),
+        changes=("split.train=60000", "split.test=0"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run.
+
+    Attributes:
+        key: of its training: configuration, data and code.
+        errors: on each part of the data, in percent.
+        minutes: it took from its last start.
+        parameters: how many the network has.
+        commit: of the code.
+        machine: where it ran.
+    """
+
+    key: str
+    errors: dict[str, float]
+    minutes: float
+    parameters: int
+    commit: str
+    machine: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A record's training with one of its seeds, on one thread.
+
+    Attributes:
+        record: what it is for.
+        config: its configuration.
+        workspace: a folder; the dataset, split as `config` asks, is in `data/processed` below it.
+        folder: where its results go, below the workspace.
+    """
+
+    record: Record
+    config: Config
+    workspace: Path
+    folder: Path
+
+    @property
+    def result(self) -> Path:
+        """Where the result is kept."""
+        return self.workspace / self.folder / "result.json"
+
+
+def main() -> None:
+    """Train what the command line names, or everything, and write the page."""
+    parser = argparse.ArgumentParser(description="Reproduce the published results of plain networks.")
+    recipes = list(dict.fromkeys(record.recipe for record in RECORDS))
+    parser.add_argument("recipes", nargs="*", metavar="recipe", help=f"any of {', '.join(recipes)}; or all")
+    wanted = parser.parse_args().recipes or recipes
+    if unknown := set(wanted) - set(recipes):
+        raise UserError(f"{', '.join(sorted(unknown))}: no such recipe; there are {', '.join(recipes)}")
+
+    plan = [run for record in RECORDS for run in plan_runs(record)]
+    runs = [run for run in plan if run.record.recipe in wanted]
+    for workspace in {run.workspace for run in runs}:
+        prepare(workspace, next(run.config for run in runs if run.workspace == workspace))
+    os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{Path('mlflow.db').absolute()}")
+    Parallel(n_jobs=-1)(delayed(train_and_measure)(run) for run in runs)
+
+    results = [(run, read_result(run)) for run in plan]
+    with replacing(PAGE) as path:
+        path.write_text(page([(run, result) for run, result in results if result]), encoding="utf-8")
+    print(f"{PAGE} is written")
+
+
+def plan_runs(record: Record) -> list[Run]:
+    """Return the runs of `record`."""
+    runs = []
+    for seed in record.seeds:
+        config = read_recipe(record.recipe, *record.changes, f"seed={seed}", "training.threads=1")
+        workspace = FOLDER.absolute() / str(config.split.train)
+        runs.append(Run(record, config, workspace, Path(record.recipe) / str(seed)))
+    return runs
+
+
+def prepare(workspace: Path, config: Config) -> None:
+    """Download and preprocess the data in `workspace` as `config` asks for, where that has not been done."""
+    processed = workspace / PROCESSED
+    if not processed.exists():
+        assert isinstance(config.dataset, IdxDataset)
+        download(replace(config.dataset, fallback=None), RAW, os.environ.get("DATA_MIRROR"))
+        preprocess(RAW, processed, config.split)
+
+
+def train_and_measure(run: Run) -> None:
+    """Do the run, unless it is finished, and keep its result; what it has to say goes to a file."""
+    os.chdir(run.workspace)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    key = training_key(run.config, digest_code())
+    finished = read_result(run)
+    if finished and finished.key == key:
+        print(f"{run.folder}: finished before", flush=True)
+        return
+    print(f"{run.folder}: see {run.workspace / run.folder}/log.txt", flush=True)
+    started = time.perf_counter()
+    with (run.folder / "log.txt").open("a", encoding="utf-8") as log, redirect_stderr(log):
+        train_and_record(run.config, run.folder)
+    minutes = (time.perf_counter() - started) / 60
+    model = load_model(run.folder / MODEL)
+    errors = {}
+    for name, part in parts_with_images(load_dataset()).items():
+        predictions = predict(model, part)
+        errors[name] = round(100 * float(np.mean(predictions.classes != predictions.labels)), 4)
+    result = Result(
+        key=key,
+        errors=errors,
+        minutes=round(minutes, 1),
+        parameters=len(model.parameters.vector),
+        commit=describe_commit(ROOT)["git.commit"],
+        machine=machine(),
+    )
+    with replacing(run.result) as path:
+        path.write_text(json.dumps(asdict(result), indent=2), encoding="utf-8")
+    print(f"{run.folder}: {errors['official']:.2f} % error in {minutes:.1f} minutes", flush=True)
+
+
+def read_result(run: Run) -> Result | None:
+    """Return the result of `run` if it has one."""
+    if not run.result.exists():
+        return None
+    return Result(**json.loads(run.result.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
