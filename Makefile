@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test ui bench results problems lint format params lock clean
+.PHONY: help repro test ui bench results problems records lint format params lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ results: $(VENV)/.synced ## train the default network with seeds 0 to 4 and prin
 
 problems: $(VENV)/.synced ## solve the alternating points and XOR with seeds 0 to 9 and print the errors
 	python -m benchmarks.problems
+
+records: $(VENV)/.synced ## train the networks of published results (hours) and write docs/records.md
+	python -m benchmarks.records
 
 lint: $(VENV)/.synced ## check style, formatting and types
 	ruff check .

@@ -1,13 +1,14 @@
 """The published results of plain networks, reproduced: `python -m benchmarks.records [recipe …]`.
 
-Each recipe is trained with its seeds, one thread a run and as many runs side by side as there are cores, in
-`outputs/records/`. A run that is finished is not repeated, and one that was interrupted goes on from its
-checkpoint. Then `docs/records.md` is written from all that is finished.
+Each recipe is trained with its seeds, as many runs side by side as there are cores, in `outputs/records/`. A
+run that is finished is not repeated, and one that was interrupted goes on from its checkpoint. Then the table
+in `docs/records.md` is written from all that is finished.
 """
 
 import argparse
 import json
 import os
+import re
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stderr
@@ -38,6 +39,19 @@ PAGE = Path("docs/records.md")
 LECUN = "LeCun, Bottou, Bengio, Haffner 1998"
 SIMARD = "Simard, Steinkraus, Platt 2003"
 CIRESAN = "Cireşan, Meier, Gambardella, Schmidhuber 2010"
+
+COLUMNS = (
+    "network",
+    "published by",
+    "error there",
+    "ours, official",
+    "ours, last 20,000",
+    "epochs",
+    "minutes",
+    "parameters",
+    "command",
+)
+BETWEEN_MARKS = re.compile(r"(?<=<!-- written by `make records` -->\n).*(?=<!-- end -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -103,7 +117,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Run:
-    """A record's training with one of its seeds, on one thread.
+    """A record's training with one of its seeds.
 
     Attributes:
         record: what it is for.
@@ -124,7 +138,7 @@ class Run:
 
 
 def main() -> None:
-    """Train what the command line names, or everything, and write the page."""
+    """Train what the command line names, or everything, and write the table."""
     parser = argparse.ArgumentParser(description="Reproduce the published results of plain networks.")
     recipes = list(dict.fromkeys(record.recipe for record in RECORDS))
     parser.add_argument("recipes", nargs="*", metavar="recipe", help=f"any of {', '.join(recipes)}; or all")
@@ -132,24 +146,23 @@ def main() -> None:
     if unknown := set(wanted) - set(recipes):
         raise UserError(f"{', '.join(sorted(unknown))}: no such recipe; there are {', '.join(recipes)}")
 
-    plan = [run for record in RECORDS for run in plan_runs(record)]
-    runs = [run for run in plan if run.record.recipe in wanted]
+    runs = [run for record in RECORDS if record.recipe in wanted for run in plan_runs(record)]
     for workspace in {run.workspace for run in runs}:
         prepare(workspace, next(run.config for run in runs if run.workspace == workspace))
     os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{Path('mlflow.db').absolute()}")
     Parallel(n_jobs=-1)(delayed(train_and_measure)(run) for run in runs)
 
-    results = [(run, read_result(run)) for run in plan]
+    text = BETWEEN_MARKS.sub(table(), PAGE.read_text(encoding="utf-8"))
     with replacing(PAGE) as path:
-        path.write_text(page([(run, result) for run, result in results if result]), encoding="utf-8")
-    print(f"{PAGE} is written")
+        path.write_text(text, encoding="utf-8")
+    print(f"the table in {PAGE} is written")
 
 
 def plan_runs(record: Record) -> list[Run]:
     """Return the runs of `record`."""
     runs = []
     for seed in record.seeds:
-        config = read_recipe(record.recipe, *record.changes, f"seed={seed}", "training.threads=1")
+        config = read_recipe(record.recipe, *record.changes, f"seed={seed}")
         workspace = FOLDER.absolute() / str(config.split.train)
         runs.append(Run(record, config, workspace, Path(record.recipe) / str(seed)))
     return runs
@@ -201,6 +214,46 @@ def read_result(run: Run) -> Result | None:
     if not run.result.exists():
         return None
     return Result(**json.loads(run.result.read_text(encoding="utf-8")))
+
+
+def table() -> str:
+    """Return a row for each record whose runs are all finished, and what they were made by."""
+    rows, results = [], []
+    for record in RECORDS:
+        runs = plan_runs(record)
+        finished = [result for run in runs if (result := read_result(run))]
+        if len(finished) == len(runs):
+            rows.append(row(record, runs[0].config, finished))
+            results += finished
+    made_by = dict.fromkeys(f"Made by commit {result.commit[:12]} on {result.machine}." for result in results)
+    return "\n".join([as_line(COLUMNS), as_line(["---"] * len(COLUMNS)), *rows, "", *made_by, ""])
+
+
+def row(record: Record, config: Config, results: Sequence[Result]) -> str:
+    """Return the table's row for `record`, of which these are the `results`."""
+    cells = (
+        record.title,
+        record.source,
+        f"{record.published:g} %",
+        summary([result.errors["official"] for result in results]),
+        summary([result.errors["test"] for result in results]) if config.split.test else "",
+        f"{config.training.epochs}",
+        f"{mean(result.minutes for result in results):.0f}",
+        f"{results[0].parameters:,}",
+        f"`python -m benchmarks.records {record.recipe}`",
+    )
+    return as_line(cells)
+
+
+def as_line(cells: Sequence[str]) -> str:
+    """Return the `cells` as a line of a Markdown table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def summary(errors: Sequence[float]) -> str:
+    """Return the mean of `errors`, in percent, and their standard deviation if there are more than one."""
+    spread = f" ± {stdev(errors):.2f}" if len(errors) > 1 else ""
+    return f"{mean(errors):.2f}{spread} %"
 
 
 if __name__ == "__main__":

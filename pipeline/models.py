@@ -2,6 +2,8 @@
 
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -39,20 +41,14 @@ def load_model(path: Path = MODEL) -> MLP:
     Raises:
         UserError: if the file is missing, damaged, or not such a file.
     """
-    try:
+    with one_line_on_damage(path):
         with np.load(path, allow_pickle=False) as file:
             architecture = json.loads(str(file["architecture"]))
             parameters = file["parameters"]
         mlp = MLP(**architecture, dtype=str(parameters.dtype))
         if parameters.shape != mlp.parameters.vector.shape:
             raise ValueError(f"{parameters.size} parameters, not {mlp.parameters.vector.size}")
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there: `dvc repro train` makes it") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path} is not a model that this pipeline wrote ({error}): `dvc repro -f train` trains it anew"
-        ) from None
-    mlp.parameters.vector[:] = parameters
+        mlp.parameters.vector[:] = parameters
     return mlp
 
 
@@ -76,13 +72,20 @@ def load_snapshots(path: Path = SNAPSHOTS) -> list[tuple[int, Array]]:
     Raises:
         UserError: if the file is missing, damaged, or not such a file.
     """
+    with one_line_on_damage(path), np.load(path, allow_pickle=False) as file:
+        epochs, parameters = file["epochs"], file["parameters"].astype(np.float32)
+        snapshots = list(zip(epochs.tolist(), parameters, strict=True))
+    return snapshots
+
+
+@contextmanager
+def one_line_on_damage(path: Path) -> Iterator[None]:
+    """Raise a `UserError` where the block finds the file at `path` missing, or not as training wrote it."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            epochs, parameters = file["epochs"], file["parameters"].astype(np.float32)
-        return list(zip(epochs.tolist(), parameters, strict=True))
+        yield
     except FileNotFoundError:
         raise UserError(f"{path} is not there: `dvc repro train` makes it") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
-            f"{path} does not hold snapshots of this pipeline ({error}): `dvc repro -f train` trains anew"
+            f"{path} is not what this pipeline wrote ({error}): `dvc repro -f train` makes it anew"
         ) from None
