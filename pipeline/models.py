@@ -74,8 +74,7 @@ def load_snapshots(path: Path = SNAPSHOTS) -> list[tuple[int, Array]]:
     """
     with one_line_on_damage(path), np.load(path, allow_pickle=False) as file:
         epochs, parameters = file["epochs"], file["parameters"].astype(np.float32)
-        snapshots = list(zip(epochs.tolist(), parameters, strict=True))
-    return snapshots
+        return list(zip(epochs.tolist(), parameters, strict=True))
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import pipeline  # noqa: F401 - before any test imports NumPy, whose kernels it chooses
+
 ROOT = Path(__file__).parents[1]
 
 SMALL = [

@@ -155,7 +155,7 @@ def remove_images() -> None:
     ("damage", "message"),
     [
         (remove_model, "models/model.npz is not there"),
-        (truncate_model, "models/model.npz is not a model"),
+        (truncate_model, "models/model.npz is not what this pipeline wrote"),
         (replace_model_by_one_of_more_inputs, "takes 4 values and tells 3 classes apart, .* have 3 and 3"),
         (replace_model_by_one_of_more_classes, "takes 3 values and tells 5 classes apart, .* have 3 and 3"),
         (remove_images, "data/processed/test_images.npy is not there"),
