@@ -1,8 +1,5 @@
 import csv
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +13,8 @@ from pipeline.errors import UserError
 from pipeline.evaluate import METRICS, PREDICTIONS, Predictions, main, measure, read_predictions
 from pipeline.models import MODEL, save_model
 from pipeline.nn.mlp import MLP
+from tests.conftest import ROOT, run_module
 
-REPOSITORY = Path(__file__).parents[1]
 CLASSES = ["cat", "dog", "Ankle boot"]
 
 # The network of these tests hands its input on, so an image is what the network makes of it.
@@ -36,7 +33,7 @@ LABELS = [0, 0, 1, 1, 2, 2]
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with params, data and a model, which is the current one."""
     monkeypatch.chdir(tmp_path)
-    params = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["tracking"]["enabled"] = False
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     write_data("train", IMAGES[:1], LABELS[:1])
@@ -126,7 +123,7 @@ def test_bytes_depend_neither_on_the_run_nor_on_time_zone_and_locale() -> None:
     main()
     before = [path.read_bytes() for path in (METRICS, PREDICTIONS)]
     elsewhere = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONHASHSEED": "7"}
-    done = run_stage(**elsewhere)
+    done = run_module(Path(), "pipeline.evaluate", **elsewhere)
     assert done.returncode == 0, done.stderr
     assert [path.read_bytes() for path in (METRICS, PREDICTIONS)] == before
 
@@ -171,7 +168,7 @@ def test_what_is_wrong_is_said_in_one_line(damage: Callable[[], None], message: 
 
 def test_the_program_ends_with_status_1_and_no_traceback() -> None:
     remove_model()
-    done = run_stage()
+    done = run_module(Path(), "pipeline.evaluate")
     assert done.returncode == 1
     assert done.stderr.startswith("error: models/model.npz") and done.stderr.count("\n") == 1
 
@@ -181,13 +178,3 @@ def test_predictions_of_other_images_are_refused() -> None:
     write_data("test", IMAGES[:4], LABELS[:4])
     with pytest.raises(UserError, match="does not fit the images"):
         read_predictions(PREDICTIONS, load_dataset())
-
-
-def run_stage(**environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.evaluate"],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )

@@ -1,7 +1,4 @@
 import itertools
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,8 +21,8 @@ from pipeline.errors import UserError
 from pipeline.history import HISTORY
 from pipeline.plot import FIGURES
 from pipeline.train import CONF, train_and_record
+from tests.conftest import ROOT, run_module
 
-REPOSITORY = Path(__file__).parents[1]
 NAMES = {"digits", "accuracy", "dead_units", "confusion_matrix", "misread", "weights"}
 CLASSES = [
     "T-shirt/top",
@@ -67,7 +64,7 @@ def prepare(
     description = {"name": "mnist", "title": "Digits", "classes": names, "image_shape": list(image_shape)}
     write_description(PROCESSED, description)
 
-    params = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["tracking"]["enabled"] = False
     params["split"] = {"train": train, "test": test}
     params["model"]["hidden"] = [20] if hidden is None else hidden
@@ -119,13 +116,7 @@ def test_bytes_depend_neither_on_the_run_nor_on_time_zone_locale_and_settings() 
     before = pictures()
     Path("matplotlibrc").write_text("font.size: 20\nsavefig.dpi: 60\nsavefig.bbox: tight\nno.such.key: 1\n")
     environment = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONHASHSEED": "7", "MPLBACKEND": "svg"}
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.plot"],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_module(Path(), "pipeline.plot", **environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert pictures() == before
 

@@ -3,22 +3,18 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
 
 from pipeline.models import load_model
-from tests.conftest import SMALL, run_module
-
-PATIENCE = 90  # seconds
+from tests.conftest import PATIENCE, SMALL, answers, free_port, run_module, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +37,7 @@ def endpoint(swept: Path) -> Iterator[str]:
     assert promoted.stdout.startswith("models:/strokes@champion is version 1: learning_rate 0.3, test ")
     again = run_module(swept, "pipeline.promote")
     assert again.stdout.startswith("models:/strokes@champion is version 1:")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     [command] = [line for line in promoted.stdout.splitlines() if "mlflow models serve" in line]
     environment, *arguments = command.split()
     name, _, address = environment.partition("=")
@@ -61,23 +55,12 @@ def endpoint(swept: Path) -> Iterator[str]:
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + PATIENCE
-        while not answers(f"http://127.0.0.1:{port}/ping"):
-            assert time.monotonic() < deadline
-            assert server.poll() is None
-            time.sleep(0.1)
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/ping") or server.poll() is not None)
+        assert server.poll() is None
         yield f"http://127.0.0.1:{port}/invocations"
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
-
-
-def answers(address: str) -> bool:
-    try:
-        with urlopen(address, timeout=5):
-            return True
-    except (URLError, OSError):
-        return False
 
 
 def ask(endpoint: str, images: object) -> list[dict]:

@@ -3,19 +3,16 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -27,9 +24,8 @@ from pipeline.models import load_model
 from pipeline.tracking import Tracker
 from pipeline.tracking.store import find_root
 from pipeline.train import train_and_record, train_and_write
+from tests.conftest import PATIENCE, ROOT, free_port, mlflow_server, wait_for
 
-ROOT = Path(__file__).parents[1]
-PATIENCE = 40.0  # long enough for a busy machine; a test that runs into it takes that long and fails
 EPOCHS = 3
 METRICS = {"test": {"accuracy": 0.5}, "classes": {"T-shirt/top": {"precision": 0.25}}}
 
@@ -77,7 +73,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def workspace(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
 
 
@@ -105,14 +100,6 @@ def assert_epochs_recorded(store: Any, run: Any) -> None:
         assert [point.value for point in points] == [row[name] for row in history()]
 
 
-def wait_for(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return value
-
-
 @pytest.fixture(scope="module")
 def recorded(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train, then evaluate twice and plot in another process, in a copy of the tree as DVC makes it."""
@@ -120,7 +107,6 @@ def recorded(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = folder / ".dvc/tmp/exps/standalone/tmp1"
     shutil.copytree(trained, folder, dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("DVC_EXP_NAME", "puffy-cats")
         patch.chdir(folder)
         train_and_record(configuration(), Path())
@@ -457,38 +443,10 @@ def test_eight_processes_open_a_fresh_store_at_once(workspace: Path) -> None:
         assert run.data.metrics["loss"] == 1 / 3
 
 
-@contextmanager
-def mlflow_server(folder: Path, port: int) -> Iterator[None]:
-    address = f"sqlite:///{folder}/mlflow.db"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1",
-         "--backend-store-uri", address, "--artifacts-destination", str(folder / "mlartifacts")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}/health"))
-        yield
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def answers(address: str) -> bool:
-    try:
-        with urlopen(address, timeout=1):
-            return True
-    except (URLError, OSError):
-        return False
-
-
 def test_a_server_that_is_started_late(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     with ExitStack() as servers:
         with Tracker(configuration()) as tracker:
@@ -533,7 +491,6 @@ def test_generated_problems_are_recorded_without_data_on_disk_one_after_another(
 ) -> None:
     shutil.copy(trained / "mlflow.db", tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     problems = {
         "xor": {"kind": "xor", "name": "xor", "title": "XOR"},
         "points": {"kind": "alternating", "name": "alternating", "title": "Alternating points", "n": 3},
@@ -557,7 +514,7 @@ def test_generated_problems_are_recorded_without_data_on_disk_one_after_another(
         assert found[name].data.tags["model_sha256"] == sha256(tmp_path / folder / "models/model.npz")
         losses = client(tmp_path).get_metric_history(found[name].info.run_id, "loss")
         assert [point.step for point in losses] == [2, 4]
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     model = mlflow.pyfunc.load_model(f"runs:/{found['xor'].info.run_id}/model")
     corners = np.array([[0.0, 0.0], [0.0, 1.0]])
     told = model.predict(corners)
