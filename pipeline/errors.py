@@ -1,8 +1,11 @@
 """What a user can cause, and how it is told: one line on stderr, exit status 1, no traceback."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # on the disk, in the quota, under the limit for a file
 
 
 class UserError(Exception):
@@ -10,16 +13,35 @@ class UserError(Exception):
 
 
 @contextmanager
+def in_need_of_room(what: str) -> Iterator[None]:
+    """Raise `UserError` where the block fails to write `what`, since the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise UserError(
+            f"{what} cannot be written ({error.strerror}): make room, then run the same command again"
+        ) from None
+
+
+@contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program with one line on stderr where the block raises `UserError` or the user presses Ctrl-C.
+    """End the program with one line on stderr where a `UserError`, a full disk or Ctrl-C ends the block.
 
     The line is `error: …` with exit status 1, or `interrupted` with exit status 130.
     """
     try:
-        yield
+        with in_need_of_room("a file"):
+            yield
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell(f"error: {error}")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        tell("interrupted")
         raise SystemExit(130) from None
+
+
+def tell(message: str) -> None:
+    """Say `message` on stderr, in place of the progress bar that may stand there."""
+    print("\r\033[K" if sys.stderr.isatty() else "", message, sep="", file=sys.stderr)

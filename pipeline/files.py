@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.errors import in_need_of_room
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -15,17 +17,21 @@ def replacing(path: Path) -> Iterator[Path]:
     The folder is made where it is missing. If the block raises, the temporary file is removed and what
     stood at `path` before is untouched. The temporary name ends like `path`'s, since `numpy.save` and
     matplotlib look at the suffix.
+
+    Raises:
+        UserError: if there is no room for the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with in_need_of_room(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import json
 import math
+import multiprocessing
 import os
 import time
 import traceback
@@ -20,6 +21,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -42,7 +44,7 @@ from pipeline import NATIVE
 from pipeline.blas import computes_natively
 from pipeline.config import Config, GeneratedDataset, parse
 from pipeline.data.dataset import PROCESSED, digest, read_description
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError, in_need_of_room, one_line_errors
 from pipeline.files import replacing, sha256
 from pipeline.history import HISTORY, read_history
 from pipeline.models import MODEL
@@ -51,7 +53,7 @@ from pipeline.tracking.store import address
 
 FINISHED = Path("multirun/finished")
 ROOT = Path(pipeline.__file__).parents[1]
-POLL = 0.2  # seconds between two looks at the outcomes
+POLL = 0.2  # seconds between two looks at what another process does
 ANSWER = 5.0  # seconds that a tracking server has to answer before the first job
 
 
@@ -90,7 +92,20 @@ def run_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> 
 
     Returns:
         The objective, which a sweeper minimises; NaN if the job failed.
+
+    Raises:
+        SystemExit: if not even its outcome can be kept.
     """
+    end_with_parent()
+    try:
+        with in_need_of_room("a job's outcome"):
+            return do_job(values, train)
+    except UserError as error:  # no exception, of which Hydra would print the first lines
+        raise SystemExit(f"error: {error}") from None
+
+
+def do_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> float:
+    """Do what `run_job` says."""
     hydra = HydraConfig.get()
     sweep_folder = Path(hydra.sweep.dir)
     sweep = json.loads((sweep_folder / "sweep.json").read_text(encoding="utf-8"))
@@ -112,13 +127,33 @@ def run_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> 
     return math.nan if outcome.error is None else outcome.error
 
 
+@cache
+def end_with_parent() -> None:
+    """Have this process, if it is one of joblib's, end as soon as the sweep that started it is gone.
+
+    Left alone, it would do the jobs that it has been handed, and then wait for more: if the sweep was killed
+    while it held a lock that they share, for ever.
+    """
+    parent = multiprocessing.parent_process()
+    if parent:
+        Thread(target=end_after, args=(parent.pid,), daemon=True).start()
+
+
+def end_after(pid: int) -> None:
+    """Wait until the parent, which had the id `pid`, is gone, and end this process."""
+    while os.getppid() == pid:
+        time.sleep(POLL)
+    os._exit(1)
+
+
 def attempt(
     outcome: Outcome, config: Config, job: Job, train: Callable[[Config, Path, Job], float]
 ) -> Outcome:
     """Train, and return `outcome` completed with what came of it."""
     folder = Path(outcome.folder)
     try:
-        error = train(config, folder, job)
+        with in_need_of_room("a file of the job"):
+            error = train(config, folder, job)
     except UserError as reason:
         return replace(outcome, failure=str(reason))
     except Exception as crash:
@@ -235,6 +270,8 @@ class Story(Callback):
                 best_metrics(outcomes),
             )
             self.tracker.__exit__(None, None, None)
+        except UserError as error:
+            raise SystemExit(f"error: {error}") from None
         except Exception:  # Hydra makes a warning of it and would end well
             traceback.print_exc()
             raise SystemExit(1) from None
@@ -246,7 +283,7 @@ class Story(Callback):
     def show_progress(self, jobs: int | None) -> None:
         """Say how each job ended and count them, until the sweep is over."""
         told: set[Path] = set()
-        with tqdm(total=jobs, desc="sweep", unit="job") as bar:
+        with tqdm(total=jobs, desc="sweep", unit="job", disable=None) as bar:  # none in a log
             while True:
                 last_look = self.over.is_set()
                 for path in sorted(set((self.folder / "jobs").glob("[0-9]*.json")) - told, key=number):

@@ -6,7 +6,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import Any
 import pytest
 
 from pipeline.files import sha256
-from tests.conftest import ROOT, SMALL, run_module
+from tests.conftest import PATIENCE, SMALL, run_module, start_module, wait_for
+from tests.test_tracking import failing_server
 
 TRACKED = [option for option in SMALL if not option.startswith("tracking")]
 JOBLIB = "hydra/launcher=joblib"
@@ -53,9 +53,8 @@ def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tracked(workspace: Path, store_template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tracked(workspace: Path, store_template: Path) -> Path:
     """A workspace with an empty store."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shutil.copy(store_template, workspace / "mlflow.db")
     return workspace
 
@@ -167,17 +166,6 @@ def test_parallel_jobs_give_the_same_bits(workspace: Path) -> None:
 LONGER = ["training.epochs=100", "optimizer.learning_rate=0.03,0.1,0.3", "seed=0,1"]
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipeline.train", "-m", *TRACKED, *options],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
 def descendants(pid: int) -> list[int]:
     """Return the processes that `pid` has started, and those that they have, where they can be told."""
     children: list[int] = []
@@ -186,7 +174,21 @@ def descendants(pid: int) -> list[int]:
     return children + [grandchild for child in children for grandchild in descendants(child)]
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes to kill in /proc")
+def workers(pid: int) -> list[int]:
+    """Return joblib's processes among the descendants of `pid`."""
+    return [child for child in descendants(pid) if "popen_loky" in command_line(child)]
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    return start_module(folder, "pipeline.train", "-m", *TRACKED, "hydra.sweep.dir=sweep", JOBLIB, *LONGER)
+
+
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="finds the processes to kill in /proc"
+)
+
+
+@needs_proc
 def test_a_sweep_killed_again_and_again_ends_as_if_undisturbed(tracked: Path, tmp_path: Path) -> None:
     undisturbed = shutil.copytree(tracked, tmp_path / "undisturbed")
     assert sweep(undisturbed, JOBLIB, *LONGER, "tracking.enabled=false").returncode == 0
@@ -195,7 +197,7 @@ def test_a_sweep_killed_again_and_again_ends_as_if_undisturbed(tracked: Path, tm
     finished, left = tracked / "multirun/finished", set()
     for victim in ("everything", "parent", "job", "interrupted"):
         before = len(list(finished.glob("*.json")))
-        started = start(tracked, "hydra.sweep.dir=sweep", JOBLIB, *LONGER)
+        started = start(tracked)
         while started.poll() is None and len(list(finished.glob("*.json"))) == before:
             time.sleep(0.02)
         time.sleep(rng.random() / 4)
@@ -206,12 +208,12 @@ def test_a_sweep_killed_again_and_again_ends_as_if_undisturbed(tracked: Path, tm
         elif victim == "parent":
             kill(started.pid)
         elif victim == "job":
-            kill(rng.choice([pid for pid in children if "loky" in command_line(pid)] or [started.pid]))
+            kill(rng.choice(workers(started.pid) or [started.pid]))
         else:
             os.killpg(started.pid, signal.SIGINT)
-        started.wait(30)
+        started.wait(PATIENCE)
+    wait_for(lambda: not any("loky" in command_line(pid) for pid in left))
     final = sweep(tracked, JOBLIB, *LONGER, base=TRACKED)
-    kill(*left)
     assert final.returncode == 0, final.stderr
     assert "finished before, skipped" in final.stdout
     assert (tracked / "sweep/sweep.csv").read_bytes() == (undisturbed / "sweep/sweep.csv").read_bytes()
@@ -219,6 +221,24 @@ def test_a_sweep_killed_again_and_again_ends_as_if_undisturbed(tracked: Path, tm
     assert parent.info.status == "FINISHED"
     assert [run.info.status for run in jobs] == ["FINISHED"] * 6
     assert len({run.info.run_name for run in jobs}) == 6
+
+
+def test_what_the_server_did_not_take_is_recorded_by_the_same_command_again(tracked: Path) -> None:
+    with failing_server(stalls=False) as (broken, _):
+        options = ["seed=0,1", "tracking.patience=1"]
+        done = sweep(tracked, *options, base=TRACKED, MLFLOW_TRACKING_URI=broken)
+    assert done.returncode == 0
+    warnings = [line for line in done.stderr.splitlines() if "warning: not recorded in MLflow" in line]
+    remedies = ["the end of the sweep", "the end of the sweep", "the same command again"]
+    for warning, remedy in zip(warnings, remedies, strict=True):
+        assert warning.endswith(f"The results are safe; {remedy} records what was missed.")
+    again = sweep(tracked, "seed=0,1", base=TRACKED)
+    assert again.stdout.count("(finished before, skipped)") == 2
+    [parent], jobs = runs(client(tracked))
+    assert [run.info.status for run in (parent, *jobs)] == ["FINISHED"] * 3
+    for job in jobs:
+        assert job.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert len(client(tracked).get_metric_history(job.info.run_id, "loss")) == 2
 
 
 def kill(*pids: int) -> None:

@@ -232,7 +232,9 @@ class Tracker:
         return last.get("error", ended)
 
     def _warn(self, reason: str, recoverable: bool) -> None:
-        if self.folder == Path():
+        if self.job:
+            remedy = "the end of the sweep" if self.job.key else "the same command again"
+        elif self.folder == Path():
             remedy = "`dvc repro -sf evaluate plot`"
         elif self.folder.is_relative_to("models/problems"):
             remedy = "`dvc repro -sf problems`"

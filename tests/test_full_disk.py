@@ -1,0 +1,62 @@
+"""A full disk is told in one line, leaves nothing half-written, and the same command finishes the work."""
+
+import csv
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SMALL, run_module
+
+ROOM = 200_000  # bytes: less than a model, more than any other file
+TOLD = "models/model.npz cannot be written (File too large): make room, then run the same command again"
+
+
+@contextmanager
+def little_room() -> Iterator[None]:
+    """Let no program's file grow beyond `ROOM`, which needs no root and fails as on a full disk."""
+    limit, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+
+
+def test_a_training(workspace: Path) -> None:
+    command = ["pipeline.train", *SMALL, "hydra.run.dir=out"]
+    with little_room():
+        done = run_module(workspace, *command)
+    assert done.returncode == 1
+    *_, last = done.stderr.splitlines()
+    assert last == f"error: out/{TOLD}"
+    assert "Traceback" not in done.stderr
+    assert not list((workspace / "out/models").iterdir())
+    assert run_module(workspace, *command).returncode == 0
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_a_sweep(workspace: Path, launcher: str) -> None:
+    command = [
+        "pipeline.train",
+        "-m",
+        *SMALL,
+        "hydra.sweep.dir=sweep",
+        "seed=0,1",
+        f"hydra/launcher={launcher}",
+    ]
+    with little_room():
+        done = run_module(workspace, *command)
+    assert done.returncode == 1
+    *_, last = done.stderr.splitlines()
+    assert last == "error: 2 of 2 jobs failed: the table says why"
+    assert "Traceback" not in done.stderr
+    for job in (0, 1):
+        assert f"job {job}: seed {job}: FAILED: sweep/{job}/{TOLD}" in done.stdout
+        assert not list((workspace / f"sweep/{job}/models").iterdir())
+    again = run_module(workspace, *command)
+    assert again.returncode == 0, again.stderr
+    with (workspace / "sweep/sweep.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["status"] for row in csv.DictReader(file)] == ["", ""]
