@@ -115,19 +115,28 @@ def test_a_checkpoint_that_cannot_be_used_is_told_and_left_alone(workspace: Path
     assert not (workspace / CHECKPOINTS).exists()
 
 
-@pytest.mark.parametrize("change", ["configuration", "data"])
-def test_a_checkpoint_of_another_configuration_or_of_other_data_is_not_used(
+@pytest.mark.parametrize("change", ["configuration", "data", "code"])
+def test_a_checkpoint_of_another_configuration_of_other_data_or_code_is_not_used(
     workspace: Path, change: str
 ) -> None:
     train_until_killed(workspace, *EVERYTHING, "hydra.run.dir=killed")
-    options = [*EVERYTHING, "training.epochs=3"]
-    if change == "data":
-        options = EVERYTHING
-        labels = workspace / "data/processed/train_labels.npy"
-        content = bytearray(labels.read_bytes())
-        content[-10:] = content[-20:-10]
-        labels.write_bytes(content)
-    done = run_module(workspace, "pipeline.train", *options, "hydra.run.dir=other")
+    options, code = EVERYTHING, ROOT
+    match change:
+        case "configuration":
+            options = [*EVERYTHING, "training.epochs=3"]
+        case "data":
+            labels = workspace / "data/processed/train_labels.npy"
+            content = bytearray(labels.read_bytes())
+            content[-10:] = content[-20:-10]
+            labels.write_bytes(content)
+        case "code":
+            code = workspace / "code"
+            for name in ("conf", "pipeline"):
+                shutil.copytree(ROOT / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copy(ROOT / "dvc.yaml", code)
+            with (code / "pipeline/nn/losses.py").open("a", encoding="utf-8") as file:
+                file.write("# changed\n")
+    done = run_module(workspace, "pipeline.train", *options, "hydra.run.dir=other", PYTHONPATH=str(code))
     assert done.returncode == 0, done.stderr
     told = f"the checkpoints in {CHECKPOINTS} are of other configurations, data or code: not used"
     assert [line.startswith(told) for line in done.stderr.splitlines()].count(True) == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import ROOT, SMALL, run_module
+from tests.conftest import ROOT, SMALL, run_module, wait_for
 
 CHAIN = ["download", "preprocess", "train", "evaluate", "plot"]
 STAGES = [*CHAIN, "problems"]
@@ -162,20 +162,49 @@ def test_a_model_from_the_cache_is_the_one_that_was_trained(clone: Path) -> None
     assert hashlib.sha256(model.read_bytes()).hexdigest() == trained
 
 
-def test_experiments_and_repro_record_their_runs_in_one_store(tmp_path: Path) -> None:
-    clone = make_clone(tmp_path / "clone")
+def experiment(clone: Path, name: str, *options: str, rate: float) -> None:
+    """Run, or queue, the experiment `name`."""
+    changes = [*OPTIONS, f"optimizer.learning_rate={rate}"]  # `-S` composes from conf/, not from params.yaml
+    run(clone, "dvc", "exp", "run", "--name", name, *options, *(f"--set-param={key}" for key in changes))
+
+
+def experiments(clone: Path) -> set[str]:
+    """Return the names of the experiments that have ended well."""
+    references = run(clone, "git", "for-each-ref", "refs/exps", "--format=%(refname)").splitlines()
+    return {Path(name).name for name in references if not name.startswith("refs/exps/exec")}
+
+
+def test_experiments_and_repro_record_their_runs_in_one_store(clone: Path) -> None:
+    rates = {"plain": 0.2, "temporary": 0.01, "queued-1": 0.02, "queued-2": 0.03}
+    set_param(clone, "tracking.enabled", True)
+    set_param(clone, "seed", 1)
     run(clone, "dvc", "repro")
     commit(clone)
-    changes = [*OPTIONS, "optimizer.learning_rate=0.01"]  # `-S` composes from conf/, not from params.yaml
-    run(clone, "dvc", "exp", "run", "--temp", "--name", "slow", *(f"--set-param={key}" for key in changes))
-    found = runs(clone)
-    assert {recorded["tags.dataset"] for recorded in found} == {"strokes", "alternating", "xor"}
-    first, second = (recorded for recorded in found if recorded["tags.dataset"] == "strokes")
-    for recorded, rate in ((first, "0.1"), (second, "0.01")):
-        assert recorded["status"] == "FINISHED"
-        assert recorded["params.optimizer.learning_rate"] == rate
+    experiment(clone, "temporary", "--temp", rate=rates["temporary"])
+    for name in ("queued-1", "queued-2"):
+        experiment(clone, name, "--queue", rate=rates[name])
+    try:
+        run(clone, "dvc", "queue", "start", "--jobs", "2")
+        wait_for(lambda: experiments(clone) == {"temporary", "queued-1", "queued-2"})
+    finally:
+        run(clone, "dvc", "queue", "stop", "--kill")
+    experiment(clone, "plain", rate=rates["plain"])
+
+    repro, *others = runs(clone)
+    assert repro["params.seed"] == "1"
+    assert repro["tags.dvc.experiment"] is None
+    recorded = {other["tags.dvc.experiment"]: other for other in others}
+    assert len(others) == len(rates)
+    table = csv.DictReader(run(clone, "dvc", "exp", "show", "--csv").splitlines())
+    shown = {row["Experiment"]: row for row in table if row["Experiment"]}
+    assert recorded.keys() == shown.keys() == rates.keys()
+    for name, rate in rates.items():
+        assert recorded[name]["status"] == "FINISHED"
+        assert float(recorded[name]["params.optimizer.learning_rate"]) == rate
+        assert float(shown[name]["optimizer.learning_rate"]) == rate
+        for accuracy in ("train.accuracy", "test.accuracy", "official.accuracy"):
+            assert recorded[name][f"metrics.{accuracy}"] == float(shown[name][accuracy])
     model = (clone / "models/model.npz").read_bytes()
-    assert first["tags.model_sha256"] == hashlib.sha256(model).hexdigest()
+    assert recorded["plain"]["tags.model_sha256"] == hashlib.sha256(model).hexdigest()
     metrics = json.loads((clone / "reports/metrics.json").read_text(encoding="utf-8"))
-    assert first["metrics.test.accuracy"] == metrics["test"]["accuracy"]
-    assert "slow" in run(clone, "dvc", "exp", "list")
+    assert recorded["plain"]["metrics.test.accuracy"] == metrics["test"]["accuracy"]
