@@ -27,12 +27,19 @@ def checkpoint(workspace: Path) -> Path | None:
 
 
 def train_until_killed(workspace: Path, *options: str) -> None:
-    """Start a training and kill it as soon as it has replaced its first checkpoint by another."""
+    """Start a training and kill it as `kill_in_training` does."""
+    kill_in_training(workspace, sys.executable, "-m", "pipeline.train", *options)
+
+
+def kill_in_training(workspace: Path, *command: str) -> None:
+    """Start `command` and kill all of it as soon as it has replaced its first checkpoint by another."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.train", *options],
+        command,
         cwd=workspace,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     first = None
     while process.poll() is None:
@@ -43,8 +50,9 @@ def train_until_killed(workspace: Path, *options: str) -> None:
             first = first or inode
             if inode != first:
                 break
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "training ended before it could be killed"
+    assert process.poll() is None, "training ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def results(folder: Path) -> dict[str, str]:

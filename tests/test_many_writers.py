@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import SMALL, run_module
+from tests.conftest import SMALL, free_port, mlflow_server, run_module, start_module, wait_for
 
 EPOCHS = [1, 2]
 TRACKED = [option for option in SMALL if not option.startswith("tracking")]
@@ -39,3 +39,20 @@ def test_64_jobs_on_8_processes_into_a_fresh_database(workspace: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr
     assert_all_recorded(workspace, 64)
+
+
+def test_24_jobs_on_4_processes_into_a_server_that_is_killed_and_started_again(workspace: Path) -> None:
+    command = [*SWEEP, "hydra.launcher.n_jobs=4", "seed=range(24)"]
+    port = free_port()
+    address = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
+    with mlflow_server(workspace, port):
+        sweep = start_module(workspace, *command, **address)
+        outcomes = workspace / "sweep/jobs"
+        wait_for(lambda: sweep.poll() is not None or len(list(outcomes.glob("*.json"))) >= 6)
+    with mlflow_server(workspace, port):
+        errors = sweep.communicate()[1]
+        assert sweep.returncode == 0, errors
+        if "; the same command again records what was missed." in errors:  # the server took its time
+            again = run_module(workspace, *command, **address)
+            assert "warning" not in again.stderr
+    assert_all_recorded(workspace, 24)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, SMALL, run_module, wait_for
+from tests.test_checkpoints import kill_in_training
 
 CHAIN = ["download", "preprocess", "train", "evaluate", "plot"]
 STAGES = [*CHAIN, "problems"]
@@ -208,3 +209,21 @@ def test_experiments_and_repro_record_their_runs_in_one_store(clone: Path) -> No
     assert recorded["plain"]["tags.model_sha256"] == hashlib.sha256(model).hexdigest()
     metrics = json.loads((clone / "reports/metrics.json").read_text(encoding="utf-8"))
     assert recorded["plain"]["metrics.test.accuracy"] == metrics["test"]["accuracy"]
+
+
+@pytest.mark.parametrize("where", [[], ["--temp"]], ids=["here", "temp"])
+def test_an_experiment_that_was_killed_goes_on_when_it_is_run_again(clone: Path, where: list[str]) -> None:
+    changes = [*SMALL, "training.epochs=60", "training.checkpoint=0.0"]
+    command = ["dvc", "exp", "run", "--name", "long", *where, *(f"--set-param={key}" for key in changes)]
+    kill_in_training(clone, *command)
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "training goes on after epoch " in done.stderr + done.stdout
+    undisturbed = run_module(clone, "pipeline.train", *changes, "hydra.run.dir=undisturbed")
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    [reference] = run(clone, "git", "for-each-ref", "refs/exps/*/*/long", "--format=%(refname)").splitlines()
+    lock = yaml.safe_load(run(clone, "git", "show", f"{reference}:dvc.lock"))
+    made = {out["path"]: out["md5"] for out in lock["stages"]["train"]["outs"]}
+    assert "models/model.npz" in made
+    for path, md5 in made.items():
+        assert hashlib.md5((clone / "undisturbed" / path).read_bytes()).hexdigest() == md5

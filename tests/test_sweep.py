@@ -223,6 +223,30 @@ def test_a_sweep_killed_again_and_again_ends_as_if_undisturbed(tracked: Path, tm
     assert len({run.info.run_name for run in jobs}) == 6
 
 
+@needs_proc
+def test_the_same_command_finishes_a_sweep_of_which_a_process_was_killed(tracked: Path) -> None:
+    finished = tracked / "multirun/finished"
+    started = start(tracked)
+    wait_for(lambda: list(finished.glob("*.json")) or started.poll() is not None)
+    kill(workers(started.pid)[0])
+    errors = started.communicate()[1]
+    assert started.returncode == 1
+    told = "error: the process of a job was killed; the same command again finishes the sweep"
+    assert told in errors.splitlines()  # joblib may say after it what it has cleaned up
+    assert "Traceback" not in errors
+
+    before = {path.name: path.read_text() for path in finished.glob("*.json")}
+    again = sweep(tracked, JOBLIB, *LONGER, base=TRACKED)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("(finished before, skipped)") == len(before)
+    after = {path.name: path.read_text() for path in finished.glob("*.json")}
+    assert after.items() >= before.items()  # each by the same attempt
+    assert [row["jobs"] for row in table(tracked)] == ["2"] * 3
+    [parent], jobs = runs(client(tracked))
+    assert [run.info.status for run in (parent, *jobs)] == ["FINISHED"] * 7
+    assert len({run.info.run_name for run in jobs}) == 6
+
+
 def test_what_the_server_did_not_take_is_recorded_by_the_same_command_again(tracked: Path) -> None:
     with failing_server(stalls=False) as (broken, _):
         options = ["seed=0,1", "tracking.patience=1"]
