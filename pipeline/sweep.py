@@ -15,11 +15,14 @@ import json
 import math
 import multiprocessing
 import os
+import platform
 import time
 import traceback
 import uuid
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -40,7 +43,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 import pipeline
-from pipeline import NATIVE
+from pipeline import NATIVE, PORTABLE
 from pipeline.blas import computes_natively
 from pipeline.config import Config, GeneratedDataset, parse
 from pipeline.data.dataset import PROCESSED, digest, read_description
@@ -55,6 +58,9 @@ FINISHED = Path("multirun/finished")
 ROOT = Path(pipeline.__file__).parents[1]
 POLL = 0.2  # seconds between two looks at what another process does
 ANSWER = 5.0  # seconds that a tracking server has to answer before the first job
+LATE = 60.0  # seconds that a file written on another machine may take to appear on this one, through NFS
+GOES_ALONG = ("MLFLOW_TRACKING_URI", "PYTHONPATH", NATIVE, *PORTABLE)
+RESERVES = ("cpus_per_task", "ray.remote.num_cpus")  # how launchers for clusters name the processors of a job
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,13 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> f
     """Do what `run_job` says."""
     hydra = HydraConfig.get()
     sweep_folder = Path(hydra.sweep.dir)
-    sweep = json.loads((sweep_folder / "sweep.json").read_text(encoding="utf-8"))
+    try:
+        sweep = json.loads((sweep_folder / "sweep.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{sweep_folder.absolute()} on {platform.node()} is not the sweep's folder: all machines that run"
+            " jobs have to share it, under the same path"
+        ) from None
     config = checked(values)
     key = job_key(config, sweep["data"], sweep["code"])
     overrides = dict(split_override(text) for text in hydra.overrides.task)
@@ -213,14 +225,25 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(values, indent=2), encoding="utf-8")
 
 
+def environment() -> dict[str, str]:
+    """Return what a job's process needs of the environment that the sweep was started in."""
+    return {name: os.environ[name] for name in GOES_ALONG if name in os.environ}
+
+
+OmegaConf.register_new_resolver("environment", environment, replace=True)
+
+# The files in conf/hydra/launcher complete the plugins' own configs of the same names, as is meant here.
+warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
+
+
 # The sweep.
 
 
 class Story(Callback):
     """Tells a sweep from its beginning to its end; Hydra calls it (`hydra.callbacks`)."""
 
-    def __reduce__(self) -> tuple[type["Story"], tuple[()]]:
-        return Story, ()  # launchers send it to the jobs' processes, which have no use for what it holds
+    def __reduce__(self) -> tuple[Callable[[str], "Story"], tuple[str]]:
+        return arrive, (str(Path.cwd()),)  # launchers send it to the jobs' processes
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check every job, open the parent run, and begin to show the progress."""
@@ -230,7 +253,7 @@ class Story(Callback):
             except HydraException:
                 return  # the sweeper is about to meet it as well, and ends the program
             self.folder = Path(os.path.relpath(config.hydra.sweep.dir))
-            self.swept, self.title = plan.swept, plan.title
+            self.swept, self.title, self.jobs = plan.swept, plan.title, plan.jobs or 0
             for stale in (self.folder / "jobs").glob("*.json"):  # of an earlier sweep into the same folder
                 stale.unlink()
             write_json(
@@ -249,6 +272,7 @@ class Story(Callback):
         """Rank the jobs, write and show the table, draw the figure, and end the parent run."""
         from pipeline.ranking import Ranking
 
+        self.await_outcomes()
         self.over.set()
         self.progress.join()
         outcomes = read_outcomes(self.folder)
@@ -280,6 +304,14 @@ class Story(Callback):
             if failed := sum(outcome.failure is not None for outcome in outcomes):
                 raise UserError(f"{failed} of {len(outcomes)} jobs failed: the table says why")
 
+    def await_outcomes(self) -> None:
+        """Wait until the outcome of each job is here, as a shared folder may show it late."""
+        deadline = time.monotonic() + LATE
+        while len(list((self.folder / "jobs").glob("[0-9]*.json"))) < self.jobs:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(POLL)
+
     def show_progress(self, jobs: int | None) -> None:
         """Say how each job ended and count them, until the sweep is over."""
         told: set[Path] = set()
@@ -294,6 +326,13 @@ class Story(Callback):
                 if last_look:
                     return
                 self.over.wait(POLL)
+
+
+def arrive(folder: str) -> Story:
+    """Go to `folder`, in which the sweep was started, wherever the launcher started this job's process."""
+    with suppress(FileNotFoundError):  # `run_job` tells of that
+        os.chdir(folder)
+    return Story()
 
 
 @dataclass(frozen=True)
@@ -397,7 +436,17 @@ def check_arithmetic(config: DictConfig, job: Config, jobs: int) -> None:
     """Raise `UserError` where the jobs' kernels or threads cannot be had."""
     if job.training.blas == "native" and not computes_natively():
         raise UserError(f"training.blas = native: set {NATIVE}=1 in the environment of a sweep")
-    cores, wanted = os.cpu_count() or 1, config.hydra.launcher.get("n_jobs", 1)
+    launcher = config.hydra.launcher
+    reserved = {key: count for key in RESERVES if (count := OmegaConf.select(launcher, key))}
+    for key, count in reserved.items():
+        if job.training.threads > max(count, 1):
+            raise UserError(
+                f"training.threads = {job.training.threads} is more than the {count} processors that"
+                f" hydra.launcher.{key} reserves for a job: set it to {job.training.threads}"
+            )
+    if reserved:
+        return  # of what machine, only the cluster knows
+    cores, wanted = os.cpu_count() or 1, launcher.get("n_jobs", 1)
     processes = min(jobs, cores if wanted < 0 else wanted)
     if job.training.threads > 1 and processes * job.training.threads > cores:
         raise UserError(
@@ -416,7 +465,7 @@ def check_launcher(config: DictConfig) -> None:
     if not found:
         name = config.hydra.runtime.choices["hydra/launcher"]
         raise UserError(
-            f"hydra/launcher={name} is not installed: leave it out, or install Hydra's plugin for it"
+            f"hydra/launcher={name} is not installed: leave it out, or install it as docs/scaling.md says"
         )
 
 
