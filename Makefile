@@ -1,10 +1,11 @@
 # `make` alone lists the targets.
 PYTHON ?= python3
 VENV := .venv
+SCALING := .venv-scaling
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test ui bench results problems records lint format params lock clean
+.PHONY: help repro test scaling ui bench results problems records lint format params lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +15,9 @@ repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot: whatever 
 
 test: $(VENV)/.synced ## run the tests
 	pytest --numprocesses=auto
+
+scaling: $(SCALING)/.synced ## install the launchers for Ray and Slurm into an environment of their own and test them
+	$(SCALING)/bin/python -m pytest tests/test_scaling.py
 
 ui: $(VENV)/.synced ## browse the runs with MLflow
 	mlflow ui
@@ -47,17 +51,22 @@ params: $(VENV)/.synced ## compose params.yaml anew from conf/
 	python -m pipeline.train --cfg job --resolve > params.yaml.new
 	mv params.yaml.new params.yaml
 
-lock: $(VENV)/.synced ## pin every dependency anew in requirements.lock
-	uv pip compile pyproject.toml --group dev --universal --fork-strategy fewest --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --upgrade --quiet -o requirements.lock
+COMPILE := uv pip compile pyproject.toml --group dev --universal --fork-strategy fewest --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --quiet
 
-clean: ## remove the environment and all that the pipeline made
-	git clean -dfXq -- $(VENV) data models reports outputs multirun mlruns mlflow.db .cache .dvc
+lock: $(VENV)/.synced ## pin every dependency anew in both lock files, which differ no more than they must
+	$(COMPILE) --upgrade -o requirements.lock
+	cp requirements.lock requirements-scaling.lock
+	$(COMPILE) --all-extras -o requirements-scaling.lock
+
+clean: ## remove the environments and all that the pipeline made
+	git clean -dfXq -- $(VENV) $(SCALING) data models reports outputs multirun mlruns mlflow.db .cache .dvc
 
 # uv is many times faster than pip, and pip is what every Python has: pip installs uv, uv the rest.
 $(VENV)/.synced: requirements.lock
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		"$$(awk '/^uv==/ { print $$1 }' requirements.lock)"
-	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.lock
+$(SCALING)/.synced: requirements-scaling.lock
+$(VENV)/.synced $(SCALING)/.synced:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check "$$(awk '/^uv==/ { print $$1 }' $<)"
+	$(@D)/bin/uv pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
 	touch $@
