@@ -1,10 +1,12 @@
 """What a sweep found: its jobs ranked, as a table, as CSV and as a figure."""
 
 import csv
+import math
 import statistics
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -31,6 +33,7 @@ class Ranking:
 
     Attributes:
         keys: the swept keys, without the seed where others were swept too.
+        measure: what the jobs are ranked by, `validation_error` as a rule; `error` where they differ in that.
         groups: for each combination that ended well, the errors of its jobs; the lowest mean first.
         failed: the jobs that did not.
     """
@@ -40,6 +43,8 @@ class Ranking:
         self.over_seeds = SEED in swept and len(swept) > 1
         self.keys = [key for key in swept if not (self.over_seeds and key == SEED)]
         self.dataset = dataset
+        measures = {outcome.measure for outcome in outcomes if outcome.measure}
+        self.measure = measures.pop() if len(measures) == 1 else "error"
         groups: dict[tuple[str, ...], list[float]] = {}
         for outcome in outcomes:
             if outcome.error is not None:
@@ -66,7 +71,7 @@ class Ranking:
 
     def columns(self) -> list[str]:
         """Return the names of the fields; the error's spread is its standard deviation over the jobs."""
-        return ["rank", *self.keys, "jobs", "error", "spread", "status", "reason"]
+        return ["rank", *self.keys, "jobs", self.measure, "spread", "status", "reason"]
 
     def write(self, folder: Path) -> None:
         """Write `sweep.csv` and `sweep.png` to `folder`."""
@@ -81,42 +86,61 @@ class Ranking:
             self.figure().savefig(temporary, metadata={"Software": None})
 
     def show(self) -> None:
-        """Print the table."""
-        table = Table(title=f"Error on {self.dataset}, best first")
-        for column in self.columns():
-            numeric = column in {"rank", "jobs", "error", "spread"}
-            table.add_column(column, justify="right" if numeric else "left", no_wrap=numeric)
+        """Print the table, without the columns in which there is nothing."""
         rows = self.rows()
         best, rest = rows[: len(self.groups)], rows[len(self.groups) :]
+        table = Table(title=f"{self.title()}, best first")
+        filled = [any(cells) for cells in zip(*rows, strict=True)]
+        for column in compress(self.columns(), filled):
+            numeric = column in {"rank", "jobs", self.measure, "spread"}
+            justify: Literal["right", "left"] = "right" if numeric else "left"
+            table.add_column(spelled(column) if numeric else column, justify=justify, no_wrap=numeric)
         for row in [*best[:TOP], *rest]:
             *start, error, spread, status, reason = row
             shown = [f"{float(share):.2%}" if share else "" for share in (error, spread)]
-            cells = [*start, *shown, status, reason]
+            cells = compress([*start, *shown, status, reason], filled)
             table.add_row(*map(Text, cells), style="red" if status else None)
         console = Console(width=None if Console().is_terminal else 200)
         console.print(table)
         if len(best) > TOP:
             console.print(f"… and {len(best) - TOP} more in the CSV file")
 
+    def is_grid(self) -> bool:
+        """Return whether every combination of the values was tried; sweepers that search do not try all."""
+        tried = {*self.groups, *(self.values(job) for job in self.failed)}
+        return len(tried) == math.prod(len(set(column)) for column in zip(*tried, strict=True))
+
+    def title(self) -> str:
+        """Return what is ranked, in words."""
+        return f"{spelled(self.measure).capitalize()} on {self.dataset}"
+
     def figure(self) -> Figure:
         """Return the figure that fits what was swept."""
-        names = [key.removeprefix("optimizer.").removeprefix("training.") for key in self.keys]
-        title = f"Error on {self.dataset}" + (
-            " by " + " and ".join(names) if len(names) < 3 and names else ""
-        )
-        subtitle = f"Mean over {SEED}s" if self.over_seeds else "One job each"
+        title, error = self.title(), f"{spelled(self.measure)} (%)"
+        if len(self.keys) in {1, 2}:
+            title += " by " + " and ".join(spelled(key.rpartition(".")[2]) for key in self.keys)
         groups = {values: [100 * error for error in errors] for values, errors in sorted(self.groups.items())}
         if not groups:
             return sweep_figures.failed(title, "A sweep without a result")
-        match len(names):
-            case 0 | 1:
+        jobs = max(map(len, groups.values()))
+        subtitle = f"Mean ± standard deviation over {jobs} seeds" if self.over_seeds else "One job each"
+        match self.keys:
+            case [] | [_]:
                 line = {"".join(values): errors for values, errors in groups.items()}
-                return sweep_figures.line(title, subtitle, "".join(names), line)
-            case 2:
-                pairs = {(values[0], values[1]): errors for values, errors in groups.items()}
-                return sweep_figures.heat_map(title, subtitle, (names[0], names[1]), pairs)
+                return sweep_figures.line(title, subtitle, "".join(self.keys), error, line)
+            case [rows, columns] if self.is_grid():
+                failed = {self.values(job): [] for job in self.failed}
+                pairs = {(values[0], values[1]): errors for values, errors in {**failed, **groups}.items()}
+                return sweep_figures.heat_map(
+                    title, f"{subtitle}; the lowest is framed", (rows, columns), error, pairs
+                )
             case _:
-                return sweep_figures.parallel(title, subtitle, names, groups)
+                return sweep_figures.parallel(title, subtitle, self.keys, error, groups)
+
+
+def spelled(name: str) -> str:
+    """Return `name` in words: `validation_error` is a validation error."""
+    return name.replace("_", " ")
 
 
 def differing(outcomes: Sequence["Outcome"]) -> list[str]:

@@ -49,7 +49,7 @@ from pipeline.config import Config, GeneratedDataset, parse
 from pipeline.data.dataset import PROCESSED, digest, read_description
 from pipeline.errors import UserError, in_need_of_room, one_line_errors
 from pipeline.files import replacing, sha256
-from pipeline.history import HISTORY, read_history
+from pipeline.history import HISTORY, choose_by, read_history
 from pipeline.models import MODEL
 from pipeline.tracking import Job, Tracker
 from pipeline.tracking.store import address
@@ -73,7 +73,9 @@ class Outcome:
         overrides: what the job was started with.
         folder: where its files are.
         model: the SHA-256 of its model.
-        error: the objective: test error, or training error without a test part. None if it failed.
+        measure: what the objective is: `validation_error`, or `test_error` or `train_error` where there is no
+            such part. None if it failed.
+        error: the objective. None if it failed.
         failure: why it failed.
         skipped: whether it was finished before this sweep.
     """
@@ -83,6 +85,7 @@ class Outcome:
     overrides: dict[str, str]
     folder: str
     model: str | None = None
+    measure: str | None = None
     error: float | None = None
     failure: str | None = None
     skipped: bool = False
@@ -171,7 +174,8 @@ def attempt(
     except Exception as crash:
         traceback.print_exc()
         return replace(outcome, failure=f"{type(crash).__name__}: {crash}")
-    return replace(outcome, error=round(error, 6), model=sha256(folder / MODEL))
+    measure = choose_by(read_history(folder / HISTORY)[-1]).replace("accuracy", "error")
+    return replace(outcome, model=sha256(folder / MODEL), measure=measure, error=round(error, 6))
 
 
 def find_finished(key: str) -> Outcome | None:
@@ -507,7 +511,8 @@ def describe(outcome: Outcome, keys: Sequence[str]) -> str:
     if outcome.failure is not None:
         how = f"FAILED: {outcome.failure}"
     else:
-        how = f"error {outcome.error:.2%}" + (" (finished before, skipped)" if outcome.skipped else "")
+        how = f"{str(outcome.measure).replace('_', ' ')} {outcome.error:.2%}"
+        how += " (finished before, skipped)" if outcome.skipped else ""
     return f"{tell(outcome.overrides, keys) or 'the only one'}: {how}"
 
 
@@ -518,4 +523,5 @@ def best_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
         return {}
     best = min(done, key=lambda outcome: outcome.error or 0.0)
     last = read_history(Path(best.folder) / HISTORY)[-1]
-    return {"error": best.error or 0.0, **{name: value for name, value in last.items() if name != "epoch"}}
+    del last["epoch"]
+    return {str(best.measure): best.error or 0.0, **last}

@@ -6,18 +6,22 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, NullLocator
 
-from pipeline.figures import BLUE, INK, QUIET, new_figure
+from pipeline.figures import BLUE, INK, QUIET, VERMILION, new_figure
+
+TICKS = 10  # more values than that get a scale instead of a tick each
 
 
-def line(title: str, subtitle: str, name: str, groups: dict[str, list[float]]) -> Figure:
+def line(title: str, subtitle: str, name: str, error: str, groups: dict[str, list[float]]) -> Figure:
     """Draw the error by the one value that was swept: its mean as a line, its spread as a band.
 
     Args:
         title: the first line.
         subtitle: the second line, what is averaged.
         name: the value's name.
+        error: the error's name, with its unit.
         groups: for each value the errors of its jobs, in percent.
     """
     figure, axes = new_figure(7, 4, title, subtitle)
@@ -32,26 +36,32 @@ def line(title: str, subtitle: str, name: str, groups: dict[str, list[float]]) -
     for position, group in zip(x, errors, strict=True):
         axes.plot(np.full(len(group), position), group, ".", color=QUIET, markersize=4)
     axes.set_xlabel(name)
-    axes.set_ylabel("error (%)")
+    axes.set_ylabel(error)
     return figure
 
 
 def heat_map(
-    title: str, subtitle: str, names: tuple[str, str], groups: dict[tuple[str, str], list[float]]
+    title: str, subtitle: str, names: tuple[str, str], error: str, groups: dict[tuple[str, str], list[float]]
 ) -> Figure:
-    """Draw the mean error by the two values that were swept.
+    """Draw the mean error by the two values that were swept, the lowest in a frame.
 
     Args:
         title: the first line.
         subtitle: the second line, what is averaged.
         names: the values' names, rows first.
-        groups: for each pair of values the errors of its jobs, in percent; pairs may be missing.
+        error: the error's name, with its unit.
+        groups: for each pair of values the errors of its jobs, in percent; none where all failed.
     """
     rows, columns = (_in_order({pair[i] for pair in groups}) for i in (0, 1))
     means = np.full((len(rows), len(columns)), np.nan)
+    texts = np.full(means.shape, "failed", dtype=object)
     for (row, column), errors in groups.items():
-        means[rows.index(row), columns.index(column)] = np.mean(errors)
-    figure, axes = new_figure(0.8 * len(columns) + 2.2, 0.45 * len(rows) + 0.9, title, subtitle)
+        if errors:
+            cell = rows.index(row), columns.index(column)
+            means[cell] = np.mean(errors)
+            spread = f"\n± {np.std(errors, ddof=1):.2f}" if len(errors) > 1 else ""
+            texts[cell] = f"{means[cell]:.2f}{spread}"
+    figure, axes = new_figure(0.9 * len(columns) + 2.2, 0.5 * len(rows) + 0.9, title, subtitle)
     low, high = np.nanmin(means), np.nanmax(means)
     if low > 0 and high > 10 * low:  # one bad corner shall not hide the differences elsewhere
         image = axes.imshow(means, cmap="viridis_r", norm="log", aspect="auto")
@@ -60,21 +70,25 @@ def heat_map(
     for (i, j), mean in np.ndenumerate(means):
         shade = float(np.mean(image.cmap(image.norm(mean))[:3]))
         colour = QUIET if np.isnan(mean) else "white" if shade < 0.5 else INK
-        text = "failed" if np.isnan(mean) else f"{mean:.2f}"
-        axes.text(j, i, text, color=colour, ha="center", va="center")
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(rows)), rows)
+        axes.text(j, i, texts[i, j], color=colour, ha="center", va="center")
+    i, j = np.unravel_index(np.nanargmin(means), means.shape)
+    axes.add_patch(
+        Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=VERMILION, linewidth=2.5, clip_on=False)
+    )
+    axes.set_xticks(range(len(columns)), map(_short, columns))
+    axes.set_yticks(range(len(rows)), map(_short, rows))
     axes.grid(False)
     axes.spines[:].set_visible(False)
     axes.tick_params(bottom=False, left=False)
     axes.set_ylabel(names[0])
     axes.set_xlabel(names[1])
-    figure.colorbar(image, ax=axes, label="error (%)")
+    bar = figure.colorbar(image, ax=axes, label=error)
+    bar.outline.set_visible(False)
     return figure
 
 
 def parallel(
-    title: str, subtitle: str, names: Sequence[str], groups: dict[tuple[str, ...], list[float]]
+    title: str, subtitle: str, names: Sequence[str], error: str, groups: dict[tuple[str, ...], list[float]]
 ) -> Figure:
     """Draw parallel coordinates: an axis a swept value and one for the error, a line a combination.
 
@@ -82,6 +96,7 @@ def parallel(
         title: the first line.
         subtitle: the second line, what is averaged.
         names: the values' names.
+        error: the error's name, with its unit.
         groups: for each combination of values the errors of its jobs, in percent.
     """
     figure, axes = new_figure(1.6 * len(names) + 2, 4, title, subtitle)
@@ -93,12 +108,15 @@ def parallel(
         places = np.linspace(0, 1, len(values)) if len(values) > 1 else np.array([0.5])
         heights.insert(i, np.array([places[values.index(combination[i])] for combination in groups]))
         for value, place in zip(values, places, strict=True):
-            axes.text(i - 0.04, place, value, ha="right", va="center", color=QUIET)
+            label = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+            axes.text(
+                i - 0.04, place, _short(value), ha="right", va="center", color=QUIET, bbox=label, zorder=3
+            )
         axes.text(i, 1.07, name, ha="center")
     last = len(names)
-    axes.text(last, 1.07, "error", ha="center")
+    axes.text(last, 1.07, error, ha="center")
     for place in (0.0, 1.0):
-        axes.text(last + 0.04, place, f"{low + place * (high - low):.2f} %", va="center", color=QUIET)
+        axes.text(last + 0.04, place, f"{low + place * (high - low):.2f}", va="center", color=QUIET)
     colours = matplotlib.colormaps["viridis_r"]
     for line in np.argsort(-means):  # the best on top
         path = [height[line] for height in heights]
@@ -128,8 +146,21 @@ def _scale(axes: Axes, values: Sequence[str]) -> np.ndarray:
     if positions.min() > 0 and positions.max() >= 8 * positions.min():
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(positions, values)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    if len(values) <= TICKS:
+        axes.set_xticks(positions, map(_short, values))
+    else:
+        axes.xaxis.set_major_formatter("{x:g}")
     return positions
+
+
+def _short(value: str) -> str:
+    """Return `value` as a label: a list of one number, `[100]`, is that number, and few digits are enough."""
+    number = as_number(value)
+    if number is None:
+        return value
+    bare = value.strip("[]")
+    return bare if len(bare) <= 6 else f"{number:.3g}"
 
 
 def as_number(value: str) -> float | None:

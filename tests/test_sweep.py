@@ -74,12 +74,12 @@ def test_one_parent_run_with_table_figure_and_the_best_jobs_metrics(tracked: Pat
     assert {path.path for path in store.list_artifacts(parent.info.run_id)} == {"sweep.csv", "sweep.png"}
     best = max(run.data.metrics["test_accuracy"] for run in jobs)
     assert parent.data.metrics["test_accuracy"] == best
-    assert parent.data.metrics["error"] == pytest.approx(1 - best, abs=1e-6)
+    assert parent.data.metrics["test_error"] == pytest.approx(1 - best, abs=1e-6)
 
     first, second = table(tracked)
     errors = [1 - run.data.metrics["test_accuracy"] for run in jobs]
     assert (first["rank"], first["optimizer.learning_rate"], first["jobs"]) == ("1", "0.3", "2")
-    assert float(first["error"]) == pytest.approx((errors[2] + errors[3]) / 2, abs=1e-5)
+    assert float(first["test_error"]) == pytest.approx((errors[2] + errors[3]) / 2, abs=1e-5)
     assert float(second["spread"]) == pytest.approx(abs(errors[0] - errors[1]) / 2**0.5, abs=1e-5)
     assert f"{float(first['error']):.2%}" in done.stdout
     assert [line.split(":")[0] for line in done.stdout.splitlines()[:4]] == [f"job {i}" for i in range(4)]
@@ -108,7 +108,7 @@ def test_the_objective_is_the_test_error(workspace: Path) -> None:
     assert sweep(workspace, "seed=3").returncode == 0
     history = (workspace / "sweep/0/reports/history.csv").read_text().splitlines()
     accuracy = float(history[-1].split(",")[history[0].split(",").index("test_accuracy")])
-    assert float(table(workspace)[0]["error"]) == pytest.approx(1 - accuracy, abs=1e-6)
+    assert float(table(workspace)[0]["test_error"]) == pytest.approx(1 - accuracy, abs=1e-6)
 
 
 def test_one_bad_job_spoils_nothing(tracked: Path) -> None:
