@@ -20,6 +20,7 @@ scaling: $(SCALING)/.synced ## install the launchers for Ray and Slurm into an e
 	$(SCALING)/bin/python -m pytest tests/test_scaling.py
 
 ui: $(VENV)/.synced ## browse the runs with MLflow
+	python -m pipeline.tracking.page
 	mlflow ui
 
 bench: $(VENV)/.synced ## measure speed and memory, side by side with other libraries where installed

@@ -15,10 +15,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Register the best run's model and say how to serve it.")
     parser.add_argument("experiment", nargs="?", help="by default the title of the dataset in params.yaml")
     parser.add_argument("--alias", default="champion", help="what the model is called by (default: champion)")
+    parser.add_argument(
+        "--part",
+        choices=["validation", "test"],
+        default="test",
+        help="the images on which the best is the best (default: test)",
+    )
     arguments = parser.parse_args()
     experiment = arguments.experiment or read_params().dataset.title
-    promoted = promote_best(experiment, arguments.alias)
-    print(f"{promoted.uri} is version {promoted.version}: {promoted.run}, test {promoted.accuracy:.2%}")
+    promoted = promote_best(experiment, arguments.alias, arguments.part)
+    print(
+        f"{promoted.uri} is version {promoted.version}: {promoted.run},"
+        f" {arguments.part} {promoted.accuracy:.2%}"
+    )
     print("Serve it, and ask it what an image of 784 numbers from 0 to 1 shows; 28 rows of 28 do as well.")
     print(
         f"  MLFLOW_TRACKING_URI={address()} mlflow models serve --env-manager local"

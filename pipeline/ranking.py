@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -15,9 +15,7 @@ from rich.text import Text
 
 from pipeline import figures, sweep_figures
 from pipeline.files import replacing
-
-if TYPE_CHECKING:
-    from pipeline.sweep import Outcome
+from pipeline.sweep import Outcome, short
 
 SEED = "seed"
 TOP = 30  # rows of the table in the terminal; the CSV file has all
@@ -38,7 +36,7 @@ class Ranking:
         failed: the jobs that did not.
     """
 
-    def __init__(self, outcomes: Sequence["Outcome"], swept: Sequence[str], dataset: str) -> None:
+    def __init__(self, outcomes: Sequence[Outcome], swept: Sequence[str], dataset: str) -> None:
         swept = list(swept) or differing(outcomes)
         self.over_seeds = SEED in swept and len(swept) > 1
         self.keys = [key for key in swept if not (self.over_seeds and key == SEED)]
@@ -52,7 +50,7 @@ class Ranking:
         self.groups = dict(sorted(groups.items(), key=lambda group: statistics.fmean(group[1])))
         self.failed = [outcome for outcome in outcomes if outcome.failure is not None]
 
-    def values(self, outcome: "Outcome") -> tuple[str, ...]:
+    def values(self, outcome: Outcome) -> tuple[str, ...]:
         """Return the job's values of `keys`."""
         return tuple(outcome.overrides.get(key, "") for key in self.keys)
 
@@ -96,14 +94,17 @@ class Ranking:
             justify: Literal["right", "left"] = "right" if numeric else "left"
             table.add_column(spelled(column) if numeric else column, justify=justify, no_wrap=numeric)
         for row in [*best[:TOP], *rest]:
-            *start, error, spread, status, reason = row
+            rank, *values, jobs, error, spread, status, reason = row
             shown = [f"{float(share):.2%}" if share else "" for share in (error, spread)]
-            cells = compress([*start, *shown, status, reason], filled)
+            cells = compress([rank, *map(short, values), jobs, *shown, status, reason], filled)
             table.add_row(*map(Text, cells), style="red" if status else None)
         console = Console(width=None if Console().is_terminal else 200)
         console.print(table)
         if len(best) > TOP:
             console.print(f"… and {len(best) - TOP} more in the CSV file")
+        if self.keys == [SEED] and len(best) > 1:
+            errors = [error for group in self.groups.values() for error in group]
+            console.print(f"mean {statistics.fmean(errors):.2%}, spread {statistics.stdev(errors):.2%}")
 
     def is_grid(self) -> bool:
         """Return whether every combination of the values was tried; sweepers that search do not try all."""
@@ -129,7 +130,7 @@ class Ranking:
                 line = {"".join(values): errors for values, errors in groups.items()}
                 return sweep_figures.line(title, subtitle, "".join(self.keys), error, line)
             case [rows, columns] if self.is_grid():
-                failed = {self.values(job): [] for job in self.failed}
+                failed: dict[tuple[str, ...], list[float]] = {self.values(job): [] for job in self.failed}
                 pairs = {(values[0], values[1]): errors for values, errors in {**failed, **groups}.items()}
                 return sweep_figures.heat_map(
                     title, f"{subtitle}; the lowest is framed", (rows, columns), error, pairs
@@ -143,7 +144,7 @@ def spelled(name: str) -> str:
     return name.replace("_", " ")
 
 
-def differing(outcomes: Sequence["Outcome"]) -> list[str]:
+def differing(outcomes: Sequence[Outcome]) -> list[str]:
     """Return the overridden keys whose values are not the same in all jobs."""
     keys = [key for outcome in outcomes[:1] for key in outcome.overrides]
     return [key for key in keys if len({outcome.overrides.get(key) for outcome in outcomes}) > 1]

@@ -220,7 +220,15 @@ def split_override(text: str) -> tuple[str, str]:
 
 def tell(overrides: Mapping[str, str], keys: Sequence[str]) -> str:
     """Say the values of `keys` in few words: `learning_rate 0.1, seed 0`."""
-    return ", ".join(f"{key.rpartition('.')[2]} {overrides[key]}" for key in keys if key in overrides)
+    return ", ".join(f"{key.rpartition('.')[2]} {short(overrides[key])}" for key in keys if key in overrides)
+
+
+def short(value: str) -> str:
+    """Return `value`, rounded to four digits where it is a number with a long fraction."""
+    try:
+        return value if len(value) <= 6 or value.isdecimal() else f"{float(value):.4g}"
+    except ValueError:
+        return value
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

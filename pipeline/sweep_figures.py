@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 
 from pipeline.figures import BLUE, INK, QUIET, VERMILION, new_figure
+from pipeline.sweep import short
 
 TICKS = 10  # more values than that get a scale instead of a tick each
 
@@ -54,7 +55,7 @@ def heat_map(
     """
     rows, columns = (_in_order({pair[i] for pair in groups}) for i in (0, 1))
     means = np.full((len(rows), len(columns)), np.nan)
-    texts = np.full(means.shape, "failed", dtype=object)
+    texts = {}
     for (row, column), errors in groups.items():
         if errors:
             cell = rows.index(row), columns.index(column)
@@ -70,13 +71,13 @@ def heat_map(
     for (i, j), mean in np.ndenumerate(means):
         shade = float(np.mean(image.cmap(image.norm(mean))[:3]))
         colour = QUIET if np.isnan(mean) else "white" if shade < 0.5 else INK
-        axes.text(j, i, texts[i, j], color=colour, ha="center", va="center")
+        axes.text(j, i, texts.get((i, j), "failed"), color=colour, ha="center", va="center")
     i, j = np.unravel_index(np.nanargmin(means), means.shape)
     axes.add_patch(
         Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=VERMILION, linewidth=2.5, clip_on=False)
     )
-    axes.set_xticks(range(len(columns)), map(_short, columns))
-    axes.set_yticks(range(len(rows)), map(_short, rows))
+    axes.set_xticks(range(len(columns)), map(_label, columns))
+    axes.set_yticks(range(len(rows)), map(_label, rows))
     axes.grid(False)
     axes.spines[:].set_visible(False)
     axes.tick_params(bottom=False, left=False)
@@ -108,9 +109,9 @@ def parallel(
         places = np.linspace(0, 1, len(values)) if len(values) > 1 else np.array([0.5])
         heights.insert(i, np.array([places[values.index(combination[i])] for combination in groups]))
         for value, place in zip(values, places, strict=True):
-            label = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+            ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
             axes.text(
-                i - 0.04, place, _short(value), ha="right", va="center", color=QUIET, bbox=label, zorder=3
+                i - 0.04, place, _label(value), ha="right", va="center", color=QUIET, bbox=ground, zorder=3
             )
         axes.text(i, 1.07, name, ha="center")
     last = len(names)
@@ -148,19 +149,15 @@ def _scale(axes: Axes, values: Sequence[str]) -> np.ndarray:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     if len(values) <= TICKS:
-        axes.set_xticks(positions, map(_short, values))
+        axes.set_xticks(positions, map(_label, values))
     else:
         axes.xaxis.set_major_formatter("{x:g}")
     return positions
 
 
-def _short(value: str) -> str:
-    """Return `value` as a label: a list of one number, `[100]`, is that number, and few digits are enough."""
-    number = as_number(value)
-    if number is None:
-        return value
-    bare = value.strip("[]")
-    return bare if len(bare) <= 6 else f"{number:.3g}"
+def _label(value: str) -> str:
+    """Return `value` as a label: a list of one number, `[100]`, is that number."""
+    return value if as_number(value) is None else short(value.strip("[]"))
 
 
 def as_number(value: str) -> float | None:

@@ -109,3 +109,13 @@ def test_nothing_to_promote(swept: Path, experiment: str, told: str) -> None:
     assert done.returncode == 1
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_was_chosen_on_the_validation_part_is_promoted_by_it(swept: Path) -> None:
+    options = [*SMALL, "tracking.enabled=true", "split.validation=50", "optimizer.learning_rate=0.01"]
+    trained = run_module(swept, "pipeline.train", *options)
+    assert trained.returncode == 0, trained.stderr
+    done = run_module(swept, "pipeline.promote", "--part", "validation", "--alias", "chosen")
+    told = "models:/strokes@chosen is version "
+    assert done.stdout.startswith(told), done.stderr
+    assert ": relu 100, sgd 0.01, seed 0, validation " in done.stdout

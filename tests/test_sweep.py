@@ -81,7 +81,15 @@ def test_one_parent_run_with_table_figure_and_the_best_jobs_metrics(tracked: Pat
     assert (first["rank"], first["optimizer.learning_rate"], first["jobs"]) == ("1", "0.3", "2")
     assert float(first["test_error"]) == pytest.approx((errors[2] + errors[3]) / 2, abs=1e-5)
     assert float(second["spread"]) == pytest.approx(abs(errors[0] - errors[1]) / 2**0.5, abs=1e-5)
-    assert f"{float(first['error']):.2%}" in done.stdout
+    assert f"test error {errors[0]:.2%}" in done.stdout
+    assert f"{float(first['test_error']):.2%}" in done.stdout
+
+    pages = run_module(tracked, "pipeline.tracking.page")
+    [page] = pages.stdout.splitlines()
+    address = f"Strokes: http://127.0.0.1:5000/#/experiments/{parent.info.experiment_id}/runs?workflowType="
+    assert page.startswith(address), pages.stderr
+    view = page.rpartition("=")[2]
+    assert f"mlflow.sharedViewState.{view}" in store.get_experiment(parent.info.experiment_id).tags
     assert [line.split(":")[0] for line in done.stdout.splitlines()[:4]] == [f"job {i}" for i in range(4)]
 
 

@@ -34,7 +34,8 @@ from pipeline.data.dataset import PROCESSED, digest, write_description
 from pipeline.data.generated import GENERATORS, generate
 from pipeline.files import sha256
 from pipeline.history import read_history
-from pipeline.tracking.store import Claims, address, describe_commit, find_root, open_store
+from pipeline.tracking.page import TAGS
+from pipeline.tracking.store import Claims, address, describe_commit, find_root, open_store, public
 
 Act = dict[str, Any]
 
@@ -43,7 +44,6 @@ BOUNDS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-KIND = {"mlflow.experimentKind": "custom_model_development"}  # so that MLflow's page shows what training has
 PAUSE = 0.5  # seconds between two attempts
 OUTAGE = 15.0  # seconds that the store may go on failing once the stage is over: time to start a server anew
 PARAMS_A_CALL = 100  # what the tracking API takes at most
@@ -250,10 +250,12 @@ class Recorder:
         name = self.dataset["title"]
         if not self.client.get_experiment_by_name(name):
             with suppress(MlflowException):  # another process may create it at this very moment
-                return self.client.create_experiment(name, tags=KIND)
+                return self.client.create_experiment(name, tags=TAGS)
         experiment = self.client.get_experiment_by_name(name)
         if not experiment:
             raise MlflowException(f"the experiment {name} cannot be created")
+        for key in TAGS.keys() - experiment.tags.keys():
+            self.client.set_experiment_tag(experiment.experiment_id, key, TAGS[key])
         return experiment.experiment_id
 
     def _create(self, started: int) -> None:
@@ -393,11 +395,6 @@ def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     """Yield `items` in runs of at most `size`."""
     for first in range(0, len(items), size):
         yield items[first : first + size]
-
-
-def public(address: str) -> str:
-    """Return `address` without the user name and password that it may hold."""
-    return re.sub(r"//[^/@]*@", "//", address)
 
 
 def cause(error: BaseException) -> str:

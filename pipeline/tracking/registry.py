@@ -17,13 +17,13 @@ class Promoted:
     version: str
 
 
-def promote_best(experiment: str, alias: str) -> Promoted:
-    """Register the model of the run with the highest test accuracy, and have `alias` point to it.
+def promote_best(experiment: str, alias: str, part: str) -> Promoted:
+    """Register the model of the run with the highest accuracy on `part`, and have `alias` point to it.
 
     A model that is registered already gets no second version.
 
     Raises:
-        UserError: if there is no such experiment, or no finished run with a test accuracy in it.
+        UserError: if there is no such experiment, or no finished run with such an accuracy in it.
     """
     from mlflow.exceptions import MlflowException
 
@@ -36,12 +36,12 @@ def promote_best(experiment: str, alias: str) -> Promoted:
         raise UserError(f"there is no experiment {experiment}: the store has {names}")
     runs = client.search_runs(
         [found.experiment_id],
-        "attributes.status = 'FINISHED' and metrics.test_accuracy >= 0 and tags.model_sha256 != ''",
-        order_by=["metrics.test_accuracy DESC"],
+        f"attributes.status = 'FINISHED' and metrics.{part}_accuracy >= 0 and tags.model_sha256 != ''",
+        order_by=[f"metrics.{part}_accuracy DESC"],
         max_results=1,
     )
     if not runs:
-        raise UserError(f"the experiment {experiment} has no finished run with a test accuracy: train one")
+        raise UserError(f"the experiment {experiment} has no finished run with a {part} accuracy: train one")
     [best] = runs
     assert best.outputs  # a run is finished once its model is there
     [output, *_] = best.outputs.model_outputs
@@ -61,5 +61,5 @@ def promote_best(experiment: str, alias: str) -> Promoted:
         ).version
     client.set_registered_model_alias(name, alias, version)
     return Promoted(
-        f"models:/{name}@{alias}", best.info.run_name, best.data.metrics["test_accuracy"], str(version)
+        f"models:/{name}@{alias}", best.info.run_name, best.data.metrics[f"{part}_accuracy"], str(version)
     )
