@@ -14,11 +14,6 @@ Row = dict[str, float]
 where there are such parts."""
 
 
-def choose_by(row: Row) -> str:
-    """Return the column to compare trainings by: the accuracy on validation, else on test, else on train."""
-    return next(name for name in ("validation_accuracy", "test_accuracy", "train_accuracy") if name in row)
-
-
 def write_history(rows: Sequence[Row], path: Path) -> None:
     """Write `rows`, at least one, to `path`; a `test_accuracy` that was not measured is left empty.
 

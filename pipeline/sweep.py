@@ -49,7 +49,7 @@ from pipeline.config import Config, GeneratedDataset, parse
 from pipeline.data.dataset import PROCESSED, digest, read_description
 from pipeline.errors import UserError, in_need_of_room, one_line_errors
 from pipeline.files import replacing, sha256
-from pipeline.history import HISTORY, choose_by, read_history
+from pipeline.history import HISTORY, read_history
 from pipeline.models import MODEL
 from pipeline.tracking import Job, Tracker
 from pipeline.tracking.store import address
@@ -100,7 +100,7 @@ def run_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> 
     Nothing that happens to it is raised, since the other jobs are to go on.
 
     Returns:
-        The objective, which a sweeper minimises; NaN if the job failed.
+        The objective, which a sweeper minimises; infinity if the job failed.
 
     Raises:
         SystemExit: if not even its outcome can be kept.
@@ -139,7 +139,7 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> f
         if outcome.failure is None and not before:
             write_json(FINISHED / f"{key}.json", asdict(outcome))
     write_json(sweep_folder / f"jobs/{hydra.job.num}.json", asdict(outcome))
-    return math.nan if outcome.error is None else outcome.error
+    return math.inf if outcome.error is None else outcome.error
 
 
 @cache
@@ -174,8 +174,9 @@ def attempt(
     except Exception as crash:
         traceback.print_exc()
         return replace(outcome, failure=f"{type(crash).__name__}: {crash}")
-    measure = choose_by(read_history(folder / HISTORY)[-1]).replace("accuracy", "error")
-    return replace(outcome, model=sha256(folder / MODEL), measure=measure, error=round(error, 6))
+    measured = read_history(folder / HISTORY)[-1]
+    part = next(part for part in ("validation", "test", "train") if f"{part}_accuracy" in measured)
+    return replace(outcome, model=sha256(folder / MODEL), measure=f"{part}_error", error=round(error, 6))
 
 
 def find_finished(key: str) -> Outcome | None:

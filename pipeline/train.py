@@ -30,7 +30,7 @@ from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, digest, load_dataset
 from pipeline.data.generated import generate
 from pipeline.errors import UserError, one_line_errors
-from pipeline.history import HISTORY, Row, choose_by, write_history
+from pipeline.history import HISTORY, Row, write_history
 from pipeline.models import MODEL, SNAPSHOTS, save_model, save_snapshots
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
@@ -90,7 +90,8 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> float:
         write_history(history, folder / HISTORY)
         checkpoints.remove()
         tracker.finish()
-    return 1 - history[-1][choose_by(history[-1])]
+    choices = (measurement.validation_accuracy, measurement.test_accuracy, measurement.train_accuracy)
+    return 1 - next(accuracy for accuracy in choices if accuracy is not None)
 
 
 def data_for(config: Config) -> Dataset:
