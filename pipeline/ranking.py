@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pipeline import figures, sweep_figures
 from pipeline.files import replacing
-from pipeline.sweep import Outcome, short
+from pipeline.sweep import Outcome, short, tell
 
 SEED = "seed"
 TOP = 30  # rows of the table in the terminal; the CSV file has all
@@ -30,16 +30,17 @@ class Ranking:
         dataset: its title.
 
     Attributes:
-        keys: the swept keys, without the seed where others were swept too.
+        swept: the swept keys.
+        keys: the same without the seed where others were swept too.
         measure: what the jobs are ranked by, `validation_error` as a rule; `error` where they differ in that.
         groups: for each combination that ended well, the errors of its jobs; the lowest mean first.
         failed: the jobs that did not.
     """
 
     def __init__(self, outcomes: Sequence[Outcome], swept: Sequence[str], dataset: str) -> None:
-        swept = list(swept) or differing(outcomes)
-        self.over_seeds = SEED in swept and len(swept) > 1
-        self.keys = [key for key in swept if not (self.over_seeds and key == SEED)]
+        self.swept = list(swept) or differing(outcomes)
+        self.over_seeds = SEED in self.swept and len(self.swept) > 1
+        self.keys = [key for key in self.swept if not (self.over_seeds and key == SEED)]
         self.dataset = dataset
         measures = {outcome.measure for outcome in outcomes if outcome.measure}
         self.measure = measures.pop() if len(measures) == 1 else "error"
@@ -84,19 +85,19 @@ class Ranking:
             self.figure().savefig(temporary, metadata={"Software": None})
 
     def show(self) -> None:
-        """Print the table, without the columns in which there is nothing."""
-        rows = self.rows()
+        """Print the table, without empty columns, and below it the reasons, which are long."""
+        rows = [row[:-1] for row in self.rows()]
         best, rest = rows[: len(self.groups)], rows[len(self.groups) :]
         table = Table(title=f"{self.title()}, best first")
         filled = [any(cells) for cells in zip(*rows, strict=True)]
-        for column in compress(self.columns(), filled):
+        for column in compress(self.columns()[:-1], filled):
             numeric = column in {"rank", "jobs", self.measure, "spread"}
             justify: Literal["right", "left"] = "right" if numeric else "left"
             table.add_column(spelled(column) if numeric else column, justify=justify, no_wrap=numeric)
         for row in [*best[:TOP], *rest]:
-            rank, *values, jobs, error, spread, status, reason = row
+            rank, *values, jobs, error, spread, status = row
             shown = [f"{float(share):.2%}" if share else "" for share in (error, spread)]
-            cells = compress([rank, *map(short, values), jobs, *shown, status, reason], filled)
+            cells = compress([rank, *map(short, values), jobs, *shown, status], filled)
             table.add_row(*map(Text, cells), style="red" if status else None)
         console = Console(width=None if Console().is_terminal else 200)
         console.print(table)
@@ -105,6 +106,9 @@ class Ranking:
         if self.keys == [SEED] and len(best) > 1:
             errors = [error for group in self.groups.values() for error in group]
             console.print(f"mean {statistics.fmean(errors):.2%}, spread {statistics.stdev(errors):.2%}")
+        for job in self.failed:
+            reason = f"FAILED: {tell(job.overrides, self.swept) or 'the only one'}: {job.failure}"
+            console.print(Text(reason, style="red"), soft_wrap=True)
 
     def is_grid(self) -> bool:
         """Return whether every combination of the values was tried; sweepers that search do not try all."""

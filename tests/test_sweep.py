@@ -1,6 +1,7 @@
 """Sweeps as users start them: in order and in parallel, killed and resumed, into stores of all kinds."""
 
 import csv
+import json
 import os
 import random
 import shutil
@@ -171,7 +172,10 @@ def test_parallel_jobs_give_the_same_bits(workspace: Path) -> None:
     assert (workspace / "sweep/sweep.csv").read_bytes() == (workspace / "parallel/sweep.csv").read_bytes()
 
 
-LONGER = ["training.epochs=100", "optimizer.learning_rate=0.03,0.1,0.3", "seed=0,1"]
+LONGER = [
+    *("training.epochs=100", "training.checkpoint=0.0"),
+    *("optimizer.learning_rate=0.03,0.1,0.3", "seed=0,1"),
+]
 
 
 def descendants(pid: int) -> list[int]:
@@ -225,6 +229,8 @@ def test_a_sweep_killed_again_and_again_ends_as_if_undisturbed(tracked: Path, tm
     assert final.returncode == 0, final.stderr
     assert "finished before, skipped" in final.stdout
     assert (tracked / "sweep/sweep.csv").read_bytes() == (undisturbed / "sweep/sweep.csv").read_bytes()
+    assert models(tracked) == models(undisturbed)
+    assert not (tracked / "models/checkpoints").exists()
     [parent], jobs = runs(client(tracked))
     assert parent.info.status == "FINISHED"
     assert [run.info.status for run in jobs] == ["FINISHED"] * 6
@@ -271,6 +277,14 @@ def test_what_the_server_did_not_take_is_recorded_by_the_same_command_again(trac
     for job in jobs:
         assert job.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert len(client(tracked).get_metric_history(job.info.run_id, "loss")) == 2
+
+
+def models(folder: Path) -> set[str]:
+    """Return the hashes of the models of the finished jobs."""
+    return {
+        json.loads(path.read_text(encoding="utf-8"))["model"]
+        for path in (folder / "multirun/finished").glob("*.json")
+    }
 
 
 def kill(*pids: int) -> None:
