@@ -286,11 +286,14 @@ class Recorder:
         return (self.job and self.job["name"]) or run_name(self.config)
 
     def _tags(self) -> dict[str, str]:
+        from mlflow.exceptions import MlflowException
+
         tags = {"tracker": self.token, "recipe": self._recipe(), **self._origin()}
         if self.job:
-            tags["job"] = self.job["key"]
-            if parent := self._parent():
-                tags["mlflow.parentRunId"] = parent
+            parent = self._parent()
+            if not parent:  # the sweep's own recorder is about to make it
+                raise MlflowException(f"the run of the sweep {self.job['sweep']} is not there yet")
+            tags |= {"job": self.job["key"], "mlflow.parentRunId": parent}
         return tags
 
     def _origin(self) -> dict[str, str]:
