@@ -17,7 +17,7 @@ from typing import Any
 import hydra
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -283,7 +283,8 @@ if __name__ == "__main__":
             main()
         except (HydraException, OmegaConfBaseException) as error:
             message, *_ = str(error).split("\nConfig search path")
-            raise UserError(" ".join(message.split())) from None
+            where = f"{error.override}: " if isinstance(error, OverrideParseException) else ""
+            raise UserError(where + " ".join(message.split())) from None
         except BrokenProcessPool:
             raise UserError(
                 "the process of a job was killed; the same command again finishes the sweep"

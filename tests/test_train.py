@@ -115,6 +115,7 @@ def test_a_job_that_fails_does_not_stop_the_sweep(workspace: Path) -> None:
     ("options", "told"),
     [
         (["optimizer.rate=1"], "error: Could not override 'optimizer.rate'."),
+        (["seed=["], "error: seed=[: "),
         (["optimizer=newton"], "error: In 'config': Could not find 'optimizer/newton'"),
         (["training.epochs=ten"], "error: configuration: training.epochs = 'ten': should be a valid integer"),
         (["training.batch_size=206"], "error: training.batch_size = 206: should be at most"),
