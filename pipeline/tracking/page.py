@@ -14,8 +14,12 @@ LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves the page
 
 METRICS = ("validation_accuracy", "test_accuracy", "train_accuracy")
 PARAMS = (
-    *("model.hidden", "model.activation", "optimizer.name", "optimizer.learning_rate"),
-    *("training.epochs", "seed"),
+    "model.hidden",
+    "model.activation",
+    "optimizer.name",
+    "optimizer.learning_rate",
+    "training.epochs",
+    "seed",
 )
 NAME = "attributes.`Run Name`"
 VIEW = {
