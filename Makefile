@@ -14,7 +14,7 @@ repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot: whatever 
 	dvc repro
 
 test: $(VENV)/.synced ## run the tests
-	pytest --numprocesses=auto
+	pytest --numprocesses=auto --dist=worksteal
 
 scaling: $(SCALING)/.synced ## install the launchers for Ray and Slurm into an environment of their own and test them
 	$(SCALING)/bin/python -m pytest tests/test_scaling.py

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -238,7 +238,7 @@ def row(record: Record, config: Config, results: Sequence[Result]) -> str:
         summary([result.errors["official"] for result in results]),
         summary([result.errors["test"] for result in results]) if config.split.test else "",
         f"{config.training.epochs}",
-        f"{mean(result.minutes for result in results):.0f}",
+        f"{median(result.minutes for result in results):.0f}",
         f"{results[0].parameters:,}",
         f"`python -m benchmarks.records {record.recipe}`",
     )
