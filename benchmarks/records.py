@@ -238,7 +238,7 @@ def row(record: Record, config: Config, results: Sequence[Result]) -> str:
         summary([result.errors["official"] for result in results]),
         summary([result.errors["test"] for result in results]) if config.split.test else "",
         f"{config.training.epochs}",
-        f"{median(result.minutes for result in results):.0f}",
+        f"{median(result.minutes for result in results):.1f}",
         f"{results[0].parameters:,}",
         f"`python -m benchmarks.records {record.recipe}`",
     )
