@@ -13,8 +13,9 @@ help: ## list the targets
 repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot: whatever is out of date
 	dvc repro
 
+# More processes than two cores: many tests wait for a server or a stage.
 test: $(VENV)/.synced ## run the tests
-	pytest --numprocesses=auto --dist=worksteal
+	pytest --numprocesses=4 --dist=worksteal
 
 scaling: $(SCALING)/.synced ## install the launchers for Ray and Slurm into an environment of their own and test them
 	$(SCALING)/bin/python -m pytest tests/test_scaling.py
