@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, median, stdev
 
-import numpy as np
 from joblib import Parallel, delayed
 
 from benchmarks.common import ROOT, machine
@@ -24,7 +23,7 @@ from pipeline.config import Config, IdxDataset
 from pipeline.data.dataset import PROCESSED, load_dataset
 from pipeline.download import download
 from pipeline.errors import UserError, one_line_errors
-from pipeline.evaluate import parts_with_images, predict
+from pipeline.evaluate import measure, parts_with_images, predict
 from pipeline.files import replacing
 from pipeline.models import MODEL, load_model
 from pipeline.preprocess import preprocess
@@ -33,9 +32,9 @@ from pipeline.sweep import digest_code
 from pipeline.tracking.store import describe_commit
 from pipeline.train import train_and_record, training_key
 
-RAW = Path("data/raw")
-FOLDER = Path("outputs/records")
-PAGE = Path("docs/records.md")
+RAW = ROOT / "data/raw"
+FOLDER = ROOT / "outputs/records"
+PAGE = ROOT / "docs/records.md"
 LECUN = "LeCun, Bottou, Bengio, Haffner 1998"
 SIMARD = "Simard, Steinkraus, Platt 2003"
 CIRESAN = "Cireşan, Meier, Gambardella, Schmidhuber 2010"
@@ -149,13 +148,13 @@ def main() -> None:
     runs = [run for record in RECORDS if record.recipe in wanted for run in plan_runs(record)]
     for workspace in {run.workspace for run in runs}:
         prepare(workspace, next(run.config for run in runs if run.workspace == workspace))
-    os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{Path('mlflow.db').absolute()}")
+    os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{ROOT / 'mlflow.db'}")
     Parallel(n_jobs=-1)(delayed(train_and_measure)(run) for run in runs)
 
     text = BETWEEN_MARKS.sub(table(), PAGE.read_text(encoding="utf-8"))
     with replacing(PAGE) as path:
         path.write_text(text, encoding="utf-8")
-    print(f"the table in {PAGE} is written")
+    print(f"the table in {PAGE.relative_to(ROOT)} is written")
 
 
 def plan_runs(record: Record) -> list[Run]:
@@ -163,7 +162,7 @@ def plan_runs(record: Record) -> list[Run]:
     runs = []
     for seed in record.seeds:
         config = read_recipe(record.recipe, *record.changes, f"seed={seed}")
-        workspace = FOLDER.absolute() / str(config.split.train)
+        workspace = FOLDER / str(config.split.train)
         runs.append(Run(record, config, workspace, Path(record.recipe) / str(seed)))
     return runs
 
@@ -192,10 +191,10 @@ def train_and_measure(run: Run) -> None:
         train_and_record(run.config, run.folder)
     minutes = (time.perf_counter() - started) / 60
     model = load_model(run.folder / MODEL)
-    errors = {}
-    for name, part in parts_with_images(load_dataset()).items():
-        predictions = predict(model, part)
-        errors[name] = round(100 * float(np.mean(predictions.classes != predictions.labels)), 4)
+    dataset = load_dataset()
+    predictions = {name: predict(model, part) for name, part in parts_with_images(dataset).items()}
+    metrics = measure(predictions, predictions["official"], dataset.classes)
+    errors = {name: round(100 * metrics[name]["error"], 4) for name in predictions}
     result = Result(
         key=key,
         errors=errors,

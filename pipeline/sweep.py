@@ -182,7 +182,7 @@ def attempt(
 def find_finished(key: str) -> Outcome | None:
     """Return the outcome of the job if it is finished and its model is still there."""
     try:
-        outcome = Outcome(**json.loads((FINISHED / f"{key}.json").read_text(encoding="utf-8")))
+        outcome = read_outcome(FINISHED / f"{key}.json")
         whole = sha256(Path(outcome.folder) / MODEL) == outcome.model
     except (FileNotFoundError, ValueError, TypeError):
         return None
@@ -288,7 +288,7 @@ class Story(Callback):
         self.await_outcomes()
         self.over.set()
         self.progress.join()
-        outcomes = read_outcomes(self.folder)
+        outcomes = [read_outcome(path) for path in outcome_paths(self.folder)]
         try:
             ranking = Ranking(outcomes, self.swept, self.title)
             ranking.write(self.folder)
@@ -320,7 +320,7 @@ class Story(Callback):
     def await_outcomes(self) -> None:
         """Wait until the outcome of each job is here, as a shared folder may show it late."""
         deadline = time.monotonic() + LATE
-        while len(list((self.folder / "jobs").glob("[0-9]*.json"))) < self.jobs:
+        while len(outcome_paths(self.folder)) < self.jobs:
             if time.monotonic() > deadline:
                 return
             time.sleep(POLL)
@@ -331,11 +331,11 @@ class Story(Callback):
         with tqdm(total=jobs, desc="sweep", unit="job", disable=None) as bar:  # none in a log
             while True:
                 last_look = self.over.is_set()
-                for path in sorted(set((self.folder / "jobs").glob("[0-9]*.json")) - told, key=number):
-                    outcome = Outcome(**json.loads(path.read_text(encoding="utf-8")))
-                    bar.write(f"job {path.stem}: {describe(outcome, self.swept)}")
-                    bar.update()
-                    told.add(path)
+                for path in outcome_paths(self.folder):
+                    if path not in told:
+                        bar.write(f"job {path.stem}: {describe(read_outcome(path), self.swept)}")
+                        bar.update()
+                        told.add(path)
                 if last_look:
                     return
                 self.over.wait(POLL)
@@ -504,15 +504,14 @@ def check_server(config: Config) -> None:
     )
 
 
-def read_outcomes(folder: Path) -> list[Outcome]:
-    """Return the outcomes of all jobs of the sweep in `folder`, in the jobs' order."""
-    paths = sorted((folder / "jobs").glob("[0-9]*.json"), key=number)
-    return [Outcome(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+def outcome_paths(folder: Path) -> list[Path]:
+    """Return where the outcomes of the jobs that have ended are, for the sweep in `folder`, in order."""
+    return sorted((folder / "jobs").glob("[0-9]*.json"), key=lambda path: int(path.stem))
 
 
-def number(path: Path) -> int:
-    """Return the job's number that names the file at `path`."""
-    return int(path.stem)
+def read_outcome(path: Path) -> Outcome:
+    """Return the outcome that is kept at `path`."""
+    return Outcome(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def describe(outcome: Outcome, keys: Sequence[str]) -> str:

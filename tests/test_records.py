@@ -21,7 +21,7 @@ def test_a_recipe_names_its_source_and_the_error_published_there(record: Record)
 
 
 def test_the_table_has_a_row_a_record() -> None:
-    [table] = BETWEEN_MARKS.findall((ROOT / PAGE).read_text(encoding="utf-8"))
+    [table] = BETWEEN_MARKS.findall(PAGE.read_text(encoding="utf-8"))
     rows = re.findall(
         r"^\| (.*?) \| .* ([\d.]+) % \|.*`python -m benchmarks.records (\w+)`", table, re.MULTILINE
     )
