@@ -25,10 +25,10 @@ from pipeline.download import download
 from pipeline.errors import UserError, one_line_errors
 from pipeline.evaluate import measure, parts_with_images, predict
 from pipeline.files import replacing
+from pipeline.job import digest_code
 from pipeline.models import MODEL, load_model
 from pipeline.preprocess import preprocess
 from pipeline.problems import read_recipe
-from pipeline.sweep import digest_code
 from pipeline.tracking.store import describe_commit
 from pipeline.train import train_and_record, training_key
 

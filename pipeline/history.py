@@ -47,3 +47,12 @@ def read_history(path: Path = HISTORY) -> list[Row]:
     except (csv.Error, TypeError, ValueError):
         raise UserError(f"{path} is damaged: `dvc repro -f train` writes it anew") from None
     return rows
+
+
+def objective(row: Row) -> tuple[str, float]:
+    """Return the part of the data that is there to choose by, and the error on it after the epoch of `row`.
+
+    It is the validation part, else the test part, else the training part.
+    """
+    part = next(part for part in ("validation", "test", "train") if f"{part}_accuracy" in row)
+    return part, 1 - row[f"{part}_accuracy"]

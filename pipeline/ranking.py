@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pipeline import figures, sweep_figures
 from pipeline.files import replacing
-from pipeline.sweep import Outcome, short, tell
+from pipeline.job import Outcome, short, tell
 
 SEED = "seed"
 TOP = 30  # rows of the table in the terminal; the CSV file has all

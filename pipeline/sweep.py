@@ -1,40 +1,27 @@
 """A sweep as one story: jobs that are done once, one parent run, one ranked table, one figure.
 
-Hydra runs the jobs, with whatever sweeper and launcher are chosen. `Story` is its callback, in the process
-that the user started: it checks all jobs before the first one starts, shows the progress, and sums up.
-`run_job` is one job, wherever it runs. The two meet in the sweep's folder: `sweep.json` says what the jobs
-belong to, and `jobs/` holds a file with the outcome of each.
-
-A job's key is a hash of all that its model is made from: configuration, data and code. Its outcome is also
-kept under that key in `multirun/finished`, where a later sweep finds it.
+Hydra runs the jobs (`pipeline.job`), with whatever sweeper and launcher are chosen. `Story` is its callback,
+in the process that the user started: it checks all jobs before the first one starts, shows the progress, and
+sums up. The two meet in the sweep's folder: `sweep.json` says what the jobs belong to, and `jobs/` holds a
+file with the outcome of each.
 """
 
 import hashlib
 import importlib.util
-import json
-import math
-import multiprocessing
 import os
-import platform
 import time
 import traceback
 import uuid
-import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-import yaml
-from filelock import FileLock
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -42,214 +29,30 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-import pipeline
-from pipeline import NATIVE, PORTABLE
+from pipeline import NATIVE
 from pipeline.blas import computes_natively
-from pipeline.config import Config, GeneratedDataset, parse
+from pipeline.config import Config, GeneratedDataset
 from pipeline.data.dataset import PROCESSED, digest, read_description
-from pipeline.errors import UserError, in_need_of_room, one_line_errors
-from pipeline.files import replacing, sha256
+from pipeline.errors import UserError, one_line_errors
 from pipeline.history import HISTORY, read_history
-from pipeline.models import MODEL
+from pipeline.job import (
+    POLL,
+    Outcome,
+    checked,
+    digest_code,
+    job_key,
+    outcome_paths,
+    read_outcome,
+    split_override,
+    tell,
+    write_json,
+)
 from pipeline.tracking import Job, Tracker
 from pipeline.tracking.store import address
 
-FINISHED = Path("multirun/finished")
-ROOT = Path(pipeline.__file__).parents[1]
-POLL = 0.2  # seconds between two looks at what another process does
 ANSWER = 5.0  # seconds that a tracking server has to answer before the first job
 LATE = 60.0  # seconds that a file written on another machine may take to appear on this one, through NFS
-GOES_ALONG = ("MLFLOW_TRACKING_URI", "PYTHONPATH", NATIVE, *PORTABLE)
 RESERVES = ("cpus_per_task", "ray.remote.num_cpus")  # how launchers for clusters name the processors of a job
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended.
-
-    Attributes:
-        key: the job's key.
-        token: the attempt's, which finds its run.
-        overrides: what the job was started with.
-        folder: where its files are.
-        model: the SHA-256 of its model.
-        measure: what the objective is: `validation_error`, or `test_error` or `train_error` where there is no
-            such part. None if it failed.
-        error: the objective. None if it failed.
-        failure: why it failed.
-        skipped: whether it was finished before this sweep.
-    """
-
-    key: str
-    token: str
-    overrides: dict[str, str]
-    folder: str
-    model: str | None = None
-    measure: str | None = None
-    error: float | None = None
-    failure: str | None = None
-    skipped: bool = False
-
-
-# One job.
-
-
-def run_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> float:
-    """Do the job that Hydra composed, unless it is finished, and keep its outcome.
-
-    Nothing that happens to it is raised, since the other jobs are to go on.
-
-    Returns:
-        The objective, which a sweeper minimises; infinity if the job failed.
-
-    Raises:
-        SystemExit: if not even its outcome can be kept.
-    """
-    end_with_parent()
-    try:
-        with in_need_of_room("a job's outcome"):
-            return do_job(values, train)
-    except UserError as error:  # no exception, of which Hydra would print the first lines
-        raise SystemExit(f"error: {error}") from None
-
-
-def do_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> float:
-    """Do what `run_job` says."""
-    hydra = HydraConfig.get()
-    sweep_folder = Path(hydra.sweep.dir)
-    try:
-        sweep = json.loads((sweep_folder / "sweep.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"{sweep_folder.absolute()} on {platform.node()} is not the sweep's folder: all machines that run"
-            " jobs have to share it, under the same path"
-        ) from None
-    config = checked(values)
-    key = job_key(config, sweep["data"], sweep["code"])
-    overrides = dict(split_override(text) for text in hydra.overrides.task)
-    folder = Path(os.path.relpath(hydra.runtime.output_dir))
-    job = Job(key, sweep["key"], uuid.uuid4().hex, tell(overrides, sweep["swept"]), sweep["data"])
-    FINISHED.mkdir(parents=True, exist_ok=True)
-    with FileLock(FINISHED / f"{key}.lock"):  # another sweep may be at the same job
-        before = find_finished(key) if config.sweep.resume else None
-        if before:
-            outcome = replace(before, overrides=overrides, skipped=True)
-        else:
-            outcome = attempt(Outcome(key, job.token, overrides, str(folder)), config, job, train)
-        if outcome.failure is None and not before:
-            write_json(FINISHED / f"{key}.json", asdict(outcome))
-    write_json(sweep_folder / f"jobs/{hydra.job.num}.json", asdict(outcome))
-    return math.inf if outcome.error is None else outcome.error
-
-
-@cache
-def end_with_parent() -> None:
-    """Have this process, if it is one of joblib's, end as soon as the sweep that started it is gone.
-
-    Left alone, it would do the jobs that it has been handed, and then wait for more: if the sweep was killed
-    while it held a lock that they share, for ever.
-    """
-    parent = multiprocessing.parent_process()
-    if parent:
-        Thread(target=end_after, args=(parent.pid,), daemon=True).start()
-
-
-def end_after(pid: int) -> None:
-    """Wait until the parent, which had the id `pid`, is gone, and end this process."""
-    while os.getppid() == pid:
-        time.sleep(POLL)
-    os._exit(1)
-
-
-def attempt(
-    outcome: Outcome, config: Config, job: Job, train: Callable[[Config, Path, Job], float]
-) -> Outcome:
-    """Train, and return `outcome` completed with what came of it."""
-    folder = Path(outcome.folder)
-    try:
-        with in_need_of_room("a file of the job"):
-            error = train(config, folder, job)
-    except UserError as reason:
-        return replace(outcome, failure=str(reason))
-    except Exception as crash:
-        traceback.print_exc()
-        return replace(outcome, failure=f"{type(crash).__name__}: {crash}")
-    measured = read_history(folder / HISTORY)[-1]
-    part = next(part for part in ("validation", "test", "train") if f"{part}_accuracy" in measured)
-    return replace(outcome, model=sha256(folder / MODEL), measure=f"{part}_error", error=round(error, 6))
-
-
-def find_finished(key: str) -> Outcome | None:
-    """Return the outcome of the job if it is finished and its model is still there."""
-    try:
-        outcome = read_outcome(FINISHED / f"{key}.json")
-        whole = sha256(Path(outcome.folder) / MODEL) == outcome.model
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-    return outcome if whole else None
-
-
-def job_key(config: Config, data: str, code: str) -> str:
-    """Return a hash of all that a model is made from; where it is recorded is no part of that."""
-    made_from = {**asdict(config), "tracking": None, "sweep": None, "data": data, "code": code}
-    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
-
-
-def digest_code() -> str:
-    """Return a hash of NumPy's version and of the code that a model depends on: see `dvc.yaml`, train."""
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    sources = [ROOT / path for path in stages["train"]["deps"] if path.startswith("pipeline/")]
-    files = [file for path in sources for file in ([path] if path.is_file() else path.rglob("*.py"))]
-    files.append(ROOT / "pipeline/data/generated.py")
-    hashes = [f"{file.relative_to(ROOT)} {sha256(file)}" for file in sorted(files)]
-    return hashlib.sha256("\n".join([np.__version__, *hashes]).encode()).hexdigest()
-
-
-def checked(values: DictConfig) -> Config:
-    """Return the composed configuration, checked, without Hydra's own part."""
-    plain = OmegaConf.to_container(
-        OmegaConf.masked_copy(values, [str(key) for key in values if key != "hydra"]), resolve=True
-    )
-    return parse(plain, "configuration")  # type: ignore[arg-type]
-
-
-def split_override(text: str) -> tuple[str, str]:
-    """Return key and value of the override `text`."""
-    key, _, value = text.partition("=")
-    return key.lstrip("+~"), value
-
-
-def tell(overrides: Mapping[str, str], keys: Sequence[str]) -> str:
-    """Say the values of `keys` in few words: `learning_rate 0.1, seed 0`."""
-    return ", ".join(f"{key.rpartition('.')[2]} {short(overrides[key])}" for key in keys if key in overrides)
-
-
-def short(value: str) -> str:
-    """Return `value`, rounded to four digits where it is a number with a long fraction."""
-    try:
-        return value if len(value) <= 6 or value.isdecimal() else f"{float(value):.4g}"
-    except ValueError:
-        return value
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write `values` to `path`, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2), encoding="utf-8")
-
-
-def environment() -> dict[str, str]:
-    """Return what a job's process needs of the environment that the sweep was started in."""
-    return {name: os.environ[name] for name in GOES_ALONG if name in os.environ}
-
-
-OmegaConf.register_new_resolver("environment", environment, replace=True)
-
-# The files in conf/hydra/launcher complete the plugins' own configs of the same names, as is meant here.
-warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
-
-
-# The sweep.
 
 
 class Story(Callback):
@@ -502,16 +305,6 @@ def check_server(config: Config) -> None:
         f"MLFLOW_TRACKING_URI: nothing answers at {where.scheme}://{where.hostname}:{where.port or ''}: start"
         " the server, or set tracking.enabled=false"
     )
-
-
-def outcome_paths(folder: Path) -> list[Path]:
-    """Return where the outcomes of the jobs that have ended are, for the sweep in `folder`, in order."""
-    return sorted((folder / "jobs").glob("[0-9]*.json"), key=lambda path: int(path.stem))
-
-
-def read_outcome(path: Path) -> Outcome:
-    """Return the outcome that is kept at `path`."""
-    return Outcome(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def describe(outcome: Outcome, keys: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 
 from pipeline.figures import BLUE, INK, QUIET, VERMILION, new_figure
-from pipeline.sweep import short
+from pipeline.job import short
 
 TICKS = 10  # more values than that get a scale instead of a tick each
 

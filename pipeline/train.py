@@ -8,7 +8,6 @@ repository's root. A generated problem (`dataset=xor`) needs no `data/processed`
 
 import os
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -30,7 +29,8 @@ from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, digest, load_dataset
 from pipeline.data.generated import generate
 from pipeline.errors import UserError, one_line_errors
-from pipeline.history import HISTORY, Row, write_history
+from pipeline.history import HISTORY, Row, objective, write_history
+from pipeline.job import digest_code, job_key, run_job
 from pipeline.models import MODEL, SNAPSHOTS, save_model, save_snapshots
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
@@ -38,10 +38,11 @@ from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import schedule
 from pipeline.nn.training import Diverged, Measurement, Snapshots, train
-from pipeline.sweep import digest_code, job_key, run_job
 from pipeline.tracking import Job, Tracker
 
 CONF = Path(__file__).parents[1] / "conf"
+LOST = {"BrokenProcessPool", "UncompletedJobError", "WorkerCrashedError"}
+"""What joblib, submitit and Ray raise when the process of a job is gone; the latter two may be missing."""
 
 
 def train_and_record(config: Config, folder: Path, job: Job | None = None) -> float:
@@ -90,8 +91,8 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> float:
         write_history(history, folder / HISTORY)
         checkpoints.remove()
         tracker.finish()
-    choices = (measurement.validation_accuracy, measurement.test_accuracy, measurement.train_accuracy)
-    return 1 - next(accuracy for accuracy in choices if accuracy is not None)
+    _, error = objective(history[-1])
+    return error
 
 
 def data_for(config: Config) -> Dataset:
@@ -285,7 +286,9 @@ if __name__ == "__main__":
             message, *_ = str(error).split("\nConfig search path")
             where = f"{error.override}: " if isinstance(error, OverrideParseException) else ""
             raise UserError(where + " ".join(message.split())) from None
-        except BrokenProcessPool:
+        except Exception as error:
+            if LOST.isdisjoint(kind.__name__ for kind in type(error).__mro__):
+                raise
             raise UserError(
                 "the process of a job was killed; the same command again finishes the sweep"
             ) from None
