@@ -1,10 +1,11 @@
 """What augmentation adds to an epoch of a wide network: `python -m benchmarks.augmentation`.
 
-The network is that of `experiment=best`: 784-1200-1200-10, Adam, mini-batches of 128, two threads. The images
-are computed ahead in a thread of their own, which shares the cores with the matrix products.
+The network and its training are those of `experiment=best`, but on two threads: the images are computed ahead
+in a thread of their own, which shares the cores with the matrix products.
 """
 
 import time
+from dataclasses import asdict
 from functools import partial
 from statistics import median
 
@@ -13,61 +14,64 @@ from rich.table import Table
 
 from benchmarks.common import console, machine, progress, verdict
 from pipeline.blas import arithmetic
-from pipeline.data.augmentation import Distortion
-from pipeline.data.dataset import Part
-from pipeline.nn.initialisers import initialise
+from pipeline.data.augmentation import augmentation
+from pipeline.data.dataset import Dataset, Part
 from pipeline.nn.losses import LOSSES
-from pipeline.nn.mlp import MLP, Backpropagation
-from pipeline.nn.optimizers import Adam
+from pipeline.nn.mlp import Backpropagation
 from pipeline.nn.training import mini_batches, train_epoch
+from pipeline.problems import read_recipe
+from pipeline.train import build_mlp, build_optimizer
 
 IMAGES = 12_800  # enough that an epoch is like any other
-BATCH = 128
+SHAPE = (28, 28)
 THREADS = 2
 ROUNDS = 5
 MOST = 0.25
-
-AFFINE = {"rotation": 0.2, "scale": 0.15, "shear": 0.15, "shift": 1.0}
-ELASTIC = {"amplitude": 34.0, "sigma": 5.0}
-SETTINGS = {"none": {}, "affine": AFFINE, "elastic": ELASTIC, "affine_elastic": AFFINE | ELASTIC}
+CHOICES = ("none", "affine", "elastic", "affine_elastic")
 
 
 def main() -> None:
     """Measure the choices in turns, round by round, and print the table."""
-    rng = np.random.default_rng(0)
-    images = rng.random((IMAGES, 784), np.float32)
+    recipes = {name: read_recipe("best", f"augmentation={name}") for name in CHOICES}
+    recipe, rng = recipes["none"], np.random.default_rng(0)
+    images = rng.random((IMAGES, SHAPE[0] * SHAPE[1]), np.float32)
     part = Part(images, np.eye(10, dtype=np.uint8)[rng.integers(0, 10, IMAGES)])
-    mlp = MLP((784, 1200, 1200, 10), activation="relu", output="softmax", bias=True)
-    initialise(mlp, rng, "he")
-    optimizer = Adam(mlp.parameters, learning_rate=1e-4, beta1=0.9, beta2=0.999, epsilon=1e-8)
-    backpropagation = {BATCH: Backpropagation(mlp, LOSSES["canonical"], BATCH)}
-    distortions = {name: Distortion((28, 28), **settings) for name, settings in SETTINGS.items()}
+    mlp = build_mlp(recipe, Dataset("noise", "noise", list("0123456789"), SHAPE, part, part, part), rng)
+    optimizer = build_optimizer(recipe, mlp)
+    batch_size = recipe.training.batch_size or IMAGES
+    backpropagation = {batch_size: Backpropagation(mlp, LOSSES[recipe.loss.name], batch_size)}
+    distortions = {
+        name: augmentation(image_shape=SHAPE, **asdict(other.augmentation)) for name, other in recipes.items()
+    }
 
     def epoch(name: str) -> float:
-        augment = partial(distortions[name], rng=rng) if name != "none" else None
+        distortion = distortions[name]
+        augment = partial(distortion, rng=rng) if distortion else None
         started = time.perf_counter()
-        batches = mini_batches(part, BATCH, mlp.dtype, rng, augment=augment)
+        batches = mini_batches(part, batch_size, mlp.dtype, rng, augment=augment)
         train_epoch(batches, backpropagation, optimizer, epoch=1)
         return time.perf_counter() - started
 
     def alone(name: str) -> float:
         started = time.perf_counter()
-        distortions[name](images, rng)
+        if distortion := distortions[name]:
+            distortion(images, rng)
         return time.perf_counter() - started
 
     with arithmetic("portable", THREADS):
         epoch("none")
         rounds = [
-            {name: (epoch(name), alone(name)) for name in SETTINGS}
+            {name: (epoch(name), alone(name)) for name in CHOICES}
             for _ in progress(range(ROUNDS), "measuring")
         ]
     title = (
-        f"An epoch of 784-1200-1200-10 on {IMAGES:,} images, mini-batches of {BATCH}, {THREADS} threads:\n"
+        f"An epoch of {'-'.join(map(str, mlp.widths))} on {IMAGES:,} images, mini-batches of {batch_size},"
+        f" {THREADS} threads:\n"
         f"medians of {ROUNDS} rounds"
     )
     columns = ["augmentation", "seconds", "added", "by itself", "target"]
     table = Table(*columns, title=title, title_justify="left")
-    for name in SETTINGS:
+    for name in CHOICES:
         added = median(seconds[name][0] / seconds["none"][0] - 1 for seconds in rounds)
         training = f"{median(seconds[name][0] for seconds in rounds):.2f}"
         if name == "none":
