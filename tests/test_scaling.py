@@ -14,21 +14,22 @@ import pytest
 from hydra.experimental.callback import Callback
 
 from pipeline.files import sha256
-from tests.conftest import ROOT, run_module, start_module, wait_for
+from tests.conftest import ROOT, wait_for
 from tests.test_sweep import (
     EXPLODING,
+    KILLED,
     LONGER,
     TRACKED,
     client,
-    command_line,
-    descendants,
     kill,
     needs_proc,
     runs,
+    start,
     store_template,
     sweep,
     table,
     tracked,
+    workers,
 )
 
 __all__ = ["store_template", "tracked"]
@@ -123,25 +124,18 @@ def test_one_bad_job_elsewhere_spoils_nothing_and_the_good_ones_are_not_done_aga
 @needs_proc
 def test_the_same_command_finishes_a_sweep_elsewhere_of_which_a_job_was_killed(tracked: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    options = [*TRACKED, "hydra.sweep.dir=sweep", "hydra/launcher=submitit_local", *LONGER]
-    started = start_module(tracked, "pipeline.train", "-m", *options)
-    kill(wait_for(lambda: submitted(started.pid))[0])
+    launcher = "hydra/launcher=submitit_local"
+    started = start(tracked, launcher)
+    kill(wait_for(lambda: workers(started.pid, "submitit.core._submit"))[0])
     errors = started.communicate()[1]
     assert started.returncode == 1
-    assert errors.endswith(
-        "error: the process of a job was killed; the same command again finishes the sweep\n"
-    )
+    assert errors.endswith(f"{KILLED}\n")
     assert "Traceback" not in errors
 
-    assert run_module(tracked, "pipeline.train", "-m", *options).returncode == 0
+    assert sweep(tracked, launcher, *LONGER, base=TRACKED).returncode == 0
     assert [row["jobs"] for row in table(tracked)] == ["2"] * 3
     [parent], jobs = runs(client(tracked))
     assert [run.info.status for run in (parent, *jobs)] == ["FINISHED"] * 7
-
-
-def submitted(pid: int) -> list[int]:
-    """Return the processes of submitit's jobs below the process `pid`."""
-    return [child for child in descendants(pid) if "submitit.core._submit" in command_line(child)]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tests.test_tracking import failing_server
 
 TRACKED = [option for option in SMALL if not option.startswith("tracking")]
 JOBLIB = "hydra/launcher=joblib"
+KILLED = "error: the process of a job was killed; the same command again finishes the sweep"
 EXPLODING = ["model.activation=identity", "model.output=identity"]
 
 
@@ -186,13 +187,13 @@ def descendants(pid: int) -> list[int]:
     return children + [grandchild for child in children for grandchild in descendants(child)]
 
 
-def workers(pid: int) -> list[int]:
-    """Return joblib's processes among the descendants of `pid`."""
-    return [child for child in descendants(pid) if "popen_loky" in command_line(child)]
+def workers(pid: int, module: str = "popen_loky") -> list[int]:
+    """Return the processes among the descendants of `pid` that run `module`; by default joblib's."""
+    return [child for child in descendants(pid) if module in command_line(child)]
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    return start_module(folder, "pipeline.train", "-m", *TRACKED, "hydra.sweep.dir=sweep", JOBLIB, *LONGER)
+def start(folder: Path, launcher: str = JOBLIB) -> subprocess.Popen[str]:
+    return start_module(folder, "pipeline.train", "-m", *TRACKED, "hydra.sweep.dir=sweep", launcher, *LONGER)
 
 
 needs_proc = pytest.mark.skipif(
@@ -245,8 +246,7 @@ def test_the_same_command_finishes_a_sweep_of_which_a_process_was_killed(tracked
     kill(workers(started.pid)[0])
     errors = started.communicate()[1]
     assert started.returncode == 1
-    told = "error: the process of a job was killed; the same command again finishes the sweep"
-    assert told in errors.splitlines()  # joblib may say after it what it has cleaned up
+    assert KILLED in errors.splitlines()  # joblib may say after it what it has cleaned up
     assert "Traceback" not in errors
 
     before = {path.name: path.read_text() for path in finished.glob("*.json")}
