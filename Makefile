@@ -29,6 +29,7 @@ bench: $(VENV)/.synced ## measure speed and memory, side by side with other libr
 	python -m benchmarks.augmentation
 	python -m benchmarks.memory
 	python -m benchmarks.stages
+	python -m benchmarks.sweep
 
 results: $(VENV)/.synced ## train the default network with seeds 0 to 4 and print its accuracy
 	python -m benchmarks.accuracy
