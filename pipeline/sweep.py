@@ -47,7 +47,7 @@ from pipeline.job import (
     tell,
     write_json,
 )
-from pipeline.tracking import Job, Tracker
+from pipeline.tracking import Job, Tracker, start_ahead
 from pipeline.tracking.store import address
 
 ANSWER = 5.0  # seconds that a tracking server has to answer before the first job
@@ -194,6 +194,8 @@ def make_plan(config: DictConfig) -> Plan:
     overrides = dict(split_override(str(override.input_line)) for override in given)
     base = checked(config)
     check_server(base)
+    if base.tracking.enabled:
+        start_ahead()
     data, code = digest() if PROCESSED.exists() else "", digest_code()
     jobs: dict[str, Config] = {}
     if config.hydra.sweeper._target_.endswith(".BasicSweeper"):

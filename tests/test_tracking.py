@@ -443,6 +443,18 @@ def test_eight_processes_open_a_fresh_store_at_once(workspace: Path) -> None:
         assert run.data.metrics["loss"] == 1 / 3
 
 
+def test_a_kill_while_the_store_is_created_spoils_nothing(workspace: Path) -> None:
+    Path("mlflow.db").unlink()
+    creation = [sys.executable, "-c", "from pipeline.tracking.store import open_store; open_store()"]
+    with subprocess.Popen(creation, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+        wait_for(lambda: any(file.stat().st_size > 500_000 for file in Path().glob("mlflow.db*")))
+        process.kill()
+    with Tracker(configuration()) as tracker:
+        tracker.start()
+    assert len(runs(client(workspace))) == 1
+    assert [file.name for file in Path().glob("mlflow.db*")] == ["mlflow.db"]
+
+
 def test_a_server_that_is_started_late(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
 ) -> None:

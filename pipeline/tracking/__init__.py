@@ -1,5 +1,5 @@
 """Recording runs in MLflow. Only modules in here import it."""
 
-from pipeline.tracking.tracker import Job, Tracker
+from pipeline.tracking.tracker import Job, Tracker, start_ahead
 
-__all__ = ["Job", "Tracker"]
+__all__ = ["Job", "Tracker", "start_ahead"]

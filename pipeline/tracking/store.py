@@ -44,16 +44,22 @@ def open_store() -> "MlflowClient":
     """Connect to the tracking store; a database that is not there yet is created by one process alone.
 
     The others wait for it, since the migrations that create it cannot run side by side
-    (https://github.com/daizutabi/hydraflow/issues/245).
+    (https://github.com/daizutabi/hydraflow/issues/245). It appears whole: one that a kill left half-migrated
+    could never be opened again.
     """
     import mlflow
 
     mlflow.set_tracking_uri(address())
     if address().startswith(DATABASE):
+        database = Path(address().removeprefix(DATABASE))
         NOTES.mkdir(parents=True, exist_ok=True)
         with FileLock(NOTES / "creation.lock"):
-            if not Path(address().removeprefix(DATABASE)).exists():
-                return mlflow.MlflowClient()
+            if not database.exists():
+                new = database.with_name(f"{database.name}.new")
+                for remains in new.parent.glob(f"{new.name}*"):  # a journal with them
+                    remains.unlink()
+                mlflow.MlflowClient(f"{DATABASE}{new}")
+                new.replace(database)
     return mlflow.MlflowClient()
 
 

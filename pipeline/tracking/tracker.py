@@ -76,7 +76,13 @@ class Recorder:
         self.reports.put(None)
 
 
-_idle: list[Recorder] = []  # of jobs that this process has done: the next one need not import MLflow again
+_idle: list[Recorder] = []  # that have imported MLflow, or are about to: the next tracker takes one of them
+
+
+def start_ahead() -> None:
+    """Start the child process of the next tracker, which imports MLflow while the caller prepares."""
+    with suppress(OSError):  # the tracker meets it as well, and tells of it
+        _idle.append(Recorder())
 
 
 class Tracker:
