@@ -41,8 +41,14 @@ from pipeline.nn.training import Diverged, Measurement, Snapshots, train
 from pipeline.tracking import Job, Tracker
 
 CONF = Path(__file__).parents[1] / "conf"
-LOST = {"BrokenProcessPool", "UncompletedJobError", "WorkerCrashedError"}
-"""What joblib, submitit and Ray raise when the process of a job is gone; the latter two may be missing."""
+LOST = {
+    "BrokenProcessPool",  # joblib's
+    "UncompletedJobError",  # submitit's
+    "WorkerCrashedError",  # Ray's, as the next two
+    "NodeDiedError",
+    "LocalRayletDiedError",
+}
+"""What launchers raise when the process of a job is gone, by name, since most of them may be missing."""
 
 
 def train_and_record(config: Config, folder: Path, job: Job | None = None) -> float:
