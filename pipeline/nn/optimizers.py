@@ -102,6 +102,7 @@ class Momentum(Optimizer):
         self.momentum = momentum
         self.nesterov = nesterov
         self.velocity = np.zeros_like(parameters.vector)
+        self._change = np.empty_like(parameters.vector[:BLOCK])
 
     def arrays(self) -> dict[str, Array]:
         """Return by name what a step changes besides the parameters, as it is: not a copy."""
@@ -114,9 +115,12 @@ class Momentum(Optimizer):
         if self.nesterov:
             g += self.momentum * v
             g *= self.learning_rate
+            theta -= g
         else:
-            np.multiply(v, self.learning_rate, out=g)
-        theta -= g
+            # Not into g, which would then go back to memory: a twentieth of a wide network's epoch.
+            change = self._change[: len(v)]
+            np.multiply(v, self.learning_rate, out=change)
+            theta -= change
 
 
 class Adam(Optimizer):
