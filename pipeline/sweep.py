@@ -195,7 +195,7 @@ def make_plan(config: DictConfig) -> Plan:
     base = checked(config)
     check_server(base)
     if base.tracking.enabled:
-        start_ahead()
+        start_ahead()  # MLflow's import is done by the time that all jobs are checked
     data, code = digest() if PROCESSED.exists() else "", digest_code()
     jobs: dict[str, Config] = {}
     if config.hydra.sweeper._target_.endswith(".BasicSweeper"):

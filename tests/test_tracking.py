@@ -461,6 +461,14 @@ def test_a_kill_while_the_store_is_created_spoils_nothing(workspace: Path) -> No
     assert [file.name for file in Path().glob("mlflow.db*")] == ["mlflow.db"]
 
 
+def test_a_new_store_whose_address_has_options(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mlflow.db").unlink()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db?timeout=60")
+    with Tracker(configuration()) as tracker:
+        tracker.start()
+    assert len(runs(client(workspace))) == 1
+
+
 def test_a_server_that_is_started_late(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
 ) -> None:

@@ -112,15 +112,14 @@ class Momentum(Optimizer):
         v = self.velocity[block]
         v *= self.momentum
         v += g
+        direction = v
         if self.nesterov:
             g += self.momentum * v
-            g *= self.learning_rate
-            theta -= g
-        else:
-            # Not into g, which would then go back to memory: a twentieth of a wide network's epoch.
-            change = self._change[: len(v)]
-            np.multiply(v, self.learning_rate, out=change)
-            theta -= change
+            direction = g
+        # Not into g, which would then go back to memory: a twentieth of a wide network's epoch.
+        change = self._change[: len(v)]
+        np.multiply(direction, self.learning_rate, out=change)
+        theta -= change
 
 
 class Adam(Optimizer):

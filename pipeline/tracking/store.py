@@ -48,17 +48,19 @@ def open_store() -> "MlflowClient":
     could never be opened again.
     """
     import mlflow
+    from sqlalchemy import make_url
 
     mlflow.set_tracking_uri(address())
     if address().startswith(DATABASE):
-        database = Path(address().removeprefix(DATABASE))
+        url = make_url(address())  # which may have options: sqlite:///mlflow.db?timeout=60
+        database = Path(url.database or "")
         NOTES.mkdir(parents=True, exist_ok=True)
         with FileLock(NOTES / "creation.lock"):
             if not database.exists():
                 new = database.with_name(f"{database.name}.new")
                 for remains in new.parent.glob(f"{new.name}*"):  # a journal with them
                     remains.unlink()
-                mlflow.MlflowClient(f"{DATABASE}{new}")
+                mlflow.MlflowClient(str(url.set(database=str(new))))
                 new.replace(database)
     return mlflow.MlflowClient()
 
