@@ -49,7 +49,7 @@ class ReLU(Activation):
         np.maximum(z, out, out=out)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        delta *= np.sign(a)
+        delta *= a > 0
 
     def potential(self, z: Array, a: Array) -> float:
         return 0.5 * float(np.vdot(a.T, a.T))  # transposed, it lies in memory as vdot reads it

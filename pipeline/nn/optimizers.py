@@ -85,10 +85,11 @@ class SGD(Optimizer):
 
 
 class Momentum(Optimizer):
-    """v ← μv + g; θ ← θ − ηv, or with Nesterov's look-ahead θ ← θ − η(g + μv).
+    """v ← μv + ηg; θ ← θ − v, or with Nesterov's look-ahead θ ← θ − (ηg + μv).
 
-    In the form of Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in
-    deep learning" (2013), as PyTorch writes it.
+    I. Sutskever, J. Martens, G. Dahl, G. Hinton, "On the importance of initialization and momentum in deep
+    learning" (2013). PyTorch keeps η out of v. As long as η stays the same so do the steps; where it changes,
+    v here holds each gradient times the rate of its own step.
 
     Args:
         parameters: what `step` changes.
@@ -102,7 +103,11 @@ class Momentum(Optimizer):
         self.momentum = momentum
         self.nesterov = nesterov
         self.velocity = np.zeros_like(parameters.vector)
-        self._change = np.empty_like(parameters.vector[:BLOCK])
+
+    @property
+    def gradient_scale(self) -> float:
+        """η, as for `SGD`."""
+        return self.learning_rate
 
     def arrays(self) -> dict[str, Array]:
         """Return by name what a step changes besides the parameters, as it is: not a copy."""
@@ -112,14 +117,11 @@ class Momentum(Optimizer):
         v = self.velocity[block]
         v *= self.momentum
         v += g
-        direction = v
         if self.nesterov:
-            g += self.momentum * v
-            direction = g
-        # Not into g, which would then go back to memory: a twentieth of a wide network's epoch.
-        change = self._change[: len(v)]
-        np.multiply(direction, self.learning_rate, out=change)
-        theta -= change
+            theta -= self.momentum * v
+            theta -= g
+        else:
+            theta -= v
 
 
 class Adam(Optimizer):
