@@ -11,7 +11,8 @@ from pipeline.config import Config, read_params
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.errors import one_line_errors
 from pipeline.nn.training import count_correct
-from pipeline.train import check_fit, start_training
+from pipeline.train import start_training
+from pipeline.training_data import check_fit
 
 SEEDS = range(5)
 LOW, HIGH = 0.9713, 0.9733  # mean test accuracy of the default network on MNIST

@@ -11,7 +11,8 @@ from pipeline.blas import arithmetic
 from pipeline.config import Config
 from pipeline.errors import one_line_errors
 from pipeline.problems import read_recipe
-from pipeline.train import data_for, start_training
+from pipeline.train import start_training
+from pipeline.training_data import data_for
 
 RECIPES = ("alternating_solved", "xor")
 SEEDS = range(10)

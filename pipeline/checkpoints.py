@@ -84,6 +84,8 @@ class Checkpoints:
             notes = json.loads(str(arrays["notes"]))
             if notes["key"] != self.key:
                 raise ValueError("it is of another training")
+            measurements = [Measurement(**measurement) for measurement in notes["measurements"]]
+            progress.restore(notes["epoch"], measurements, arrays)
         except FileNotFoundError:
             if any(self.root.glob("*/checkpoint.npz")):
                 tell(
@@ -97,8 +99,6 @@ class Checkpoints:
         if progress.snapshots:
             progress.snapshots.epochs[:] = notes["snapshots"]
             progress.snapshots.vectors[:] = arrays["snapshots"]
-        measurements = [Measurement(**measurement) for measurement in notes["measurements"]]
-        progress.restore(notes["epoch"], measurements, arrays)
         for stream, state in zip(self.streams, notes["streams"], strict=True):
             stream.bit_generator.state = state
         tell(f"training goes on after epoch {progress.epoch}, from the checkpoint in {where}")

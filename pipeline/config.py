@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from pipeline.errors import UserError
+from pipeline.files import replacing
 
 PARAMS = Path("params.yaml")
 
@@ -356,6 +357,17 @@ def read_params(path: Path = PARAMS) -> Config:
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no keys: `make params` writes it anew")
     return parse(values, str(path))
+
+
+def write_params(config: Config, path: Path) -> None:
+    """Write `config` to the YAML file at `path`, for `read_params`."""
+    with replacing(path) as temporary:
+        temporary.write_text(dump(asdict(config)), encoding="utf-8")
+
+
+def dump(values: Mapping[str, Any]) -> str:
+    """Return `values` as YAML, in their order."""
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -27,15 +27,22 @@ def in_need_of_room(what: str) -> Iterator[None]:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program with one line on stderr where a `UserError`, a full disk or Ctrl-C ends the block.
+    """End the program with one line on stderr where something that the user can mend ends the block.
 
-    The line is `error: …` with exit status 1, or `interrupted` with exit status 130.
+    The line is `error: …` with exit status 1, of a `UserError`, a full disk, a file where a folder should be
+    or too little memory; or `interrupted` with exit status 130, of Ctrl-C.
     """
     try:
         with in_need_of_room("a file"):
             yield
     except UserError as error:
         tell(f"error: {error}")
+        raise SystemExit(1) from None
+    except (FileExistsError, NotADirectoryError) as error:
+        tell(f"error: {error.filename} is not a folder, but one is needed there")
+        raise SystemExit(1) from None
+    except MemoryError as error:
+        tell(f"error: not enough memory: {error or 'make the network, the data or the mini-batch smaller'}")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         tell("interrupted")

@@ -16,6 +16,7 @@ import traceback
 import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -34,7 +35,7 @@ from pipeline.config import Config, parse
 from pipeline.errors import UserError, in_need_of_room
 from pipeline.files import replacing, sha256
 from pipeline.history import HISTORY, objective, read_history
-from pipeline.models import MODEL
+from pipeline.models import MODEL, SNAPSHOTS
 from pipeline.tracking import Job
 
 FINISHED = Path("multirun/finished")
@@ -104,7 +105,6 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> f
     config = checked(values)
     key = job_key(config, sweep["data"], sweep["code"])
     overrides = dict(split_override(text) for text in hydra.overrides.task)
-    folder = Path(os.path.relpath(hydra.runtime.output_dir))
     job = Job(key, sweep["key"], uuid.uuid4().hex, tell(overrides, sweep["swept"]), sweep["data"])
     FINISHED.mkdir(parents=True, exist_ok=True)
     with FileLock(FINISHED / f"{key}.lock"):  # another sweep may be at the same job
@@ -112,6 +112,7 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> f
         if before:
             outcome = replace(before, overrides=overrides, skipped=True)
         else:
+            folder = own_folder(Path(os.path.relpath(hydra.runtime.output_dir)), key)
             outcome = attempt(Outcome(key, job.token, overrides, str(folder)), config, job, train)
         if outcome.failure is None and not before:
             write_json(FINISHED / f"{key}.json", asdict(outcome))
@@ -143,10 +144,12 @@ def attempt(
 ) -> Outcome:
     """Train, and return `outcome` completed with what came of it."""
     folder = Path(outcome.folder)
+    for result in (MODEL, SNAPSHOTS, HISTORY):  # of an attempt that was killed before its outcome was kept
+        (folder / result).unlink(missing_ok=True)
     try:
         with in_need_of_room("a file of the job"):
             train(config, folder, job)
-    except UserError as reason:
+    except (UserError, MemoryError) as reason:
         return replace(outcome, failure=str(reason))
     except Exception as crash:
         traceback.print_exc()
@@ -156,13 +159,23 @@ def attempt(
 
 
 def find_finished(key: str) -> Outcome | None:
-    """Return the outcome of the job if it is finished and its model is still there."""
+    """Return the outcome of the job if it is finished and its results are still there."""
     try:
         outcome = read_outcome(FINISHED / f"{key}.json")
+        read_history(Path(outcome.folder) / HISTORY)
         whole = sha256(Path(outcome.folder) / MODEL) == outcome.model
-    except (FileNotFoundError, ValueError, TypeError):
+    except (FileNotFoundError, ValueError, TypeError, UserError):
         return None
     return outcome if whole else None
+
+
+def own_folder(folder: Path, key: str) -> Path:
+    """Return `folder`, or one beside it where another job's results are: a sweep before had other jobs."""
+    for path in FINISHED.glob("*.json"):
+        with suppress(ValueError, TypeError):  # damaged
+            if path.stem != key and Path(read_outcome(path).folder) == folder:
+                return folder.with_name(f"{folder.name}-{key[:8]}")
+    return folder
 
 
 def job_key(config: Config, data: str, code: str) -> str:

@@ -19,7 +19,8 @@ from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
 from pipeline.tracking import Tracker
-from pipeline.train import CONF, data_for, train_and_write
+from pipeline.train import CONF, train_and_write
+from pipeline.training_data import data_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

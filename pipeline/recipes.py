@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import AlternatingDataset, Config, read_params
+from pipeline.config import PARAMS, AlternatingDataset, Config, read_params
 from pipeline.errors import UserError, one_line_errors
 from pipeline.files import replacing
 from pipeline.history import HISTORY, Row, read_history
+from pipeline.job import outcome_paths, read_outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,18 +37,18 @@ def main() -> None:
 
 
 def read_jobs(folder: Path, recipe: str) -> list[Job]:
-    """Return configuration and history of each job below `folder` that has ended well.
+    """Return configuration and history of each job of the sweep in `folder` that has ended well.
 
     Raises:
         UserError: if there is none.
     """
-    trained = sorted(folder.glob(f"*/{HISTORY}"))
-    jobs = [(path.parents[1], read_history(path)) for path in trained]
-    if not jobs:
+    outcomes = [read_outcome(path) for path in outcome_paths(folder)]
+    trained = [Path(outcome.folder) for outcome in outcomes if outcome.failure is None]
+    if not trained:
         raise UserError(
-            f"no job below {folder} has ended: `python -m pipeline.train experiment={recipe}` trains them all"
+            f"no job in {folder} has ended well: `python -m pipeline.train experiment={recipe}` trains them"
         )
-    return [(read_params(job / ".hydra/config.yaml"), history) for job, history in jobs]
+    return [(read_params(job / PARAMS), read_history(job / HISTORY)) for job in trained]
 
 
 def depth_width(jobs: list[Job]) -> "Figure":

@@ -13,26 +13,28 @@ import time
 import traceback
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
+from filelock import FileLock, Timeout
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from pipeline import NATIVE
 from pipeline.blas import computes_natively
-from pipeline.config import Config, GeneratedDataset
-from pipeline.data.dataset import PROCESSED, digest, read_description
+from pipeline.config import Config
+from pipeline.data.dataset import PROCESSED, digest
 from pipeline.errors import UserError, one_line_errors
 from pipeline.history import HISTORY, read_history
 from pipeline.job import (
@@ -48,7 +50,8 @@ from pipeline.job import (
     write_json,
 )
 from pipeline.tracking import Job, Tracker, start_ahead
-from pipeline.tracking.store import address
+from pipeline.tracking.store import address, public
+from pipeline.training_data import data_for
 
 ANSWER = 5.0  # seconds that a tracking server has to answer before the first job
 LATE = 60.0  # seconds that a file written on another machine may take to appear on this one, through NFS
@@ -63,12 +66,15 @@ class Story(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check every job, open the parent run, and begin to show the progress."""
-        with one_line_errors():
+        with ending_the_program():
             try:
                 plan = make_plan(config)
             except HydraException:
                 return  # the sweeper is about to meet it as well, and ends the program
+            except OmegaConfBaseException as error:
+                raise UserError(" ".join(str(error).split())) from None
             self.folder = Path(os.path.relpath(config.hydra.sweep.dir))
+            self.lock = claim(self.folder)
             self.swept, self.title, self.jobs = plan.swept, plan.title, plan.jobs or 0
             for stale in (self.folder / "jobs").glob("*.json"):  # of an earlier sweep into the same folder
                 stale.unlink()
@@ -88,11 +94,11 @@ class Story(Callback):
         """Rank the jobs, write and show the table, draw the figure, and end the parent run."""
         from pipeline.ranking import Ranking
 
-        self.await_outcomes()
-        self.over.set()
-        self.progress.join()
-        outcomes = [read_outcome(path) for path in outcome_paths(self.folder)]
-        try:
+        with ending_the_program():
+            self.await_outcomes()
+            self.over.set()
+            self.progress.join()
+            outcomes = [read_outcome(path) for path in outcome_paths(self.folder)]
             ranking = Ranking(outcomes, self.swept, self.title)
             ranking.write(self.folder)
             ranking.show()
@@ -110,13 +116,8 @@ class Story(Callback):
                 best_metrics(outcomes),
             )
             self.tracker.__exit__(None, None, None)
-        except UserError as error:
-            raise SystemExit(f"error: {error}") from None
-        except Exception:  # Hydra makes a warning of it and would end well
-            traceback.print_exc()
-            raise SystemExit(1) from None
-        print(f"table, figure and jobs: {self.folder}")
-        with one_line_errors():
+            self.lock.release()
+            print(f"table, figure and jobs: {self.folder}")
             if failed := sum(outcome.failure is not None for outcome in outcomes):
                 raise UserError(f"{failed} of {len(outcomes)} jobs failed: the table says why")
 
@@ -149,6 +150,34 @@ def arrive(folder: str) -> Story:
     with suppress(FileNotFoundError):  # `run_job` tells of that
         os.chdir(folder)
     return Story()
+
+
+@contextmanager
+def ending_the_program() -> Iterator[None]:
+    """End the program where the block fails: of an exception in a callback Hydra makes a warning."""
+    try:
+        with one_line_errors():
+            yield
+    except Exception:
+        traceback.print_exc()
+        raise SystemExit(1) from None
+
+
+def claim(folder: Path) -> FileLock:
+    """Return a lock on the sweep's `folder`, held until it is released or the process is gone.
+
+    Raises:
+        UserError: if another sweep holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "sweep.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"another sweep is at work in {folder}: wait for its end, or set hydra.sweep.dir to another one"
+        ) from None
+    return lock
 
 
 @dataclass(frozen=True)
@@ -189,7 +218,8 @@ def make_plan(config: DictConfig) -> Plan:
     check_launcher(config)
     loader = GlobalHydra.instance().config_loader()
     texts = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    given = OverridesParser.create(loader).parse_overrides([*texts, *config.hydra.overrides.task])
+    parsed = OverridesParser.create(loader).parse_overrides([*texts, *config.hydra.overrides.task])
+    given = list({override.get_key_element(): override for override in parsed}.values())  # the last counts
     swept = [override.get_key_element().lstrip("+") for override in given if override.is_sweep_override()]
     overrides = dict(split_override(str(override.input_line)) for override in given)
     base = checked(config)
@@ -200,7 +230,7 @@ def make_plan(config: DictConfig) -> Plan:
     jobs: dict[str, Config] = {}
     if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
         jobs = check_jobs(config, given, data, code)
-    titles = {find_title(job) for job in jobs.values() or [base]}
+    titles = {data_for(job).title for job in jobs.values() or [base]}
     made_from = jobs or [data, code, *(f"{key}={value}" for key, value in overrides.items())]
     salt = "" if base.sweep.resume else uuid.uuid4().hex
     count = f", {len(jobs)} jobs" if jobs else ""
@@ -243,13 +273,6 @@ def check_jobs(config: DictConfig, given: list[Override], data: str, code: str) 
     return jobs
 
 
-def find_title(config: Config) -> str:
-    """Return the title of the dataset that `config` trains on."""
-    if isinstance(config.dataset, GeneratedDataset):
-        return config.dataset.title
-    return read_description(PROCESSED, "preprocess")["title"]
-
-
 def check_arithmetic(config: DictConfig, job: Config, jobs: int) -> None:
     """Raise `UserError` where the jobs' kernels or threads cannot be had."""
     if job.training.blas == "native" and not computes_natively():
@@ -265,6 +288,10 @@ def check_arithmetic(config: DictConfig, job: Config, jobs: int) -> None:
     if reserved:
         return  # of what machine, only the cluster knows
     cores, wanted = os.cpu_count() or 1, launcher.get("n_jobs", 1)
+    if wanted == 0:
+        raise UserError(
+            "hydra.launcher.n_jobs = 0: should be how many jobs run at once, or -1 for a job a core"
+        )
     processes = min(jobs, cores if wanted < 0 else wanted)
     if job.training.threads > 1 and processes * job.training.threads > cores:
         raise UserError(
@@ -304,8 +331,8 @@ def check_server(config: Config) -> None:
                 break
             time.sleep(POLL)
     raise UserError(
-        f"MLFLOW_TRACKING_URI: nothing answers at {where.scheme}://{where.hostname}:{where.port or ''}: start"
-        " the server, or set tracking.enabled=false"
+        f"MLFLOW_TRACKING_URI: nothing answers at {public(address())}: start the server, or set"
+        " tracking.enabled=false"
     )
 
 

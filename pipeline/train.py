@@ -24,10 +24,9 @@ from tqdm import tqdm
 
 from pipeline.blas import arithmetic, computes_natively, restart_natively
 from pipeline.checkpoints import Checkpoints
-from pipeline.config import Config, GeneratedDataset, parse
+from pipeline.config import PARAMS, Config, GeneratedDataset, parse, write_params
 from pipeline.data.augmentation import augmentation
-from pipeline.data.dataset import Dataset, digest, load_dataset
-from pipeline.data.generated import generate
+from pipeline.data.dataset import Dataset, digest
 from pipeline.errors import UserError, one_line_errors
 from pipeline.history import HISTORY, Row, objective, write_history
 from pipeline.job import digest_code, job_key, run_job
@@ -39,6 +38,7 @@ from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import schedule
 from pipeline.nn.training import Diverged, Measurement, Snapshots, train
 from pipeline.tracking import Job, Tracker
+from pipeline.training_data import data_for
 
 CONF = Path(__file__).parents[1] / "conf"
 LOST = {
@@ -54,6 +54,8 @@ LOST = {
 def train_and_record(config: Config, folder: Path, job: Job | None = None) -> float:
     """Train as `config` says, write the model and its history below `folder`, and track the run.
 
+    `config` goes there as well, as `params.yaml`, unless it is from there: under DVC `folder` is the root.
+
     Args:
         config: what to train.
         folder: where to write.
@@ -66,6 +68,8 @@ def train_and_record(config: Config, folder: Path, job: Job | None = None) -> fl
     Raises:
         UserError: if the data do not fit the configuration, or training diverges.
     """
+    if folder != Path():
+        write_params(config, folder / PARAMS)
     with Tracker(config, folder, job) as tracker:
         return train_and_write(config, folder, tracker)
 
@@ -99,64 +103,6 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> float:
         tracker.finish()
     _, error = objective(history[-1])
     return error
-
-
-def data_for(config: Config) -> Dataset:
-    """Return the data that `config` asks for: generated, or opened in `data/processed`.
-
-    Raises:
-        UserError: if they are not there or do not fit the configuration.
-    """
-    if isinstance(config.dataset, GeneratedDataset):
-        dataset = generate(**asdict(config.dataset))
-    else:
-        dataset = load_dataset()
-        check_fit(config, dataset)
-        dataset = dataset.hold_out(config.split.validation)
-    if config.schedule.warmup >= config.training.epochs:
-        raise UserError(
-            f"schedule.warmup = {config.schedule.warmup:g}: should be less than training.epochs ="
-            f" {config.training.epochs}, or the schedule never begins"
-        )
-    images, outputs = len(dataset.train.images), dataset.train.labels.shape[1]
-    if (config.training.batch_size or 1) > images:
-        raise UserError(
-            f"training.batch_size = {config.training.batch_size}: should be at most the number of training"
-            f" images, {images}, or null for all of them at once"
-        )
-    if config.model.output == "softmax" and outputs == 1:
-        raise UserError(
-            f"model.output = softmax: of a single output, as {dataset.name} has it, it always makes 1;"
-            " sigmoid is what tells two classes apart"
-        )
-    if config.augmentation.name != "none" and isinstance(config.dataset, GeneratedDataset):
-        raise UserError(
-            f"augmentation = {config.augmentation.name}: should be none for {dataset.name},"
-            " which has no images"
-        )
-    if config.loss.label_smoothing and outputs == 1:
-        raise UserError(
-            f"loss.label_smoothing = {config.loss.label_smoothing:g}: should be 0 for {dataset.name},"
-            " whose single output has no other class to share with"
-        )
-    return dataset
-
-
-def check_fit(config: Config, dataset: Dataset) -> None:
-    """Raise `UserError` unless `dataset` is what `config` asks for."""
-    wanted = {config.dataset.name, getattr(config.dataset, "fallback", None)}
-    if dataset.name not in wanted:
-        raise UserError(
-            f"dataset = {config.dataset.name}, but data/processed holds {dataset.name}:"
-            f" `dvc exp run -S dataset={config.dataset.name}` prepares the other and trains on it"
-        )
-    for part in ("train", "test"):
-        count, expected = len(getattr(dataset, part).images), getattr(config.split, part)
-        if count != expected:
-            raise UserError(
-                f"split.{part} = {expected}, but data/processed holds {count} images in that part:"
-                f" `dvc exp run -S split.{part}={expected}` splits them anew and trains on them"
-            )
 
 
 def start_training(
@@ -279,7 +225,8 @@ def main(values: DictConfig) -> float:
         config = parse(OmegaConf.to_container(values, resolve=True), "configuration")  # type: ignore[arg-type]
         folder = HydraConfig.get().runtime.output_dir
         if config.training.blas == "native" and not computes_natively():
-            restart_natively(f"hydra.run.dir={folder}")
+            quoted = folder.replace("\\", "\\\\").replace("'", "\\'")
+            restart_natively(f"hydra.run.dir='{quoted}'")
         return train_and_record(config, Path(os.path.relpath(folder)))
 
 

@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT, SMALL, run_module
@@ -95,7 +96,7 @@ def test_it_goes_on_under_dvc_and_in_a_sweep_from_where_it_was_killed(workspace:
     assert job == {name: sha for name, sha in results(workspace).items() if name in job}
 
 
-@pytest.mark.parametrize("damage", ["cut short", "a byte changed", "another training's"])
+@pytest.mark.parametrize("damage", ["cut short", "a byte changed", "another shape", "another training's"])
 def test_a_checkpoint_that_cannot_be_used_is_told_and_left_alone(workspace: Path, damage: str) -> None:
     train_until_killed(workspace, *EVERYTHING, "hydra.run.dir=killed")
     path = checkpoint(workspace)
@@ -107,6 +108,10 @@ def test_a_checkpoint_that_cannot_be_used_is_told_and_left_alone(workspace: Path
         case "a byte changed":
             content[len(content) // 2] ^= 1
             path.write_bytes(content)
+        case "another shape":
+            with np.load(path) as file:
+                arrays = dict(file)
+            np.savez(path, **{**arrays, "average": arrays["average"][:-1]})
         case "another training's":
             shutil.move(path.parent, workspace / "kept")
             train_until_killed(workspace, *EVERYTHING, "seed=1", "hydra.run.dir=killed")

@@ -8,7 +8,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from pipeline.config import StrokesDataset, flat, parse, read_params
+from pipeline.config import StrokesDataset, flat, parse, read_params, write_params
 from pipeline.errors import UserError
 from pipeline.train import CONF
 
@@ -115,6 +115,12 @@ def test_a_wrong_value_is_named_in_one_line(key: str, value: Any, told: str) -> 
         parse(values, "params.yaml")
     assert str(caught.value).startswith(f"params.yaml: {told}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_configuration_that_is_written_is_read_as_it_was(tmp_path: Path) -> None:
+    config = parse(composed("experiment=best", "optimizer.clip_norm=1.5"), "here")
+    write_params(config, tmp_path / "params.yaml")
+    assert read_params(tmp_path / "params.yaml") == config
 
 
 def test_a_missing_key_is_named() -> None:

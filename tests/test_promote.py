@@ -111,6 +111,21 @@ def test_nothing_to_promote(swept: Path, experiment: str, told: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("alias", ["v1", "latest", "a/b"])
+def test_an_alias_that_mlflow_would_refuse_registers_nothing(swept: Path, alias: str) -> None:
+    done = run_module(swept, "pipeline.promote", "Default", "--alias", alias)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: --alias {alias}: should be letters, digits, _ and -")
+
+
+def test_a_store_under_another_name(swept: Path, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text((swept / "params.yaml").read_text())
+    there = {"MLFLOW_TRACKING_URI": f"sqlite:///{swept}/mlflow.db"}
+    assert run_module(tmp_path, "pipeline.promote", **there).returncode == 0
+    nowhere = run_module(tmp_path, "pipeline.promote")
+    assert nowhere.stderr.startswith("error: there is no mlflow.db here: run this at the repository's root")
+
+
 def test_what_was_chosen_on_the_validation_part_is_promoted_by_it(swept: Path) -> None:
     options = [*SMALL, "tracking.enabled=true", "split.validation=50", "optimizer.learning_rate=0.01"]
     trained = run_module(swept, "pipeline.train", *options)

@@ -154,6 +154,50 @@ def test_a_finished_job_is_not_done_again_in_any_sweep(tracked: Path) -> None:
     assert [len(parents), len(jobs)] == [3, 5]
 
 
+def test_other_jobs_in_the_same_folder_leave_what_is_there(tracked: Path) -> None:
+    """Though Hydra numbers the jobs anew, and so has their folders change hands."""
+    assert sweep(tracked, "optimizer.learning_rate=0.1,0.3").returncode == 0  # not yet in MLflow
+    before = [sha256(tracked / f"sweep/{job}/models/model.npz") for job in (0, 1)]
+    done = sweep(tracked, "optimizer.learning_rate=0.2,0.3,0.1", base=TRACKED)
+    assert done.stdout.count("(finished before, skipped)") == 2
+    assert before == [sha256(tracked / f"sweep/{job}/models/model.npz") for job in (0, 1)]
+    jobs = {run.info.run_name: run for run in runs(client(tracked))[1]}
+    for rate, model in {"0.1": before[0], "0.3": before[1]}.items():
+        run = jobs[f"learning_rate {rate}"]
+        assert (run.data.params["optimizer.learning_rate"], run.data.tags["model_sha256"]) == (rate, model)
+    assert jobs["learning_rate 0.2"].data.params["optimizer.learning_rate"] == "0.2"
+
+
+def test_a_job_whose_results_are_lost_is_done_again(workspace: Path) -> None:
+    assert sweep(workspace, "seed=0,1").returncode == 0
+    ranking = (workspace / "sweep/sweep.csv").read_bytes()
+    (workspace / "sweep/1/reports/history.csv").unlink()
+    again = sweep(workspace, "seed=0,1")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("(finished before, skipped)") == 1
+    assert (workspace / "sweep/sweep.csv").read_bytes() == ranking
+
+
+def test_a_second_sweep_in_the_folder_of_one_that_is_running_is_refused(workspace: Path) -> None:
+    options = [*SMALL, "hydra.sweep.dir=sweep", "training.epochs=100000", "seed=0,1"]
+    first = start_module(workspace, "pipeline.train", "-m", *options)
+    wait_for(lambda: (workspace / "sweep/0").exists() or first.poll() is not None)
+    second = sweep(workspace, "seed=2,3")
+    kill(first.pid)
+    first.wait(PATIENCE)
+    assert second.returncode == 1
+    assert second.stderr.startswith("error: another sweep is at work in sweep: wait for its end, or set")
+    assert second.stderr.count("\n") == 1
+
+
+def test_what_is_given_takes_the_place_of_what_a_recipe_sweeps(workspace: Path) -> None:
+    options = ["experiment=dying_relu", "model.activation=relu", "optimizer.learning_rate=0.1,0.2"]
+    done = sweep(workspace, *options)
+    assert done.returncode == 0, done.stderr
+    assert sorted(row["optimizer.learning_rate"] for row in table(workspace)) == ["0.1", "0.2"]
+    assert done.stdout.startswith("job 0: learning_rate 0.1: test error")
+
+
 def test_another_configuration_or_other_data_make_another_job(workspace: Path) -> None:
     assert sweep(workspace, "seed=0").returncode == 0
     for option in ("training.epochs=1", "model.bias=true"):
@@ -313,6 +357,13 @@ def command_line(pid: int) -> str:
         ),
         (["hydra/launcher=slurmy"], "In 'hydra/config': Could not find 'hydra/launcher/slurmy'"),
         (["training.threads=999", JOBLIB, "seed=0,1"], "training.threads = 999 in each of"),
+        ([JOBLIB, "hydra.launcher.n_jobs=0", "seed=0,1"], "hydra.launcher.n_jobs = 0: should be how many"),
+        (
+            ["training.batch_size=20,999"],
+            "training.batch_size = 999: should be at most the number of training",
+        ),
+        (["seed=0,1", "model.activation=${nowhere}"], "Interpolation key 'nowhere' not found"),
+        (["seed=0,1", "hydra.sweep.dir=params.yaml"], "params.yaml is not a folder, but one is needed there"),
         (["tracking.enabled=true", "seed=0,1"], "MLFLOW_TRACKING_URI: nothing answers at http://127.0.0.1:9"),
     ],
 )

@@ -14,7 +14,7 @@ from pipeline.data.dataset import Part, load_dataset
 from pipeline.data.generated import alternating, xor
 from pipeline.models import load_model, load_snapshots
 from pipeline.train import train_and_record
-from tests.conftest import SMALL, run_module
+from tests.conftest import PATIENCE, SMALL, run_module, start_module
 
 UNDER_DVC = [
     *("--config-dir", ".", "--config-name", "params"),
@@ -102,13 +102,12 @@ def test_a_sweep_trains_each_combination_in_a_folder_of_its_own(workspace: Path)
     assert not (workspace / "models").exists()
 
 
-def test_a_job_that_fails_does_not_stop_the_sweep(workspace: Path) -> None:
-    sweep = ["-m", *SMALL, "hydra.sweep.dir=sweep", "training.batch_size=20,999,10"]
-    done = run_module(workspace, "pipeline.train", *sweep)
-    assert done.returncode == 1
-    assert "job 1: batch_size 999: FAILED: training.batch_size = 999: should be at most" in done.stdout
-    assert done.stderr.endswith("error: 1 of 3 jobs failed: the table says why\n")
-    assert [(workspace / f"sweep/{job}/models/model.npz").exists() for job in range(3)] == [True, False, True]
+def test_two_that_start_at_once_have_a_folder_each(workspace: Path) -> None:
+    for started in [start_module(workspace, "pipeline.train", *SMALL, f"seed={seed}") for seed in (1, 2)]:
+        assert started.wait(PATIENCE) == 0
+    folders = list((workspace / "outputs").glob("*/*"))
+    assert len({(folder / "models/model.npz").read_bytes() for folder in folders}) == 2
+    assert {read_params(folder / "params.yaml").seed for folder in folders} == {1, 2}
 
 
 @pytest.mark.parametrize(
@@ -121,6 +120,8 @@ def test_a_job_that_fails_does_not_stop_the_sweep(workspace: Path) -> None:
         (["training.batch_size=206"], "error: training.batch_size = 206: should be at most"),
         (["split.train=100"], "error: split.train = 100, but data/processed holds 205 images"),
         (["dataset=mnist", "dataset.fallback=null"], "error: dataset = mnist, but data/processed holds str"),
+        (["model.hidden=[99999999999]"], "error: not enough memory: Unable to allocate"),
+        (["hydra.run.dir=params.yaml"], "error: params.yaml is not a folder, but one is needed there"),
         (EXPLODING, "error: the loss became "),
     ],
 )
@@ -226,9 +227,10 @@ def test_data_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_native_kernels_train_too(workspace: Path) -> None:
-    done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=out", "training.blas=native")
+    folder = "hydra.run.dir='it\\'s (out), 1'"
+    done = run_module(workspace, "pipeline.train", *SMALL, folder, "training.blas=native")
     assert done.returncode == 0, done.stderr
-    assert (workspace / "out/models/model.npz").exists()
+    assert (workspace / "it's (out), 1/models/model.npz").exists()
     sweep = run_module(workspace, "pipeline.train", "-m", *SMALL, "training.blas=native", "seed=0,1")
     assert sweep.returncode == 1
     assert "set PIPELINE_NATIVE=1 in the environment" in sweep.stderr

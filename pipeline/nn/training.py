@@ -113,7 +113,14 @@ class Progress:
         return arrays
 
     def restore(self, epoch: int, measurements: list[Measurement], arrays: dict[str, Array]) -> None:
-        """Go to the state after `epoch`, as `arrays` returned it then."""
+        """Go to the state after `epoch`, as `arrays` returned it then.
+
+        Raises:
+            KeyError, ValueError: if `arrays` are not of such a training; nothing is changed then.
+        """
+        for name, array in self.arrays().items():
+            if arrays[name].shape != array.shape:
+                raise ValueError(f"{name} of shape {arrays[name].shape}, not {array.shape}")
         for name, array in self.arrays().items():
             array[:] = arrays[name]
         self.epoch, self.measurements = epoch, measurements
@@ -184,7 +191,7 @@ def train(
         keeper: where to go on from, and what keeps checkpoints; None for neither.
 
     Raises:
-        Diverged: at the step whose loss is NaN or infinite.
+        Diverged: at the step whose loss is NaN or infinite; at the last one, whose parameters are.
     """
     batch_size = batch_size or len(train_part.images)
     sizes = {min(batch_size, len(train_part.images)), len(train_part.images) % batch_size} - {0}
@@ -246,6 +253,8 @@ def train(
             yield collected()
     if average:
         mlp.parameters.vector[:] = average.mlp.parameters.vector
+    if not np.isfinite(mlp.parameters.vector).all():  # by the very last step, which no loss has come after
+        raise Diverged(epochs, steps, math.inf)
 
 
 def rates_of_epoch(schedule: Schedule, epoch: int, steps: int) -> list[float]:

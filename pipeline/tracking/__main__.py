@@ -4,8 +4,9 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.config import Tracking, read_params
-from pipeline.errors import one_line_errors
+from pipeline.config import PARAMS, Tracking, read_params
+from pipeline.errors import UserError, one_line_errors
+from pipeline.models import MODEL
 from pipeline.tracking import Tracker
 
 PATIENCE = 60.0  # seconds; here the user waits for nothing else
@@ -16,7 +17,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Record a training that MLflow missed, from its files.")
     parser.add_argument("folder", type=Path, help="Hydra's output folder of the training")
     folder = parser.parse_args().folder
-    config = read_params(folder / ".hydra/config.yaml")
+    if not (folder / MODEL).exists():
+        raise UserError(f"{folder} holds no {MODEL}: there is nothing to record")
+    config = read_params(folder / PARAMS)
     with Tracker(replace(config, tracking=Tracking(enabled=True, patience=PATIENCE)), folder) as tracker:
         tracker.record()
 

@@ -29,7 +29,7 @@ import numpy as np
 import yaml
 
 import pipeline
-from pipeline.config import flatten
+from pipeline.config import PARAMS, dump, flatten
 from pipeline.data.dataset import PROCESSED, digest, write_description
 from pipeline.data.generated import GENERATORS, generate
 from pipeline.files import sha256
@@ -228,7 +228,7 @@ class Recorder:
         for run in found:
             self.client.delete_run(run.info.run_id)
         folder = Path(job["folder"])
-        config = yaml.safe_load((folder / ".hydra/config.yaml").read_text(encoding="utf-8"))
+        config = yaml.safe_load((folder / PARAMS).read_text(encoding="utf-8"))
         attempt = {**self.job, "key": job["key"], "token": job["token"], "name": job["name"]}
         recorder = Recorder(folder, self.data, config, self.source, attempt)
         if job["failure"]:
@@ -278,9 +278,7 @@ class Recorder:
         self.client.log_inputs(
             self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
         )
-        self.client.log_text(
-            self.run_id, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True), "params.yaml"
-        )
+        self.client.log_text(self.run_id, dump(self.config), PARAMS.name)
 
     def _name(self) -> str:
         return (self.job and self.job["name"]) or run_name(self.config)

@@ -1,10 +1,10 @@
 """The registry of models: which run's model is the one to use."""
 
+import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.tracking.store import address, find_root, open_store
+from pipeline.tracking.store import database, open_store
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,17 @@ def promote_best(experiment: str, alias: str, part: str) -> Promoted:
     A model that is registered already gets no second version.
 
     Raises:
-        UserError: if there is no such experiment, or no finished run with such an accuracy in it.
+        UserError: if there is no such experiment, or no finished run with such an accuracy in it, or MLflow
+            takes no such alias.
     """
     from mlflow.exceptions import MlflowException
 
-    if not address().startswith("http") and not (find_root(Path.cwd()) / "mlflow.db").exists():
-        raise UserError("there is no mlflow.db here: run this at the repository's root, after a training")
+    if not re.fullmatch(r"[\w-]+", alias) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
+        raise UserError(
+            f"--alias {alias}: should be letters, digits, _ and -, but neither latest nor v and a number"
+        )
+    if (path := database()) and not path.exists():
+        raise UserError(f"there is no {path} here: run this at the repository's root, after a training")
     client = open_store()
     found = client.get_experiment_by_name(experiment)
     if not found:

@@ -40,6 +40,15 @@ def public(address: str) -> str:
     return re.sub(r"//[^/@]*@", "//", address)
 
 
+def database() -> Path | None:
+    """Return the file of the SQLite database at the tracking URI, or None where it is something else."""
+    from sqlalchemy import make_url
+
+    if not address().startswith(DATABASE):
+        return None
+    return Path(make_url(address()).database or "")  # without options: sqlite:///mlflow.db?timeout=60
+
+
 def open_store() -> "MlflowClient":
     """Connect to the tracking store; a database that is not there yet is created by one process alone.
 
@@ -51,17 +60,15 @@ def open_store() -> "MlflowClient":
     from sqlalchemy import make_url
 
     mlflow.set_tracking_uri(address())
-    if address().startswith(DATABASE):
-        url = make_url(address())  # which may have options: sqlite:///mlflow.db?timeout=60
-        database = Path(url.database or "")
+    if path := database():
         NOTES.mkdir(parents=True, exist_ok=True)
         with FileLock(NOTES / "creation.lock"):
-            if not database.exists():
-                new = database.with_name(f"{database.name}.new")
+            if not path.exists():
+                new = path.with_name(f"{path.name}.new")
                 for remains in new.parent.glob(f"{new.name}*"):  # a journal with them
                     remains.unlink()
-                mlflow.MlflowClient(str(url.set(database=str(new))))
-                new.replace(database)
+                mlflow.MlflowClient(str(make_url(address()).set(database=str(new))))
+                new.replace(path)
     return mlflow.MlflowClient()
 
 

@@ -158,6 +158,16 @@ def test_divergence_stops_at_its_step_after_the_epochs_before_were_measured() ->
     assert (caught.value.epoch, caught.value.step) == (1, step)
 
 
+def test_a_last_step_that_leaves_no_number_is_told_as_well() -> None:
+    part = blobs(64)
+    mlp = network()
+    optimizer = OPTIMIZERS["sgd"](mlp.parameters, learning_rate=1e300)
+    rng = np.random.default_rng(7)
+    with pytest.raises(Diverged) as caught:
+        list(train(mlp, LOSSES["canonical"], optimizer, part, part, epochs=1, batch_size=64, rng=rng))
+    assert (caught.value.epoch, caught.value.step) == (1, 1)
+
+
 @pytest.mark.filterwarnings("error")
 def test_an_exploding_run_yields_what_it_measured_before() -> None:
     part = blobs(64)

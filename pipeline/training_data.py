@@ -1,0 +1,66 @@
+"""The data that a configuration asks for, and whether the two fit."""
+
+from dataclasses import asdict
+
+from pipeline.config import Config, GeneratedDataset
+from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.data.generated import generate
+from pipeline.errors import UserError
+
+
+def data_for(config: Config) -> Dataset:
+    """Return the data that `config` asks for: generated, or opened in `data/processed`.
+
+    Raises:
+        UserError: if they are not there, or the configuration asks of them what they cannot give.
+    """
+    if isinstance(config.dataset, GeneratedDataset):
+        dataset = generate(**asdict(config.dataset))
+    else:
+        dataset = load_dataset()
+        check_fit(config, dataset)
+        dataset = dataset.hold_out(config.split.validation)
+    if config.schedule.warmup >= config.training.epochs:
+        raise UserError(
+            f"schedule.warmup = {config.schedule.warmup:g}: should be less than training.epochs ="
+            f" {config.training.epochs}, or the schedule never begins"
+        )
+    images, outputs = len(dataset.train.images), dataset.train.labels.shape[1]
+    if (config.training.batch_size or 1) > images:
+        raise UserError(
+            f"training.batch_size = {config.training.batch_size}: should be at most the number of training"
+            f" images, {images}, or null for all of them at once"
+        )
+    if config.model.output == "softmax" and outputs == 1:
+        raise UserError(
+            f"model.output = softmax: of a single output, as {dataset.name} has it, it always makes 1;"
+            " sigmoid is what tells two classes apart"
+        )
+    if config.augmentation.name != "none" and isinstance(config.dataset, GeneratedDataset):
+        raise UserError(
+            f"augmentation = {config.augmentation.name}: should be none for {dataset.name},"
+            " which has no images"
+        )
+    if config.loss.label_smoothing and outputs == 1:
+        raise UserError(
+            f"loss.label_smoothing = {config.loss.label_smoothing:g}: should be 0 for {dataset.name},"
+            " whose single output has no other class to share with"
+        )
+    return dataset
+
+
+def check_fit(config: Config, dataset: Dataset) -> None:
+    """Raise `UserError` unless `dataset` is what `config` asks for."""
+    wanted = {config.dataset.name, getattr(config.dataset, "fallback", None)}
+    if dataset.name not in wanted:
+        raise UserError(
+            f"dataset = {config.dataset.name}, but data/processed holds {dataset.name}:"
+            f" `dvc exp run -S dataset={config.dataset.name}` prepares the other and trains on it"
+        )
+    for part in ("train", "test"):
+        count, expected = len(getattr(dataset, part).images), getattr(config.split, part)
+        if count != expected:
+            raise UserError(
+                f"split.{part} = {expected}, but data/processed holds {count} images in that part:"
+                f" `dvc exp run -S split.{part}={expected}` splits them anew and trains on them"
+            )
