@@ -28,6 +28,7 @@ import yaml
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 import pipeline
 from pipeline import NATIVE, PORTABLE
@@ -195,10 +196,17 @@ def digest_code() -> str:
 
 
 def checked(values: DictConfig) -> Config:
-    """Return the composed configuration, checked, without Hydra's own part."""
-    plain = OmegaConf.to_container(
-        OmegaConf.masked_copy(values, [str(key) for key in values if key != "hydra"]), resolve=True
-    )
+    """Return the composed configuration, checked, without Hydra's own part.
+
+    Raises:
+        UserError: on what `parse` does not take, or an interpolation of what is not there.
+    """
+    ours = OmegaConf.masked_copy(values, [str(key) for key in values if key != "hydra"])
+    try:
+        plain = OmegaConf.to_container(ours, resolve=True)
+    except OmegaConfBaseException as error:
+        reason, *_ = str(error).splitlines()
+        raise UserError(f"configuration: {error.full_key}: {reason}") from None
     return parse(plain, "configuration")  # type: ignore[arg-type]
 
 

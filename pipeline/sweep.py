@@ -28,7 +28,6 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from pipeline import NATIVE
@@ -71,8 +70,6 @@ class Story(Callback):
                 plan = make_plan(config)
             except HydraException:
                 return  # the sweeper is about to meet it as well, and ends the program
-            except OmegaConfBaseException as error:
-                raise UserError(" ".join(str(error).split())) from None
             self.folder = Path(os.path.relpath(config.hydra.sweep.dir))
             self.lock = claim(self.folder)
             self.swept, self.title, self.jobs = plan.swept, plan.title, plan.jobs or 0
@@ -218,7 +215,8 @@ def make_plan(config: DictConfig) -> Plan:
     check_launcher(config)
     loader = GlobalHydra.instance().config_loader()
     texts = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    parsed = OverridesParser.create(loader).parse_overrides([*texts, *config.hydra.overrides.task])
+    texts += OmegaConf.to_container(config.hydra.overrides.task, resolve=False)  # type: ignore[arg-type]
+    parsed = OverridesParser.create(loader).parse_overrides(texts)
     given = list({override.get_key_element(): override for override in parsed}.values())  # the last counts
     swept = [override.get_key_element().lstrip("+") for override in given if override.is_sweep_override()]
     overrides = dict(split_override(str(override.input_line)) for override in given)

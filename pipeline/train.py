@@ -18,18 +18,18 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from pipeline.blas import arithmetic, computes_natively, restart_natively
 from pipeline.checkpoints import Checkpoints
-from pipeline.config import PARAMS, Config, GeneratedDataset, parse, write_params
+from pipeline.config import PARAMS, Config, GeneratedDataset, write_params
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, digest
 from pipeline.errors import UserError, one_line_errors
 from pipeline.history import HISTORY, Row, objective, write_history
-from pipeline.job import digest_code, job_key, run_job
+from pipeline.job import checked, digest_code, job_key, run_job
 from pipeline.models import MODEL, SNAPSHOTS, save_model, save_snapshots
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
@@ -222,7 +222,7 @@ def main(values: DictConfig) -> float:
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return run_job(values, train_and_record)
     with one_line_errors():
-        config = parse(OmegaConf.to_container(values, resolve=True), "configuration")  # type: ignore[arg-type]
+        config = checked(values)
         folder = HydraConfig.get().runtime.output_dir
         if config.training.blas == "native" and not computes_natively():
             quoted = folder.replace("\\", "\\\\").replace("'", "\\'")

@@ -362,7 +362,10 @@ def command_line(pid: int) -> str:
             ["training.batch_size=20,999"],
             "training.batch_size = 999: should be at most the number of training",
         ),
-        (["seed=0,1", "model.activation=${nowhere}"], "Interpolation key 'nowhere' not found"),
+        (
+            ["seed=0,1", "model.activation=${nowhere}"],
+            "configuration: model.activation: Interpolation key 'nowhere'",
+        ),
         (["seed=0,1", "hydra.sweep.dir=params.yaml"], "params.yaml is not a folder, but one is needed there"),
         (["tracking.enabled=true", "seed=0,1"], "MLFLOW_TRACKING_URI: nothing answers at http://127.0.0.1:9"),
     ],

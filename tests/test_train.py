@@ -117,6 +117,7 @@ def test_two_that_start_at_once_have_a_folder_each(workspace: Path) -> None:
         (["seed=["], "error: seed=[: "),
         (["optimizer=newton"], "error: In 'config': Could not find 'optimizer/newton'"),
         (["training.epochs=ten"], "error: configuration: training.epochs = 'ten': should be a valid integer"),
+        (["seed=${nowhere}"], "error: configuration: seed: Interpolation key 'nowhere' not found"),
         (["training.batch_size=206"], "error: training.batch_size = 206: should be at most"),
         (["split.train=100"], "error: split.train = 100, but data/processed holds 205 images"),
         (["dataset=mnist", "dataset.fallback=null"], "error: dataset = mnist, but data/processed holds str"),
