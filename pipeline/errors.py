@@ -14,9 +14,11 @@ class UserError(Exception):
 
 @contextmanager
 def in_need_of_room(what: str) -> Iterator[None]:
-    """Raise `UserError` where the block fails to write `what`, since the disk is full."""
+    """Raise `UserError` where the block fails to write `what`, on a full disk, or takes too much memory."""
     try:
         yield
+    except MemoryError as error:
+        raise UserError(f"not enough memory: {error}".rstrip(": ")) from None
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
@@ -39,10 +41,7 @@ def one_line_errors() -> Iterator[None]:
         tell(f"error: {error}")
         raise SystemExit(1) from None
     except (FileExistsError, NotADirectoryError) as error:
-        tell(f"error: {error.filename} is not a folder, but one is needed there")
-        raise SystemExit(1) from None
-    except MemoryError as error:
-        tell(f"error: not enough memory: {error or 'make the network, the data or the mini-batch smaller'}")
+        tell(f"error: {error.filename}: a file is where a folder is needed")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         tell("interrupted")

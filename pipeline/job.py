@@ -16,7 +16,6 @@ import traceback
 import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -36,7 +35,7 @@ from pipeline.config import Config, parse
 from pipeline.errors import UserError, in_need_of_room
 from pipeline.files import replacing, sha256
 from pipeline.history import HISTORY, objective, read_history
-from pipeline.models import MODEL, SNAPSHOTS
+from pipeline.models import MODEL
 from pipeline.tracking import Job
 
 FINISHED = Path("multirun/finished")
@@ -145,12 +144,10 @@ def attempt(
 ) -> Outcome:
     """Train, and return `outcome` completed with what came of it."""
     folder = Path(outcome.folder)
-    for result in (MODEL, SNAPSHOTS, HISTORY):  # of an attempt that was killed before its outcome was kept
-        (folder / result).unlink(missing_ok=True)
     try:
         with in_need_of_room("a file of the job"):
             train(config, folder, job)
-    except (UserError, MemoryError) as reason:
+    except UserError as reason:
         return replace(outcome, failure=str(reason))
     except Exception as crash:
         traceback.print_exc()
@@ -171,11 +168,17 @@ def find_finished(key: str) -> Outcome | None:
 
 
 def own_folder(folder: Path, key: str) -> Path:
-    """Return `folder`, or one beside it where another job's results are: a sweep before had other jobs."""
-    for path in FINISHED.glob("*.json"):
-        with suppress(ValueError, TypeError):  # damaged
-            if path.stem != key and Path(read_outcome(path).folder) == folder:
-                return folder.with_name(f"{folder.name}-{key[:8]}")
+    """Return `folder`, or one beside it where another job has been before: Hydra only numbers the jobs.
+
+    Whose it is says a file in it, which the first job makes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with (folder / "job.key").open("x", encoding="utf-8") as file:
+            file.write(key)
+    except FileExistsError:
+        if (folder / "job.key").read_text(encoding="utf-8") != key:
+            return own_folder(folder.with_name(f"{folder.name}-{key[:8]}"), key)
     return folder
 
 

@@ -48,6 +48,9 @@ def read_jobs(folder: Path, recipe: str) -> list[Job]:
         raise UserError(
             f"no job in {folder} has ended well: `python -m pipeline.train experiment={recipe}` trains them"
         )
+    for job in trained:
+        if not (job / PARAMS).exists():
+            raise UserError(f"{job} is gone: the same sweep, from the same folder, trains it anew")
     return [(read_params(job / PARAMS), read_history(job / HISTORY)) for job in trained]
 
 

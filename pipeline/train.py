@@ -225,8 +225,7 @@ def main(values: DictConfig) -> float:
         config = checked(values)
         folder = HydraConfig.get().runtime.output_dir
         if config.training.blas == "native" and not computes_natively():
-            quoted = folder.replace("\\", "\\\\").replace("'", "\\'")
-            restart_natively(f"hydra.run.dir='{quoted}'")
+            restart_natively(f"hydra.run.dir='{folder}'")
         return train_and_record(config, Path(os.path.relpath(folder)))
 
 

@@ -126,6 +126,9 @@ def test_a_checkpoint_that_cannot_be_used_is_told_and_left_alone(workspace: Path
     assert [line.startswith(told) for line in done.stderr.splitlines()].count(True) == 1
     assert "goes on after" not in done.stderr
     assert not (workspace / CHECKPOINTS).exists()
+    undisturbed = run_module(workspace, "pipeline.train", *EVERYTHING, "hydra.run.dir=undisturbed")
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    assert results(workspace / "again") == results(workspace / "undisturbed")
 
 
 @pytest.mark.parametrize("change", ["configuration", "data", "code"])

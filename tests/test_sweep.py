@@ -138,6 +138,23 @@ def test_one_bad_job_spoils_nothing(tracked: Path) -> None:
     assert ended["learning_rate 0.01"].info.status == ended["learning_rate 0.02"].info.status == "FINISHED"
 
 
+def test_a_job_that_takes_more_memory_than_there_is_fails_with_that_reason(workspace: Path) -> None:
+    done = sweep(workspace, "model.hidden=[99999999999],[5]")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    good, bad = table(workspace)
+    assert (good["model.hidden"], bad["status"]) == ("[5]", "FAILED")
+    assert bad["reason"].startswith("not enough memory: Unable to allocate")
+
+
+def test_jobs_side_by_side_never_share_a_folder(workspace: Path) -> None:
+    options = ["hydra.sweep.subdir=same", "seed=0,1,2,3", "hydra.launcher.n_jobs=4"]
+    assert sweep(workspace, JOBLIB, *options).returncode == 0
+    for path in (workspace / "sweep/jobs").glob("*.json"):
+        outcome = json.loads(path.read_text(encoding="utf-8"))
+        assert sha256(workspace / outcome["folder"] / "models/model.npz") == outcome["model"]
+
+
 def test_a_finished_job_is_not_done_again_in_any_sweep(tracked: Path) -> None:
     assert sweep(tracked, "seed=0,1", base=TRACKED).returncode == 0
     again = sweep(tracked, JOBLIB, "seed=0,1", base=TRACKED)
@@ -366,7 +383,7 @@ def command_line(pid: int) -> str:
             ["seed=0,1", "model.activation=${nowhere}"],
             "configuration: model.activation: Interpolation key 'nowhere'",
         ),
-        (["seed=0,1", "hydra.sweep.dir=params.yaml"], "params.yaml is not a folder, but one is needed there"),
+        (["seed=0,1", "hydra.sweep.dir=params.yaml"], "params.yaml: a file is where a folder is needed"),
         (["tracking.enabled=true", "seed=0,1"], "MLFLOW_TRACKING_URI: nothing answers at http://127.0.0.1:9"),
     ],
 )

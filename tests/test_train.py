@@ -122,7 +122,7 @@ def test_two_that_start_at_once_have_a_folder_each(workspace: Path) -> None:
         (["split.train=100"], "error: split.train = 100, but data/processed holds 205 images"),
         (["dataset=mnist", "dataset.fallback=null"], "error: dataset = mnist, but data/processed holds str"),
         (["model.hidden=[99999999999]"], "error: not enough memory: Unable to allocate"),
-        (["hydra.run.dir=params.yaml"], "error: params.yaml is not a folder, but one is needed there"),
+        (["hydra.run.dir=params.yaml"], "error: params.yaml: a file is where a folder is needed"),
         (EXPLODING, "error: the loss became "),
     ],
 )
@@ -228,10 +228,10 @@ def test_data_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_native_kernels_train_too(workspace: Path) -> None:
-    folder = "hydra.run.dir='it\\'s (out), 1'"
+    folder = "hydra.run.dir='my folder, (1)'"
     done = run_module(workspace, "pipeline.train", *SMALL, folder, "training.blas=native")
     assert done.returncode == 0, done.stderr
-    assert (workspace / "it's (out), 1/models/model.npz").exists()
+    assert (workspace / "my folder, (1)/models/model.npz").exists()
     sweep = run_module(workspace, "pipeline.train", "-m", *SMALL, "training.blas=native", "seed=0,1")
     assert sweep.returncode == 1
     assert "set PIPELINE_NATIVE=1 in the environment" in sweep.stderr

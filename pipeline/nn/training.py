@@ -45,19 +45,17 @@ Augment = Callable[[Array], Array]  # from images to images that are distorted; 
 
 
 class Diverged(ArithmeticError):
-    """The loss became NaN or infinite.
+    """The loss, or at the last step a parameter, became NaN or infinite.
 
     Attributes:
         epoch: in which epoch, from 1.
         step: at which mini-batch of that epoch, from 1.
-        loss: what the loss became.
     """
 
-    def __init__(self, epoch: int, step: int, loss: float) -> None:
-        super().__init__(f"the loss became {loss} in epoch {epoch}, step {step}")
+    def __init__(self, what: str, epoch: int, step: int) -> None:
+        super().__init__(f"{what} in epoch {epoch}, step {step}")
         self.epoch = epoch
         self.step = step
-        self.loss = loss
 
 
 @dataclass(frozen=True)
@@ -254,7 +252,7 @@ def train(
     if average:
         mlp.parameters.vector[:] = average.mlp.parameters.vector
     if not np.isfinite(mlp.parameters.vector).all():  # by the very last step, which no loss has come after
-        raise Diverged(epochs, steps, math.inf)
+        raise Diverged("the parameters became infinite", epochs, steps)
 
 
 def rates_of_epoch(schedule: Schedule, epoch: int, steps: int) -> list[float]:
@@ -346,7 +344,7 @@ def train_epoch(
         gradient_of = backpropagation[len(x)]
         loss = gradient_of(x, y, scale=optimizer.gradient_scale)
         if not math.isfinite(loss):
-            raise Diverged(epoch, step, loss)
+            raise Diverged(f"the loss became {loss}", epoch, step)
         optimizer.step(gradient_of.gradient)
         if average:
             average.update()

@@ -221,7 +221,7 @@ class Recorder:
     def _complete(self, job: Mapping[str, Any]) -> str:
         """Return the run of the attempt at `job` that counts, whose record is complete afterwards."""
         assert self.job
-        status = "FAILED" if job["failure"] else "FINISHED"
+        status = "FAILED" if job["failure"] is not None else "FINISHED"
         found = self._search(f"tags.tracker = '{job['token']}'")
         if found and found[0].info.status == status:
             return found[0].info.run_id
@@ -231,7 +231,7 @@ class Recorder:
         config = yaml.safe_load((folder / PARAMS).read_text(encoding="utf-8"))
         attempt = {**self.job, "key": job["key"], "token": job["token"], "name": job["name"]}
         recorder = Recorder(folder, self.data, config, self.source, attempt)
-        if job["failure"]:
+        if job["failure"] is not None:
             recorder.start(time.time_ns() // 1_000_000)
             recorder.fail(job["failure"])
         else:
@@ -359,7 +359,7 @@ class Recorder:
         """
         for token in self.claims.abandoned():
             for run in self._search(f"tags.tracker = '{token}' and attributes.status = 'RUNNING'"):
-                if superseded and run.data.tags["recipe"] == self._recipe():
+                if superseded and run.data.tags.get("recipe") == self._recipe():
                     self.client.delete_run(run.info.run_id)
                 else:
                     self.client.set_terminated(run.info.run_id, "KILLED")

@@ -28,7 +28,7 @@ def promote_best(experiment: str, alias: str, part: str) -> Promoted:
     """
     from mlflow.exceptions import MlflowException
 
-    if not re.fullmatch(r"[\w-]+", alias) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
+    if not re.fullmatch(r"[\w-]{1,255}", alias) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
         raise UserError(
             f"--alias {alias}: should be letters, digits, _ and -, but neither latest nor v and a number"
         )

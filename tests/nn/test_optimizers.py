@@ -30,15 +30,17 @@ def test_clipping_leaves_the_penalty_alone() -> None:
     np.testing.assert_allclose(theta.vector, [1 - 0.11, 1 - 0.05, 1 - 0.05, 1 - 0.13], rtol=1e-12)
 
 
-def test_momentum_keeps_each_gradient_times_the_rate_of_its_own_step() -> None:
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_keeps_each_gradient_times_the_rate_of_its_own_step(nesterov: bool) -> None:
     theta, gradient = parameters(), parameters()
-    optimizer = Momentum(theta, learning_rate=0.1, momentum=0.5, nesterov=False)
+    optimizer = Momentum(theta, learning_rate=0.1, momentum=0.5, nesterov=nesterov)
     for rate in (0.1, 0.01):
         optimizer.learning_rate = rate
         gradient.vector[:] = optimizer.gradient_scale * 3.0
         optimizer.step(gradient)
-    first, second = 0.1 * 3, 0.5 * 0.1 * 3 + 0.01 * 3
-    np.testing.assert_allclose(theta.vector, -(first + second), rtol=1e-12)
+    v = [0.3, 0.5 * 0.3 + 0.03]
+    change = [0.3 + 0.5 * v[0], 0.03 + 0.5 * v[1]] if nesterov else v
+    np.testing.assert_allclose(theta.vector, -sum(change), rtol=1e-12)
 
 
 def adamw(theta: Parameters, decay: float) -> Optimizer:
