@@ -63,7 +63,8 @@ lock: $(VENV)/.synced ## pin every dependency anew in both lock files, which dif
 	$(COMPILE) --all-extras -o requirements-scaling.lock
 
 clean: ## remove the environments and all that the pipeline made
-	git clean -dfXq -- $(VENV) $(SCALING) data models reports outputs multirun mlruns 'mlflow.db*' .cache .dvc
+	git clean -dfXq -- $(VENV) $(SCALING) data models reports outputs multirun mlruns mlartifacts dvc_plots \
+		'mlflow.db*' .cache .dvc/tmp .dvc/cache
 
 # uv is many times faster than pip, and pip is what every Python has: pip installs uv, uv the rest.
 $(VENV)/.synced: requirements.lock

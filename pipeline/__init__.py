@@ -23,3 +23,4 @@ PORTABLE = (
 
 if NATIVE not in os.environ:
     os.environ.update(PORTABLE)
+    os.environ.pop("NPY_ENABLE_CPU_FEATURES", None)  # NumPy takes no more than one of the two

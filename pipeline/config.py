@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from pipeline.errors import UserError
@@ -24,6 +24,15 @@ NonNegative = Annotated[Real, Field(ge=0)]
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
 
 Activation = Literal["identity", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid"]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("no name should be there twice")
+    return names
+
+
+Classes = Annotated[list[str], Field(min_length=2), AfterValidator(_distinct)]
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -55,7 +64,7 @@ class IdxDataset:
     title: str
     mirrors: list[str]
     files: Files
-    classes: Annotated[list[str], Field(min_length=2)]
+    classes: Classes
     fallback: Literal["strokes"] | None
 
 
@@ -68,7 +77,7 @@ class StrokesDataset:
     title: str = "Strokes"
     train: PositiveCount = 60_000
     official: PositiveCount = 10_000
-    classes: Annotated[list[str], Field(min_length=10, max_length=10)] = Field(
+    classes: Annotated[Classes, Field(min_length=10, max_length=10)] = Field(
         default_factory=lambda: list("0123456789")
     )
 
@@ -287,7 +296,7 @@ class Training:
     measure_every: PositiveCount
     snapshots: PositiveCount | None
     dtype: Literal["float32", "float64"]
-    threads: PositiveCount
+    threads: Annotated[PositiveCount, Field(le=1024)]
     blas: Literal["portable", "native"]
 
 
@@ -296,7 +305,7 @@ class Tracking:
     """Whether runs are recorded in MLflow, and how long (seconds) a stage waits for the server."""
 
     enabled: Flag
-    patience: Positive
+    patience: Annotated[Positive, Field(le=86_400)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -352,7 +361,7 @@ def read_params(path: Path = PARAMS) -> Config:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is not in {Path.cwd()}: run this at the repository's root") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no keys: `make params` writes it anew")

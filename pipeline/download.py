@@ -28,7 +28,7 @@ from pipeline.config import File, GeneratedDataset, IdxDataset, StrokesDataset, 
 from pipeline.data.dataset import RAW, write_description
 from pipeline.data.idx import write_idx
 from pipeline.data.strokes import SIDE, choose_digits, draw
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError, one_line_errors, public
 from pipeline.files import replacing, sha256
 
 PATIENCE = 8.0  # seconds that a source may take to answer, and then from one packet to the next
@@ -146,8 +146,8 @@ def _fetch(files: Sequence[File], sources: Sequence[str], folder: Path) -> None:
     problems: list[tuple[File | None, str]] = []  # with the file, where the problem is not the whole source's
 
     def note(file: File | None, problem: str) -> None:
-        problems.append((file, problem))
-        print(f"warning: {problem}", file=sys.stderr)
+        problems.append((file, public(problem)))
+        print(f"warning: {public(problem)}", file=sys.stderr)
 
     reached = False
     for source, silence in _reach(sources, probe=files[0]):
@@ -226,9 +226,16 @@ def _bring(file: File, source: str, folder: Path) -> None:
     path = _as_folder(source)
     base, retries = (source, RETRIES) if path is None else (str(path), 0)
     registry = pooch.create(folder, base, registry={file.name: file.hash}, retry_if_failed=retries)
-    server = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=1 << 16, timeout=PATIENCE)
-    print(f"{file.name} from {source}", flush=True)
+    server = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(), chunk_size=1 << 16, timeout=PATIENCE, hooks={"response": _as_it_lies}
+    )
+    print(f"{file.name} from {public(source)}", flush=True)
     registry.fetch(file.name, downloader=server if path is None else _copy)
+
+
+def _as_it_lies(response: requests.Response, **_: object) -> None:
+    """Have a gzipped file left so by `requests`, where the server calls it the encoding of another one."""
+    response.raw.headers.pop("Content-Encoding", None)
 
 
 def _copy(source: str, target: str, _: pooch.Pooch) -> None:
@@ -239,12 +246,17 @@ def _as_folder(source: str) -> Path | None:
     """Return the folder that `source` names, or None where it is a server's base URL."""
     if "://" not in source:
         return Path(source)
-    url = urlsplit(source)
+    try:
+        url = urlsplit(source)
+    except ValueError as error:
+        raise UserError(f"{public(source)} is no mirror ({error}): give a folder or a URL") from None
     if url.scheme == "file":
         return Path(url2pathname(url.path))
     if url.scheme in {"http", "https"}:
         return None
-    raise UserError(f"{source} is no mirror: give a folder or a URL with file://, http:// or https://")
+    raise UserError(
+        f"{public(source)} is no mirror: give a folder or a URL with file://, http:// or https://"
+    )
 
 
 def _reason(error: Exception) -> str:

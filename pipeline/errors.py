@@ -1,6 +1,7 @@
 """What a user can cause, and how it is told: one line on stderr, exit status 1, no traceback."""
 
 import errno
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,11 @@ def one_line_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         tell("interrupted")
         raise SystemExit(130) from None
+
+
+def public(text: str) -> str:
+    """Return `text` without the user names and passwords that addresses in it may hold."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def tell(message: str) -> None:

@@ -34,7 +34,7 @@ from pipeline import NATIVE
 from pipeline.blas import computes_natively
 from pipeline.config import Config
 from pipeline.data.dataset import PROCESSED, digest
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError, one_line_errors, public
 from pipeline.history import HISTORY, read_history
 from pipeline.job import (
     POLL,
@@ -49,7 +49,7 @@ from pipeline.job import (
     write_json,
 )
 from pipeline.tracking import Job, Tracker, start_ahead
-from pipeline.tracking.store import address, public
+from pipeline.tracking.store import address
 from pipeline.training_data import data_for
 
 ANSWER = 5.0  # seconds that a tracking server has to answer before the first job

@@ -99,6 +99,13 @@ def test_every_value_has_one_name() -> None:
             {"kind": "alternating", "name": "alternating", "title": "", "n": 0},
             "dataset.n = 0: should be greater than or equal to 1",
         ),
+        (
+            "dataset.classes",
+            ["a", "b", "a"],
+            "dataset.classes = ['a', 'b', 'a']: no name should be there twice",
+        ),
+        ("training.threads", 10**20, "training.threads = 100000000000000000000: should be less than"),
+        ("tracking.patience", 1e308, "tracking.patience = 1e+308: should be less than"),
         ("training.measure_every", 0, "training.measure_every = 0: should be greater than 0"),
         ("training.snapshots", 0, "training.snapshots = 0: should be greater than 0"),
         ("extra", 1, "there is no key extra"),

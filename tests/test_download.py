@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -71,13 +71,17 @@ class Mirrors(BaseHTTPRequestHandler):
                 for start in range(0, len(content), 500):
                     self.wfile.write(content[start : start + 500])
                     time.sleep(0.02)
+            case "encoding":
+                self.send(content, len(content), body, {"Content-Encoding": "gzip"})
             case "partial" if name.startswith("official"):
                 self.send_error(404)
             case _:
                 self.send(content, len(content), body)
 
-    def send(self, content: bytes, length: int, body: bool) -> None:
+    def send(self, content: bytes, length: int, body: bool, headers: Mapping[str, str] = {}) -> None:
         self.send_response(200)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(length))
         self.end_headers()
         if body:
@@ -157,6 +161,20 @@ def assert_whole(raw: Path) -> None:
 def test_a_good_mirror_gives_the_four_files(server: Server, tmp_path: Path, algorithm: str) -> None:
     download(dataset(server.url("good"), algorithm=algorithm), tmp_path, None)
     assert_whole(tmp_path)
+
+
+def test_a_server_that_calls_gzip_an_encoding_is_a_good_mirror(server: Server, tmp_path: Path) -> None:
+    download(dataset(server.url("encoding")), tmp_path, None)
+    assert_whole(tmp_path)
+
+
+def test_a_password_is_not_told(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad, good = (server.url(kind).replace("//", "//me:secret@", 1) for kind in ("missing", "good"))
+    download(dataset(bad, good), tmp_path, None)
+    assert_whole(tmp_path)
+    told = "".join(capsys.readouterr())
+    assert "/missing/" in told
+    assert "secret" not in told
 
 
 def test_others_may_read_the_files_as_the_umask_says(server: Server, tmp_path: Path) -> None:
@@ -349,6 +367,8 @@ def test_no_partial_file_is_ever_visible(server: Server, tmp_path: Path) -> None
 def test_a_mirror_of_another_kind_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="s3://bucket/ is no mirror"):
         download(dataset("s3://bucket/"), tmp_path, None)
+    with pytest.raises(UserError, match=r"http://\[bad is no mirror \(Invalid IPv6 URL\)"):
+        download(dataset(), tmp_path, "http://[bad")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import yaml
 from pipeline.config import Config, flat, parse, read_params
 from pipeline.files import sha256
 from pipeline.models import load_model
-from pipeline.tracking import Tracker
+from pipeline.tracking import Job, Tracker
 from pipeline.tracking.store import find_root
 from pipeline.train import train_and_record, train_and_write
 from tests.conftest import PATIENCE, ROOT, free_port, mlflow_server, wait_for
@@ -232,7 +232,7 @@ def test_the_model_predicts_where_the_pipeline_is_not(run: Any, recorded: Path, 
 STAGE = """
 import time
 from pipeline.config import read_params
-from pipeline.tracking import Tracker
+from pipeline.tracking import Job, Tracker
 
 with Tracker(read_params()) as tracker:
     tracker.start()
@@ -268,6 +268,38 @@ def test_a_stage_that_breaks_off_ends_its_run(workspace: Path) -> None:
     assert [ended[seed].info.status for seed in "012"] == ["KILLED", "KILLED", "FAILED"]
     assert ended["2"].data.tags["failure"] == "ValueError: loss is nan"
     assert all(run.data.metrics == {"loss": 0.5, "seconds": 0.1} for run in ended.values())
+
+
+def test_recipes_that_train_to_the_same_bits_have_a_run_each(workspace: Path) -> None:
+    training = asdict(configuration())["training"]
+    for minutes, accuracy in ((1.0, 0.25), (2.0, 0.75), (1.0, 0.5)):
+        metrics = {"test": {"accuracy": accuracy}}
+        (workspace / "reports/metrics.json").write_text(json.dumps(metrics))
+        with Tracker(configuration(training={**training, "checkpoint": minutes})) as tracker:
+            tracker.evaluation()
+    recorded = {run.data.params["training.checkpoint"]: run for run in runs(client(workspace))}
+    assert {key: run.data.metrics["test.accuracy"] for key, run in recorded.items()} == {
+        "1.0": 0.5,
+        "2.0": 0.75,
+    }
+    assert len(runs(client(workspace))) == 2
+    assert len({run.data.tags["model_sha256"] for run in recorded.values()}) == 1
+
+
+def test_a_sweep_that_was_killed_is_settled_by_the_next_stage(
+    workspace: Path, capfd: pytest.CaptureFixture
+) -> None:
+    store = client(workspace)
+    with Tracker(configuration(), job=Job("", "key", "token", "", "data")) as sweep:
+        sweep.start_sweep("sweep of seed", {"seed": "0,1"})
+        wait_for(lambda: runs(store))
+        assert sweep.recorder
+        sweep.recorder.kill()
+    assert "warning: not recorded in MLflow" in capfd.readouterr().err
+    with Tracker(configuration()) as tracker:
+        tracker.evaluation()
+    assert "warning" not in capfd.readouterr().err
+    assert {run.info.run_name: run.info.status for run in runs(store)}["sweep of seed"] == "KILLED"
 
 
 def test_half_a_record_gives_way_to_the_complete_one(workspace: Path, capfd: pytest.CaptureFixture) -> None:

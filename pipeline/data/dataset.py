@@ -54,9 +54,18 @@ class Dataset:
     validation: Part | None = None
 
     def hold_out(self, count: int) -> "Dataset":
-        """Return the dataset with the last `count` images of `train` as its `validation` part."""
+        """Return the dataset with the last `count` images of `train` as its `validation` part.
+
+        Raises:
+            UserError: if that leaves none to learn from.
+        """
         if not count:
             return self
+        if count >= len(self.train.images):
+            raise UserError(
+                f"split.validation = {count}: should be less than the {len(self.train.images)} train images"
+                f" in {PROCESSED}; `dvc repro preprocess` splits them anew"
+            )
         return replace(
             self,
             train=Part(self.train.images[:-count], self.train.labels[:-count]),
@@ -92,15 +101,18 @@ def read_description(folder: Path, stage: str) -> dict[str, Any]:
     """Return what the `dataset.json` that `stage` wrote to `folder` holds.
 
     Raises:
-        UserError: if it is missing or is not JSON.
+        UserError: if it is missing or is not what the stage wrote.
     """
     path = folder / "dataset.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        description = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(description, dict) or not {"name", "title", "classes"} <= description.keys():
+            raise ValueError("name, title and classes are not in it")
     except FileNotFoundError:
         raise UserError(f"{path} is not there: `dvc repro {stage}` makes it") from None
     except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}): `dvc repro -f {stage}` writes it anew") from None
+        raise UserError(f"{path} is damaged ({error}): `dvc repro -f {stage}` writes it anew") from None
+    return description
 
 
 def write_description(folder: Path, description: dict[str, Any]) -> None:

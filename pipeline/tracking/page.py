@@ -7,8 +7,8 @@ so each experiment has one with the columns that matter.
 
 import json
 
-from pipeline.errors import one_line_errors
-from pipeline.tracking.store import address, open_store, public
+from pipeline.errors import one_line_errors, public
+from pipeline.tracking.store import address, open_store
 
 LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves the page
 

@@ -32,10 +32,11 @@ import pipeline
 from pipeline.config import PARAMS, dump, flatten
 from pipeline.data.dataset import PROCESSED, digest, write_description
 from pipeline.data.generated import GENERATORS, generate
+from pipeline.errors import public
 from pipeline.files import sha256
 from pipeline.history import read_history
 from pipeline.tracking.page import TAGS
-from pipeline.tracking.store import Claims, address, describe_commit, find_root, open_store, public
+from pipeline.tracking.store import Claims, address, describe_commit, find_root, open_store
 
 Act = dict[str, Any]
 
@@ -138,8 +139,14 @@ class Recorder:
             self._end("KILLED")
 
     def record(self) -> None:
-        """Find the newest run of the model, or make one from the files."""
-        found = self._search(f"tags.model_sha256 = '{sha256(self.model)}' and attributes.status = 'FINISHED'")
+        """Find the newest run of the model, or make one from the files.
+
+        Other recipes may train to the very bits, one that only splits the test images otherwise, say.
+        """
+        found = self._search(
+            f"tags.model_sha256 = '{sha256(self.model)}' and tags.recipe = '{self._recipe()}'"
+            " and attributes.status = 'FINISHED'"
+        )
         if found:
             self.run_id = found[0].info.run_id
         else:

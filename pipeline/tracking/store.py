@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,11 +32,6 @@ def find_root(folder: Path) -> Path:
 def address() -> str:
     """Return the tracking URI: `MLFLOW_TRACKING_URI`, or the database in the current folder."""
     return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT
-
-
-def public(address: str) -> str:
-    """Return `address` without the user name and password that it may hold."""
-    return re.sub(r"//[^/@]*@", "//", address)
 
 
 def database() -> Path | None:
