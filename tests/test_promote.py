@@ -81,20 +81,17 @@ def test_it_tells_label_and_probabilities_of_flat_and_square_images(swept: Path,
         assert answer["label"] == flat[0]["label"]
 
 
-@pytest.mark.parametrize(
-    ("images", "told"),
-    [
+def test_anything_else_gets_a_400_that_says_what_is_right(endpoint: str) -> None:
+    for images, told in [
         ([[0.0] * 783], "shape (1, 783); expected numbers in [0, 1] of shape (n, 784) or (n, 28, 28)"),
         ([[2.0] * 784], "values outside [0, 1]; expected"),
         ([["ink"] * 784], "; expected numbers in [0, 1]"),
         ([[0.0] * 784, [0.0]], "not an array; expected"),
-    ],
-)
-def test_anything_else_gets_a_400_that_says_what_is_right(endpoint: str, images: object, told: str) -> None:
-    with pytest.raises(HTTPError) as refused:
-        ask(endpoint, images)
-    assert refused.value.code == 400
-    assert told in json.load(refused.value)["message"]
+    ]:
+        with pytest.raises(HTTPError) as refused:
+            ask(endpoint, images)
+        assert refused.value.code == 400
+        assert told in json.load(refused.value)["message"]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +109,10 @@ def test_nothing_to_promote(swept: Path, experiment: str, told: str) -> None:
 
 
 @pytest.mark.parametrize("alias", ["v1", "latest", "a/b"])
-def test_an_alias_that_mlflow_would_refuse_registers_nothing(swept: Path, alias: str) -> None:
-    done = run_module(swept, "pipeline.promote", "Default", "--alias", alias)
+def test_an_alias_that_mlflow_would_refuse_is_told_before_anything_is_registered(
+    prepared: Path, alias: str
+) -> None:
+    done = run_module(prepared, "pipeline.promote", "--alias", alias)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: --alias {alias}: should be letters, digits, _ and -")
 

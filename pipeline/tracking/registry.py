@@ -26,14 +26,14 @@ def promote_best(experiment: str, alias: str, part: str) -> Promoted:
         UserError: if there is no such experiment, or no finished run with such an accuracy in it, or MLflow
             takes no such alias.
     """
-    from mlflow.exceptions import MlflowException
-
     if not re.fullmatch(r"[\w-]{1,255}", alias) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
         raise UserError(
             f"--alias {alias}: should be letters, digits, _ and -, but neither latest nor v and a number"
         )
     if (path := database()) and not path.exists():
         raise UserError(f"there is no {path} here: run this at the repository's root, after a training")
+    from mlflow.exceptions import MlflowException  # only now: it takes seconds
+
     client = open_store()
     found = client.get_experiment_by_name(experiment)
     if not found:
