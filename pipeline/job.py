@@ -173,11 +173,12 @@ def own_folder(folder: Path, key: str) -> Path:
     Whose it is says a file in it, which the first job makes.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    owner = folder / "job.key"
     try:
-        with (folder / "job.key").open("x", encoding="utf-8") as file:
+        with owner.open("x", encoding="utf-8") as file:
             file.write(key)
     except FileExistsError:
-        if (folder / "job.key").read_text(encoding="utf-8") != key:
+        if owner.read_text(encoding="utf-8") != key:
             return own_folder(folder.with_name(f"{folder.name}-{key[:8]}"), key)
     return folder
 

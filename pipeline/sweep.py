@@ -228,7 +228,7 @@ def make_plan(config: DictConfig) -> Plan:
     jobs: dict[str, Config] = {}
     if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
         jobs = check_jobs(config, given, data, code)
-    titles = {data_for(job).title for job in jobs.values() or [base]}
+    titles = {data_for(job).title for job in jobs.values() or [base]}  # what does not fit them is refused
     made_from = jobs or [data, code, *(f"{key}={value}" for key, value in overrides.items())]
     salt = "" if base.sweep.resume else uuid.uuid4().hex
     count = f", {len(jobs)} jobs" if jobs else ""

@@ -232,7 +232,7 @@ def test_the_model_predicts_where_the_pipeline_is_not(run: Any, recorded: Path, 
 STAGE = """
 import time
 from pipeline.config import read_params
-from pipeline.tracking import Job, Tracker
+from pipeline.tracking import Tracker
 
 with Tracker(read_params()) as tracker:
     tracker.start()
