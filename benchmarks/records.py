@@ -32,7 +32,6 @@ from pipeline.problems import read_recipe
 from pipeline.tracking.store import describe_commit
 from pipeline.train import train_and_record, training_key
 
-RAW = ROOT / "data/raw"
 FOLDER = ROOT / "outputs/records"
 PAGE = ROOT / "docs/records.md"
 LECUN = "LeCun, Bottou, Bengio, Haffner 1998"
@@ -172,8 +171,9 @@ def prepare(workspace: Path, config: Config) -> None:
     processed = workspace / PROCESSED
     if not processed.exists():
         assert isinstance(config.dataset, IdxDataset)
-        download(replace(config.dataset, fallback=None), RAW, os.environ.get("DATA_MIRROR"))
-        preprocess(RAW, processed, config.split)
+        raw = FOLDER / "raw"  # not the pipeline's, which may hold another dataset
+        download(replace(config.dataset, fallback=None), raw, os.environ.get("DATA_MIRROR"))
+        preprocess(raw, processed, config.split)
 
 
 def train_and_measure(run: Run) -> None:
@@ -186,6 +186,7 @@ def train_and_measure(run: Run) -> None:
         print(f"{run.folder}: finished before", flush=True)
         return
     print(f"{run.folder}: see {run.workspace / run.folder}/log.txt", flush=True)
+    commit = describe_commit(ROOT).get("git.commit", "unknown")  # outside of Git
     started = time.perf_counter()
     with (run.folder / "log.txt").open("a", encoding="utf-8") as log, redirect_stderr(log):
         train_and_record(run.config, run.folder)
@@ -200,7 +201,7 @@ def train_and_measure(run: Run) -> None:
         errors=errors,
         minutes=round(minutes, 1),
         parameters=len(model.parameters.vector),
-        commit=describe_commit(ROOT)["git.commit"],
+        commit=commit,
         machine=machine(),
     )
     with replacing(run.result) as path:

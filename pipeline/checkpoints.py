@@ -32,14 +32,16 @@ class Checkpoints:
     Args:
         make_key: returns the training's key: equal keys mean equal configuration, data and code. Since that
             takes a while, it is called when there may be a checkpoint, or is about to be one.
-        every: seconds from one checkpoint to the next; they fall on the ends of epochs.
+        minutes: from one checkpoint to the next; they fall on the ends of epochs.
         streams: the random streams that training draws from.
     """
 
-    def __init__(self, make_key: Callable[[], str], every: float, streams: list[np.random.Generator]) -> None:
+    def __init__(
+        self, make_key: Callable[[], str], minutes: float, streams: list[np.random.Generator]
+    ) -> None:
         self.make_key = make_key
         self.root = find_root(Path.cwd()) / CHECKPOINTS
-        self.every = every
+        self.seconds = 60 * minutes
         self.streams = streams
         self._latest = time.monotonic()
 
@@ -55,7 +57,7 @@ class Checkpoints:
 
     def due(self) -> bool:
         """Return whether it is time for a checkpoint."""
-        return time.monotonic() - self._latest >= self.every
+        return time.monotonic() - self._latest >= self.seconds
 
     def save(self, progress: Progress) -> None:
         """Write a checkpoint."""

@@ -163,6 +163,7 @@ def xor_in_space(
         surface: (m, m) outputs by x₂ and x₁.
     """
     figure, axes = new_figure(5.5, 4.6, title, subtitle, projection="3d")
+    axes.computed_zorder = False  # type: ignore[attr-defined]  # or the surface may hide a point
     x1, x2 = np.meshgrid(along, along)
     axes.plot_surface(  # type: ignore[attr-defined]
         x1, x2, surface, cmap=SIDES, vmin=0, vmax=1, alpha=0.6, rcount=40, ccount=40, linewidth=0

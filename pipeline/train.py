@@ -82,7 +82,7 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> float:
         snapshots = Snapshots(config.training.snapshots) if config.training.snapshots else None
         streams = random_streams(config.seed)
         key = partial(training_key, config, digest_code())  # of the code as it is now
-        checkpoints = Checkpoints(key, 60 * config.training.checkpoint, streams)
+        checkpoints = Checkpoints(key, config.training.checkpoint, streams)
         mlp, measurements = start_training(config, dataset, snapshots, streams, checkpoints)
         history: list[Row] = []
         try:

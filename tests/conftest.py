@@ -86,6 +86,13 @@ def answers(address: str) -> bool:
         return False
 
 
+def client(folder: Path) -> Any:
+    """Return MLflow's client for the store in `folder`."""
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{folder}/mlflow.db")
+
+
 @contextmanager
 def mlflow_server(folder: Path, port: int) -> Iterator[None]:
     """Run an MLflow server on the store in `folder`, and kill it in the end."""

@@ -5,12 +5,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipeline.checkpoints import Checkpoints
+from pipeline.nn.mlp import MLP
+from pipeline.nn.optimizers import SGD
+from pipeline.nn.training import Progress
 from tests.conftest import ROOT, SMALL, run_module
 from tests.test_train import UNDER_DVC, files
 
@@ -25,6 +31,23 @@ CHECKPOINTS = "models/checkpoints"
 
 def checkpoint(workspace: Path) -> Path | None:
     return next((workspace / CHECKPOINTS).glob("*/checkpoint.npz"), None)
+
+
+def test_one_is_due_so_many_minutes_after_the_start_and_after_the_latest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mlp = MLP((2, 1), activation="relu", output="identity", bias=True)
+    progress = Progress(mlp, SGD(mlp.parameters, learning_rate=0.1), average=None, steps=1, snapshots=None)
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    checkpoints = Checkpoints(lambda: "key", minutes=2.5, streams=[])
+    due = []
+    for now in (1000.0, 1149.0, 1150.0, 1290.0, 1300.0):
+        monkeypatch.setattr(time, "monotonic", partial(float, now))
+        due.append(checkpoints.due())
+        if checkpoints.due():
+            checkpoints.save(progress)
+    assert due == [False, False, True, False, True]
 
 
 def train_until_killed(workspace: Path, *options: str) -> None:

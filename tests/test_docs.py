@@ -5,7 +5,7 @@ import re
 import shlex
 import shutil
 from itertools import product
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
@@ -68,15 +68,19 @@ def menu(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-ROWS = re.findall(r"^\| (`.+`) \| (\w+)", WORKING_DAY, re.MULTILINE)
+ROWS = re.findall(r"^\| (`.+`) \| ((\w+).*) \|$", WORKING_DAY, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("changes", "first"), ROWS)
-def test_what_runs_again_when(changes: str, first: str) -> None:
+@pytest.mark.parametrize(("changes", "consequence", "first"), ROWS)
+def test_what_runs_again_when(changes: str, consequence: str, first: str) -> None:
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    read = {stage: {*of.get("params", ()), *of["deps"]} for stage, of in stages.items()}
     for change in re.findall(r"`([^`]+)`", changes):
-        read = [stage for stage, of in stages.items() if change in (*of.get("params", ()), *of["deps"])]
-        assert (*read, "nothing")[0] == first, change
+        stages_named = [stage for stage, names in read.items() if change in names]
+        assert (*stages_named, "nothing")[0] == first, change
+        folders = {str(folder) for folder in PurePosixPath(change).parents}
+        in_a_folder = any(folders & names for names in read.values())
+        assert in_a_folder == ("besides what all of the folder does" in consequence), change
 
 
 COMMANDS = re.findall(

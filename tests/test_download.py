@@ -121,7 +121,7 @@ def refusing() -> str:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline.download, "PATIENCE", 1.0)
+    monkeypatch.setattr(pipeline.download, "PATIENCE", 2.0)
     monkeypatch.setattr(pipeline.download, "RETRIES", 0)
 
 
@@ -195,6 +195,11 @@ def test_a_bad_mirror_is_named_and_the_next_one_tried(
     download(dataset(server.url(kind), server.url("good")), tmp_path, None)
     assert_whole(tmp_path)
     assert re.search(rf"^warning: .*/{kind}/", capsys.readouterr().err)
+
+
+def test_a_server_that_fell_silent_is_asked_for_nothing_more(server: Server, tmp_path: Path) -> None:
+    download(dataset(server.url("stalled"), server.url("good")), tmp_path, None)
+    assert [path for path in server.asked if "stalled" in path] == ["/stalled/train_images.gz"]
 
 
 @pytest.mark.parametrize("kind", ANSWERING)
@@ -365,8 +370,9 @@ def test_no_partial_file_is_ever_visible(server: Server, tmp_path: Path) -> None
 
 
 def test_a_mirror_of_another_kind_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="s3://bucket/ is no mirror"):
-        download(dataset("s3://bucket/"), tmp_path, None)
+    with pytest.raises(UserError, match="s3://bucket/ is no mirror") as caught:
+        download(dataset("s3://me:secret@bucket/"), tmp_path, None)
+    assert "secret" not in str(caught.value)
     with pytest.raises(UserError, match=r"http://\[bad is no mirror \(Invalid IPv6 URL\)"):
         download(dataset(), tmp_path, "http://[bad")
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import SMALL, free_port, mlflow_server, run_module, start_module, wait_for
+from tests.conftest import SMALL, client, free_port, mlflow_server, run_module, start_module, wait_for
 
 EPOCHS = [1, 2]
 TRACKED = [option for option in SMALL if not option.startswith("tracking")]
@@ -18,9 +18,7 @@ SWEEP = [
 
 
 def assert_all_recorded(folder: Path, jobs: int) -> None:
-    from mlflow import MlflowClient
-
-    store = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    store = client(folder)
     runs = store.search_runs([experiment.experiment_id for experiment in store.search_experiments()])
     assert {run.info.status for run in runs} == {"FINISHED"}
     [parent] = [run for run in runs if "sweep" in run.data.tags]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.history import read_history
 from tests.conftest import ROOT, SMALL, run_module, wait_for
 from tests.test_checkpoints import kill_in_training
 
@@ -97,10 +98,9 @@ def test_every_stage_leaves_what_the_next_one_reads(untracked: Path) -> None:
     problems = json.loads((untracked / "reports/problems.json").read_text(encoding="utf-8"))
     assert problems["xor"]["largest_error"] < 0.05
     metrics = json.loads((untracked / "reports/metrics.json").read_text(encoding="utf-8"))
-    with (untracked / "reports/history.csv").open(encoding="utf-8") as file:
-        last = list(csv.DictReader(file))[-1]
-    assert metrics["train"]["accuracy"] == float(last["train_accuracy"])
-    assert metrics["test"]["accuracy"] == float(last["test_accuracy"])
+    last = read_history(untracked / "reports/history.csv")[-1]
+    assert metrics["train"]["accuracy"] == last["train_accuracy"]
+    assert metrics["test"]["accuracy"] == last["test_accuracy"]
     with (untracked / "reports/predictions.csv").open(encoding="utf-8") as file:
         predictions = list(csv.DictReader(file))
     right = sum(row["label"] == row["prediction"] for row in predictions)

@@ -197,15 +197,15 @@ TITLE = "A dataset with a title of some length: official test accuracy 97.25 % a
 )
 def test_texts_lie_within_the_picture_and_not_on_one_another(draw: Callable[[], Figure]) -> None:
     boxes = text_boxes(draw)
-    assert TITLE in boxes or "Bits" in boxes
-    for text, box in boxes.items():
+    assert {TITLE, "Bits"} & {text for text, _ in boxes}
+    for text, box in boxes:
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= 1 and box.y1 <= 1, f"{text} is cut off"
-    for (one, box), (other, another) in itertools.combinations(boxes.items(), 2):
+    for (one, box), (other, another) in itertools.combinations(boxes, 2):
         assert not box.overlaps(another), f"{one} and {other} overlap"
 
 
-def text_boxes(draw: Callable[[], Figure]) -> dict[str, Bbox]:
-    """Return the box of each text, as shares of the figure; slanted ones are left out."""
+def text_boxes(draw: Callable[[], Figure]) -> list[tuple[str, Bbox]]:
+    """Return each text with its box, as shares of the figure; slanted ones are left out."""
     with figures.style():
         figure = draw()
         FigureCanvasAgg(figure).draw()
@@ -214,11 +214,11 @@ def text_boxes(draw: Callable[[], Figure]) -> dict[str, Bbox]:
         }
         texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text not in beyond]
         to_shares = figure.transFigure.inverted()
-        return {
-            text.get_text(): to_shares.transform_bbox(text.get_window_extent())
+        return [
+            (text.get_text(), to_shares.transform_bbox(text.get_window_extent()))
             for text in texts
             if text.get_visible() and text.get_text() and text.get_rotation() in {0, 90}
-        }
+        ]
 
 
 def undrawn(axis: Axis) -> list[Text]:
@@ -230,13 +230,13 @@ def undrawn(axis: Axis) -> list[Text]:
 
 
 def test_the_accuracy_after_the_last_epoch_is_written_beside_its_line() -> None:
-    texts = text_boxes(lambda: figures.accuracy("Digits", "Accuracy", ENDS_TOGETHER))
+    texts = dict(text_boxes(lambda: figures.accuracy("Digits", "Accuracy", ENDS_TOGETHER)))
     assert {"train 97.00 %", "test 96.99 %", "90 %", "95 %"} <= set(texts)
     assert texts["train 97.00 %"].y0 > texts["test 96.99 %"].y0
 
 
 def test_perfect_accuracy_is_drawn_though_its_error_has_no_logarithm() -> None:
-    texts = text_boxes(lambda: figures.accuracy("Digits", "Accuracy", NO_ERRORS))
+    texts = dict(text_boxes(lambda: figures.accuracy("Digits", "Accuracy", NO_ERRORS)))
     assert {"train 100.00 %", "test 100.00 %", "100 %"} <= set(texts)
 
 
@@ -252,12 +252,12 @@ def test_perfect_accuracy_is_drawn_though_its_error_has_no_logarithm() -> None:
     ],
 )
 def test_where_nothing_can_be_shown_the_picture_says_so(draw: Callable[[], Figure], sentence: str) -> None:
-    assert sentence in text_boxes(draw)
+    assert sentence in dict(text_boxes(draw))
 
 
 def test_the_confusion_matrix_gives_counts_recall_and_precision() -> None:
     counts = np.array([[1500, 500], [0, 100]])
-    texts = text_boxes(lambda: figures.confusion_matrix("Bits", "Labels", counts, ["0", "1"]))
+    texts = dict(text_boxes(lambda: figures.confusion_matrix("Bits", "Labels", counts, ["0", "1"])))
     assert {"1,500", "500", "100", "75.0 %", "100.0 %", "16.7 %"} <= set(texts)
     assert texts["500"].x0 > texts["1,500"].x0  # a column a prediction
     assert texts["500"].y0 > texts["100"].y0  # a row a label

@@ -84,7 +84,7 @@ def test_it_tells_label_and_probabilities_of_flat_and_square_images(swept: Path,
 def test_anything_else_gets_a_400_that_says_what_is_right(endpoint: str) -> None:
     for images, told in [
         ([[0.0] * 783], "shape (1, 783); expected numbers in [0, 1] of shape (n, 784) or (n, 28, 28)"),
-        ([[2.0] * 784], "values outside [0, 1]; expected"),
+        ([[2.0] * 784], "values outside [0, 1] or NaN; expected"),
         ([["ink"] * 784], "; expected numbers in [0, 1]"),
         ([[0.0] * 784, [0.0]], "not an array; expected"),
     ]:

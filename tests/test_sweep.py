@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from pipeline.files import sha256
-from tests.conftest import PATIENCE, SMALL, run_module, start_module, wait_for
+from pipeline.job import Outcome
+from pipeline.ranking import Ranking
+from tests.conftest import PATIENCE, SMALL, client, run_module, start_module, wait_for
 from tests.test_tracking import failing_server
 
 TRACKED = [option for option in SMALL if not option.startswith("tracking")]
@@ -31,12 +33,6 @@ def sweep(folder: Path, *options: str, base: list[str] = SMALL, **environment: s
 def table(folder: Path) -> list[dict[str, str]]:
     with (folder / "sweep/sweep.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def client(folder: Path) -> Any:
-    from mlflow import MlflowClient
-
-    return MlflowClient(f"sqlite:///{folder}/mlflow.db")
 
 
 def runs(store: Any) -> tuple[list[Any], list[Any]]:
@@ -96,22 +92,42 @@ def test_one_parent_run_with_table_figure_and_the_best_jobs_metrics(tracked: Pat
 
 
 @pytest.mark.parametrize(
-    "swept",
+    ("swept", "combinations", "status"),
     [
-        ["seed=0,1"],
-        ["optimizer.learning_rate=0.1,0.3", "model.hidden=[5],[9]"],
-        ["optimizer.learning_rate=0.1,0.3", "model.hidden=[5],[9]", "optimizer=sgd,adam"],
-        ["seed=0", "optimizer.learning_rate=0.1"],
-        [*EXPLODING, "optimizer.learning_rate=5,9"],
+        (["seed=0,1"], 2, 0),
+        (["optimizer.learning_rate=0.1,0.3", "model.hidden=[5],[9]"], 4, 0),
+        (["optimizer.learning_rate=0.1,0.3", "model.hidden=[5],[9]", "optimizer=sgd,adam"], 8, 0),
+        (["seed=0", "optimizer.learning_rate=0.1"], 1, 0),
+        ([*EXPLODING, "optimizer.learning_rate=5,9"], 2, 1),
     ],
 )
-def test_every_sweep_gets_a_table_and_a_figure(workspace: Path, swept: list[str]) -> None:
+def test_every_sweep_gets_a_table_and_a_figure(
+    workspace: Path, swept: list[str], combinations: int, status: int
+) -> None:
     done = sweep(workspace, *swept, "training.epochs=1")
-    combinations = 1
-    for option in swept:
-        combinations *= option.replace("],[", "];[").replace(",", ";").count(";") + 1
-    assert len(table(workspace)) == combinations, done.stderr
+    assert done.returncode == status, done.stderr
+    assert len(table(workspace)) == combinations
     assert (workspace / "sweep/sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ([{"rate": rate} for rate in "123"], ("rate", "test error (%)")),
+        ([{"rate": rate, "seed": seed} for rate in "123" for seed in "01"], ("rate", "test error (%)")),
+        ([{"rate": rate, "width": width} for rate in "12" for width in "34"], ("width", "rate")),
+        ([{"rate": "1", "width": "3"}, {"rate": "2", "width": "4"}], ("", "")),  # not all combinations
+        ([{"rate": rate, "width": "3", "depth": "5"} for rate in "12"], ("", "")),
+    ],
+    ids=["a line", "a line over seeds", "a heat map", "parallel axes", "parallel axes of three"],
+)
+def test_the_figure_fits_what_was_swept(values: list[dict[str, str]], labels: tuple[str, str]) -> None:
+    jobs = [
+        Outcome("key", "token", overrides, "folder", measure="test_error", error=0.1 * number)
+        for number, overrides in enumerate(values, start=1)
+    ]
+    axes = Ranking(jobs, list(values[0]), "Digits").figure().axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == labels
 
 
 def test_the_objective_is_the_test_error(workspace: Path) -> None:
@@ -185,10 +201,11 @@ def test_other_jobs_in_the_same_folder_leave_what_is_there(tracked: Path) -> Non
     assert jobs["learning_rate 0.2"].data.params["optimizer.learning_rate"] == "0.2"
 
 
-def test_a_job_whose_results_are_lost_is_done_again(workspace: Path) -> None:
+@pytest.mark.parametrize("lost", ["reports/history.csv", "models/model.npz"])
+def test_a_job_whose_results_are_lost_is_done_again(workspace: Path, lost: str) -> None:
     assert sweep(workspace, "seed=0,1").returncode == 0
     ranking = (workspace / "sweep/sweep.csv").read_bytes()
-    (workspace / "sweep/1/reports/history.csv").unlink()
+    shutil.copy(workspace / "sweep/0/models/model.npz", workspace / "sweep/1" / lost)
     again = sweep(workspace, "seed=0,1")
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("(finished before, skipped)") == 1

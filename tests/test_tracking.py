@@ -1,4 +1,3 @@
-import csv
 import json
 import os
 import shutil
@@ -20,11 +19,12 @@ import yaml
 
 from pipeline.config import Config, flat, parse, read_params
 from pipeline.files import sha256
+from pipeline.history import read_history
 from pipeline.models import load_model
 from pipeline.tracking import Job, Tracker
-from pipeline.tracking.store import find_root
+from pipeline.tracking.store import describe_commit, find_root
 from pipeline.train import train_and_record, train_and_write
-from tests.conftest import PATIENCE, ROOT, free_port, mlflow_server, wait_for
+from tests.conftest import PATIENCE, ROOT, client, free_port, mlflow_server, wait_for
 
 EPOCHS = 3
 METRICS = {"test": {"accuracy": 0.5}, "classes": {"T-shirt/top": {"precision": 0.25}}}
@@ -76,28 +76,17 @@ def workspace(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return tmp_path
 
 
-def client(folder: Path) -> Any:
-    from mlflow import MlflowClient
-
-    return MlflowClient(f"sqlite:///{folder}/mlflow.db")
-
-
 def runs(store: Any, view: int = 1) -> list[Any]:
     """All runs in `store`, without the deleted ones; only those with `view` = 2."""
     experiments = [experiment.experiment_id for experiment in store.search_experiments()]
     return list(store.search_runs(experiments, run_view_type=view))
 
 
-def history() -> list[dict[str, float]]:
-    with Path("reports/history.csv").open() as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-
-
 def assert_epochs_recorded(store: Any, run: Any) -> None:
     for name in ("loss", "train_accuracy", "test_accuracy", "dead_1"):
         points = store.get_metric_history(run.info.run_id, name)
         assert [point.step for point in points] == list(range(1, EPOCHS + 1))
-        assert [point.value for point in points] == [row[name] for row in history()]
+        assert [point.value for point in points] == [row[name] for row in read_history()]
 
 
 @pytest.fixture(scope="module")
@@ -505,11 +494,11 @@ def test_a_server_that_is_started_late(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
 ) -> None:
     port = free_port()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{port}")
     with ExitStack() as servers:
         with Tracker(configuration()) as tracker:
             tracker.start()
-            for row in history():
+            for row in read_history():
                 tracker.epoch(row, seconds=0.1)
             tracker.finish()
             tracker.evaluation()
@@ -579,3 +568,22 @@ def test_generated_problems_are_recorded_without_data_on_disk_one_after_another(
     outputs = load_model(Path("xor/models/model.npz")).predict(corners)[:, 0]
     assert [chances["1"] > 0.5 for chances in told["probabilities"]] == list(outputs > 0.5)
     assert all(sum(chances.values()) == pytest.approx(1) for chances in told["probabilities"])
+
+
+def test_the_commit_is_named_and_whether_the_code_is_still_its(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        options = ["-c", "user.name=A", "-c", "user.email=a@b.c", "-C", str(tmp_path)]
+        done = subprocess.run(["git", *options, *arguments], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    assert describe_commit(tmp_path) == {}
+    git("init", "--quiet")
+    for name in ("train.py", "dvc.lock"):
+        (tmp_path / name).write_text("before")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "first")
+    clean = {"git.commit": git("rev-parse", "HEAD"), "git.dirty": "false"}
+    for change, dirty in (("report.png", "false"), ("dvc.lock", "false"), ("train.py", "true")):
+        assert describe_commit(tmp_path).items() >= clean.items()
+        (tmp_path / change).write_text("after")
+        assert describe_commit(tmp_path)["git.dirty"] == dirty, change

@@ -1,19 +1,24 @@
 """The train stage as users start it: from the command line, in sweeps, and as DVC does."""
 
-import csv
 import hashlib
 import json
+import os
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from pipeline import NATIVE, PORTABLE, blas
 from pipeline.config import read_params
 from pipeline.data.dataset import Part, load_dataset
 from pipeline.data.generated import alternating, xor
+from pipeline.errors import UserError
+from pipeline.history import read_history
 from pipeline.models import load_model, load_snapshots
-from pipeline.train import train_and_record
+from pipeline.train import random_streams, train_and_record
 from tests.conftest import PATIENCE, SMALL, run_module, start_module
 
 UNDER_DVC = [
@@ -43,11 +48,10 @@ def test_under_dvc_it_writes_the_model_and_a_row_an_epoch_and_nothing_else(works
         "models/snapshots.npz",
         "reports/history.csv",
     }
-    with (workspace / "reports/history.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_history(workspace / "reports/history.csv")
     assert list(rows[0]) == ["epoch", "loss", "train_accuracy", "test_accuracy", "dead_1"]
-    assert [row["epoch"] for row in rows] == ["1", "2"]
-    assert float(rows[1]["loss"]) < float(rows[0]["loss"])
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert rows[1]["loss"] < rows[0]["loss"]
     model = load_model(workspace / "models/model.npz")
     assert model.widths == (784, 100, 10)
     assert (model.activation, model.output, model.bias) == ("relu", "relu", False)
@@ -67,19 +71,23 @@ def test_the_model_file_holds_no_pickle(workspace: Path) -> None:
         assert file["parameters"].shape == (784 * 100 + 100 * 10,)
 
 
-def test_the_surroundings_change_no_bit(workspace: Path) -> None:
+@pytest.mark.parametrize(
+    "options", [[], ["model.output=softmax", "training.dtype=float64"]], ids=["products", "exponentials"]
+)
+def test_the_surroundings_change_no_bit(workspace: Path, options: list[str]) -> None:
     made = []
     for environment in (
         {},
         {"OPENBLAS_CORETYPE": "SkylakeX"},
         {"OPENBLAS_NUM_THREADS": "2"},
         {"NPY_DISABLE_CPU_FEATURES": "", "OMP_NUM_THREADS": "2"},
+        {"NPY_ENABLE_CPU_FEATURES": "X86_V4"},
         {"TZ": "Asia/Tokyo", "LC_ALL": "C", "USER": "somebody", "PYTHONHASHSEED": "7"},
     ):
-        done = run_module(workspace, "pipeline.train", *UNDER_DVC, **environment)
+        done = run_module(workspace, "pipeline.train", *UNDER_DVC, *options, **environment)
         assert done.returncode == 0, done.stderr
         made.append({name: files(workspace)[name] for name in ("models/model.npz", "reports/history.csv")})
-    assert made == [made[0]] * 5
+    assert made == [made[0]] * 6
 
 
 def test_on_the_command_line_it_touches_only_its_own_folder(workspace: Path) -> None:
@@ -157,8 +165,7 @@ def test_generated_problems_need_no_files(tmp_path: Path, problem: str) -> None:
     ]
     done = run_module(tmp_path, "pipeline.train", f"dataset={problem}", *options)
     assert done.returncode == 0, done.stderr
-    with (tmp_path / "out/reports/history.csv").open(encoding="utf-8") as file:
-        assert [row["epoch"] for row in csv.DictReader(file)] == ["25", "50", "60"]
+    assert [row["epoch"] for row in read_history(tmp_path / "out/reports/history.csv")] == [25, 50, 60]
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
 
 
@@ -215,12 +222,6 @@ def test_generated_problems_that_cannot_work(tmp_path: Path, options: list[str],
     assert done.stderr.startswith(told) and done.stderr.count("\n") == 1
 
 
-def test_squared_error_is_sound_with_softmax(workspace: Path) -> None:
-    options = [*SMALL, "hydra.run.dir=out", "loss=squared_error", "model=softmax"]
-    done = run_module(workspace, "pipeline.train", *options)
-    assert done.returncode == 0, done.stderr
-
-
 def test_data_that_are_not_there(tmp_path: Path) -> None:
     done = run_module(tmp_path, "pipeline.train", "tracking.enabled=false", "hydra.run.dir=out")
     assert done.returncode == 1
@@ -237,10 +238,30 @@ def test_native_kernels_train_too(workspace: Path) -> None:
     assert "set PIPELINE_NATIVE=1 in the environment" in sweep.stderr
 
 
-def test_portable_bits_need_numpy_imported_after_the_package(workspace: Path) -> None:
-    done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=out", PIPELINE_NATIVE="1")
-    told = "error: training.blas = portable, but NumPy computes with"
-    assert done.returncode == 0 or done.stderr.startswith(told)  # on a Haswell, native is portable
+@pytest.mark.parametrize(("pinned", "refused"), [("AnotherCore", True), (None, False)])
+def test_portable_arithmetic_refuses_other_kernels(
+    pinned: str | None, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if pinned:
+        monkeypatch.setattr(blas, "PORTABLE", {"OPENBLAS_CORETYPE": pinned})
+    expected = pytest.raises(UserError, match="computes with") if refused else nullcontext()
+    with expected, blas.arithmetic("portable", 1):
+        pass
+    with blas.arithmetic("native", 1):
+        pass
+
+
+def test_native_kernels_are_chosen_by_a_restart_without_what_pins_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With what the program itself was started with, and what the caller adds."""
+    started = []
+    monkeypatch.setattr(os, "environ", {**PORTABLE, "HOME": "somewhere"})
+    monkeypatch.setattr(os, "execv", lambda *command: started.append(command))
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "pipeline.train", "seed=1"])
+    blas.restart_natively("hydra.run.dir=out")
+    assert os.environ == {"HOME": "somewhere", NATIVE: "1"}
+    assert started == [(sys.executable, ["python", "-m", "pipeline.train", "seed=1", "hydra.run.dir=out"])]
 
 
 def test_a_warmup_as_long_as_training_is_refused(workspace: Path) -> None:
@@ -251,8 +272,8 @@ def test_a_warmup_as_long_as_training_is_refused(workspace: Path) -> None:
     )
 
 
-def test_each_means_of_training_changes_the_model_and_no_other_random_stream(workspace: Path) -> None:
-    """With all of them on, training is as reproducible as without; dropout's stream moves no other."""
+def test_each_means_of_training_changes_the_model(workspace: Path) -> None:
+    """With all of them on, training is as reproducible as without."""
     means = ["loss.label_smoothing=0.1", "model.dropout=0.2", "training.ema=0.9", "optimizer.clip_norm=0.1"]
     means += ["schedule=cosine", "augmentation=affine_elastic"]
     choices = [[], *([one] for one in means), [*means, "optimizer=adamw"], [*means, "optimizer=adamw"]]
@@ -263,6 +284,19 @@ def test_each_means_of_training_changes_the_model_and_no_other_random_stream(wor
         made.append((workspace / f"out{number}/models/model.npz").read_bytes())
     assert made[-1] == made[-2]
     assert len(set(made)) == len(made) - 1
+
+
+def test_no_random_stream_moves_another() -> None:
+    """So that turning dropout on, say, leaves the order of the mini-batches as it was."""
+    drawn = []
+    for skipped in range(4):
+        streams = random_streams(seed=5)
+        for number, stream in enumerate(streams):
+            if number != skipped:
+                stream.random(3)
+        drawn.append(streams[skipped].random())
+    assert drawn == [stream.random() for stream in random_streams(seed=5)]
+    assert len({*drawn, *(stream.random() for stream in random_streams(seed=6))}) == 8
 
 
 def set_split(workspace: Path, **counts: int) -> None:
@@ -290,10 +324,9 @@ def test_validation_images_are_measured_and_not_learned_from(workspace: Path) ->
     for stage in (["pipeline.train", *UNDER_DVC], ["pipeline.evaluate"], ["pipeline.plot"]):
         done = run_module(workspace, *stage)
         assert done.returncode == 0, done.stderr
-    with (workspace / "reports/history.csv").open(encoding="utf-8") as file:
-        last = list(csv.DictReader(file))[-1]
+    last = read_history(workspace / "reports/history.csv")[-1]
     metrics = json.loads((workspace / "reports/metrics.json").read_text(encoding="utf-8"))
-    assert metrics["validation"]["accuracy"] == float(last["validation_accuracy"])
+    assert metrics["validation"]["accuracy"] == last["validation_accuracy"]
     images = load_dataset(workspace / "data/processed").train
     outputs = load_model(workspace / "models/model.npz").predict(images.images[155:])
     right = outputs.argmax(axis=1) == images.labels[155:].argmax(axis=1)
@@ -311,9 +344,8 @@ def test_what_a_sweep_minimises_is_the_validation_error(
     set_split(workspace, validation=50)
     monkeypatch.chdir(workspace)
     error = train_and_record(read_params(), Path("out"))
-    with (workspace / "out/reports/history.csv").open(encoding="utf-8") as file:
-        last = list(csv.DictReader(file))[-1]
-    assert error == pytest.approx(1 - float(last["validation_accuracy"]), abs=1e-6)
+    last = read_history(workspace / "out/reports/history.csv")[-1]
+    assert error == pytest.approx(1 - last["validation_accuracy"], abs=1e-6)
     assert last["validation_accuracy"] != last["test_accuracy"]
 
 

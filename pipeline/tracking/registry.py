@@ -46,7 +46,10 @@ def promote_best(experiment: str, alias: str, part: str) -> Promoted:
         max_results=1,
     )
     if not runs:
-        raise UserError(f"the experiment {experiment} has no finished run with a {part} accuracy: train one")
+        raise UserError(
+            f"the experiment {experiment} has no finished run with a {part} accuracy: train one with"
+            f" split.{part} above 0"
+        )
     [best] = runs
     assert best.outputs  # a run is finished once its model is there
     [output, *_] = best.outputs.model_outputs

@@ -67,7 +67,7 @@ class Classifier(PythonModel):
         if not (flat or square):
             raise MlflowException.invalid_parameter_value(f"shape {images.shape}; expected {right}")
         if not ((images >= 0) & (images <= 1)).all():
-            raise MlflowException.invalid_parameter_value(f"values outside [0, 1]; expected {right}")
+            raise MlflowException.invalid_parameter_value(f"values outside [0, 1] or NaN; expected {right}")
         return images.reshape(-1, size).astype(np.float32)
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from pipeline import NATIVE
 from pipeline.data.strokes import BLOCK, choose_digits, draw
 
 
@@ -52,7 +53,7 @@ def test_the_bits_do_not_depend_on_the_processor_s_vector_units(features: str) -
         "digits = s.choose_digits(50, 'train');"
         "print(hashlib.sha256(np.concatenate(list(s.draw(digits, 'train')))).hexdigest())"
     )
-    environment = {"PIPELINE_BLAS": "native", "NPY_DISABLE_CPU_FEATURES": features}
+    environment = {NATIVE: "1", "NPY_DISABLE_CPU_FEATURES": features}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )

@@ -4,11 +4,9 @@ import pytest
 from pipeline.nn import averaging
 from pipeline.nn.averaging import MovingAverage
 from pipeline.nn.initialisers import initialise
-from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP
-from pipeline.nn.optimizers import OPTIMIZERS
-from pipeline.nn.training import Measurement, train
-from tests.nn.test_training import blobs
+from pipeline.nn.training import Measurement, Snapshots
+from tests.nn.test_training import blobs, run
 
 
 def network() -> MLP:
@@ -38,12 +36,11 @@ def test_the_average_is_what_is_measured_and_what_training_ends_with() -> None:
     plain, averaged = network(), network()
     trained: list[Measurement] = []
     measured: list[Measurement] = []
+    snapshots = Snapshots(every=1)
     for mlp, ema, into in ((plain, 0.0, trained), (averaged, 0.99, measured)):
-        optimizer = OPTIMIZERS["sgd"](mlp.parameters, learning_rate=0.02)
-        rng = np.random.default_rng(7)
-        loss = LOSSES["canonical"]
-        into += train(mlp, loss, optimizer, part, part, epochs=2, batch_size=8, rng=rng, ema=ema)
+        into += run(mlp, part=part, test=part, epochs=2, learning_rate=0.02, ema=ema, snapshots=snapshots)
     assert [m.loss for m in measured] == [m.loss for m in trained]  # it changes no step
     assert not np.array_equal(plain.parameters.vector, averaged.parameters.vector)
     correct = averaged.predict(part.images).argmax(axis=1) == part.labels.argmax(axis=1)
     assert measured[-1].train_accuracy == correct.mean()
+    np.testing.assert_array_equal(snapshots.vectors[-1], averaged.parameters.vector)

@@ -49,6 +49,8 @@ def test_initialisers_have_their_mean_and_spread(
     assert mlp.weights[0].mean() == pytest.approx(mean, abs=4 * deviation / np.sqrt(60_000))
     assert mlp.weights[0].std() == pytest.approx(deviation, rel=0.02)
     assert not mlp.biases[0].any()
+    if name in {"uniform", "glorot"}:
+        assert np.abs(mlp.weights[0] - mean).max() == pytest.approx(np.sqrt(3) * deviation, rel=0.01)
 
 
 def test_both_dtypes_start_from_the_same_numbers() -> None:

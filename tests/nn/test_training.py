@@ -1,13 +1,26 @@
+import time
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 
 from pipeline.data.dataset import Part
+from pipeline.nn import mlp as mlp_module
 from pipeline.nn import training
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
-from pipeline.nn.training import Diverged, Measurement, Snapshots, count_correct, mini_batches, train
+from pipeline.nn.training import (
+    Diverged,
+    Measurement,
+    Snapshots,
+    count_correct,
+    measure,
+    mini_batches,
+    train,
+)
 
 
 def blobs(count: int, seed: int = 0) -> Part:
@@ -19,13 +32,16 @@ def blobs(count: int, seed: int = 0) -> Part:
     return Part(images, np.eye(3, dtype=np.uint8)[labels])
 
 
-def run(
-    mlp: MLP, *, part: Part, test: Part, epochs: int = 5, batch_size: int = 8, learning_rate: float = 0.1
-) -> list[Measurement]:
+def start(
+    mlp: MLP, *, part: Part, test: Part, epochs: int = 5, learning_rate: float = 0.1, **options: Any
+) -> Iterator[Measurement]:
     optimizer = OPTIMIZERS["sgd"](mlp.parameters, learning_rate=learning_rate)
-    rng = np.random.default_rng(7)
-    loss = LOSSES["canonical"]
-    return list(train(mlp, loss, optimizer, part, test, epochs=epochs, batch_size=batch_size, rng=rng))
+    options = {"batch_size": 8, "rng": np.random.default_rng(7), **options}
+    return train(mlp, LOSSES["canonical"], optimizer, part, test, epochs=epochs, **options)
+
+
+def run(mlp: MLP, **options: Any) -> list[Measurement]:
+    return list(start(mlp, **options))
 
 
 def network(activation: str = "relu", output: str = "softmax", dtype: str = "float32") -> MLP:
@@ -34,7 +50,10 @@ def network(activation: str = "relu", output: str = "softmax", dtype: str = "flo
     return mlp
 
 
-def test_training_learns_and_measures_each_epoch_with_its_own_parameters() -> None:
+def test_training_learns_and_measures_each_epoch_with_its_own_parameters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mlp_module, "PREDICTION_ROWS", 16)
     part, test = blobs(200), blobs(100, seed=1)
     mlp = network()
     measurements = run(mlp, part=part, test=test)
@@ -47,29 +66,28 @@ def test_training_learns_and_measures_each_epoch_with_its_own_parameters() -> No
     ):
         correct = mlp.predict(data.images).argmax(axis=1) == data.labels.argmax(axis=1)
         assert measured == correct.mean()
-    shorter = network()
-    assert run(shorter, part=part, test=test, epochs=2)[-1].train_accuracy == measurements[1].train_accuracy
+
+
+def test_what_is_measured_are_the_parameters_right_after_the_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the measuring takes place while the next epoch changes them."""
+    part = blobs(200)
+
+    def measure_late(*networks_and_parts: Any, **epoch: Any) -> Measurement:
+        time.sleep(0.05)  # several epochs of this network
+        return measure(*networks_and_parts, **epoch)
+
+    expected = [run(network(), part=part, test=part, epochs=n, learning_rate=0.002)[-1] for n in range(1, 6)]
+    monkeypatch.setattr(training, "measure", measure_late)
+    measured = run(network(), part=part, test=part, learning_rate=0.002)
+    assert [m.train_accuracy for m in measured] == [m.train_accuracy for m in expected]
+    assert len({m.train_accuracy for m in measured}) > 2
 
 
 def test_it_measures_every_so_often_and_at_the_end() -> None:
     part = blobs(40)
-    mlp, other = network(), network()
-    optimizers = [OPTIMIZERS["sgd"](m.parameters, learning_rate=0.1) for m in (mlp, other)]
-    loss, snapshots = LOSSES["canonical"], Snapshots(every=4)
-    rngs = [np.random.default_rng(7) for _ in range(2)]
-    every = train(mlp, loss, optimizers[0], part, part, epochs=7, batch_size=8, rng=rngs[0])
-    third = train(
-        other,
-        loss,
-        optimizers[1],
-        part,
-        part,
-        epochs=7,
-        batch_size=8,
-        rng=rngs[1],
-        measure_every=3,
-        snapshots=snapshots,
-    )
+    mlp, snapshots = network(), Snapshots(every=4)
+    every = run(mlp, part=part, test=part, epochs=7)
+    third = run(network(), part=part, test=part, epochs=7, measure_every=3, snapshots=snapshots)
     everything = {measurement.epoch: measurement.loss for measurement in every}
     assert {m.epoch: m.loss for m in third} == {epoch: everything[epoch] for epoch in (3, 6, 7)}
     assert snapshots.epochs == [0, 4, 7]
@@ -81,9 +99,7 @@ def test_a_full_batch_is_one_step_an_epoch() -> None:
     part = blobs(40)
     nets = [network(), network()]
     for mlp, batch_size in zip(nets, (40, None), strict=True):
-        optimizer = OPTIMIZERS["sgd"](mlp.parameters, learning_rate=0.1)
-        rng = np.random.default_rng(7)
-        list(train(mlp, LOSSES["canonical"], optimizer, part, part, epochs=2, batch_size=batch_size, rng=rng))
+        run(mlp, part=part, test=part, epochs=2, batch_size=batch_size)
     np.testing.assert_array_equal(nets[0].parameters.vector, nets[1].parameters.vector)
 
 
@@ -119,65 +135,83 @@ def test_every_image_is_used_once_an_epoch_with_its_label(
 
 
 def test_an_incomplete_last_mini_batch_takes_its_own_mean() -> None:
-    """One epoch over 3 images in batches of 2 is one step on two images, then one on the third."""
+    """One epoch over 3 images in batches of 2 is one step on two images, then one on the third.
+
+    The epoch's loss is the mean over the images, not over the mini-batches.
+    """
     part = blobs(3)
     mlp, reference = network(dtype="float64"), network(dtype="float64")
-    run(mlp, part=part, test=part, epochs=1, batch_size=2)
+    [measurement] = run(mlp, part=part, test=part, epochs=1, batch_size=2)
+    losses = []
     order = np.random.default_rng(7).permutation(3)
     for rows in (order[:2], order[2:]):
         hidden = np.maximum(part.images[rows] @ reference.weights[0].T + reference.biases[0], 0)
-        delta = (reference.predict(part.images[rows]) - part.labels[rows]) / len(rows)
+        outputs = reference.predict(part.images[rows])
+        losses += [-np.log(outputs[part.labels[rows] == 1])]
+        delta = (outputs - part.labels[rows]) / len(rows)
         below = (delta @ reference.weights[1]) * (hidden > 0)
         reference.weights[1][:] -= 0.1 * delta.T @ hidden
         reference.biases[1][:] -= 0.1 * delta.sum(axis=0)
         reference.weights[0][:] -= 0.1 * below.T @ part.images[rows]
         reference.biases[0][:] -= 0.1 * below.sum(axis=0)
     np.testing.assert_allclose(mlp.parameters.vector, reference.parameters.vector, rtol=1e-9)
+    assert measurement.loss == pytest.approx(np.concatenate(losses).mean(), rel=1e-9)
 
 
-def test_dead_units_are_those_that_no_image_activates() -> None:
-    part = blobs(50)
-    for activation, dead in (("relu", 0.4), ("leaky_relu", 0.0)):
-        mlp = network(activation)
-        mlp.weights[0][:4] = 0
-        mlp.biases[0][:] = [-1] * 4 + [9] * 6  # four of ten units are negative for every image, and stay so
-        assert run(mlp, part=part, test=part, epochs=1)[0].dead == [dead]
+def test_units_drop_out_of_an_incomplete_last_mini_batch_too() -> None:
+    """Of nine images only the last one is not black: nothing else moves the first layer's weights."""
+    last = np.random.default_rng(7).permutation(9)[-1]
+    part = blobs(9)
+    part.images[np.arange(9) != last] = 0
+    made = []
+    for seed in (0, 1):
+        mlp = MLP((6, 40, 3), activation="relu", output="softmax", bias=False)
+        initialise(mlp, np.random.default_rng(1), "he")
+        run(mlp, part=part, test=part, epochs=1, dropout=0.5, dropout_rng=np.random.default_rng(seed))
+        made.append(mlp.weights[0])
+    assert not np.array_equal(made[0], made[1])
+
+
+@pytest.mark.parametrize(("activation", "dead"), [("relu", [0.4, 0.5]), ("leaky_relu", [0.0, 0.0])])
+def test_dead_units_are_those_that_no_image_activates(
+    activation: str, dead: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlp_module, "PREDICTION_ROWS", 16)
+    images = np.zeros((50, 6), np.float32)
+    images[0] = 9  # the only one that activates the last unit of the first layer
+    part = Part(images, np.eye(3, dtype=np.uint8)[np.zeros(50, int)])
+    mlp = MLP((6, 5, 4, 3), activation=activation, output="softmax", bias=True)
+    mlp.weights[0][4] = 1
+    mlp.biases[0][:] = [-1, -1, 1, 1, -1]
+    mlp.biases[1][:] = [-1, 1, -1, 1]
+    assert run(mlp, part=part, test=part, epochs=1, learning_rate=1e-6)[0].dead == pytest.approx(dead)
 
 
 @pytest.mark.filterwarnings("error")
 def test_divergence_stops_at_its_step_after_the_epochs_before_were_measured() -> None:
     part = blobs(64)
     part.images[5] = np.nan
-    mlp = network()
-    optimizer = OPTIMIZERS["sgd"](mlp.parameters, learning_rate=0.1)
-    rng = np.random.default_rng(7)
-    batches = train(mlp, LOSSES["canonical"], optimizer, part, part, epochs=3, batch_size=8, rng=rng)
     step = 1 + int(np.flatnonzero(np.random.default_rng(7).permutation(64) == 5)[0]) // 8
     with pytest.raises(Diverged) as caught:
-        list(batches)
+        run(network(), part=part, test=part, epochs=3)
     assert (caught.value.epoch, caught.value.step) == (1, step)
 
 
 def test_a_last_step_that_leaves_no_number_is_told_as_well() -> None:
     part = blobs(64)
-    mlp = network()
-    optimizer = OPTIMIZERS["sgd"](mlp.parameters, learning_rate=1e300)
-    rng = np.random.default_rng(7)
     with pytest.raises(Diverged) as caught:
-        list(train(mlp, LOSSES["canonical"], optimizer, part, part, epochs=1, batch_size=64, rng=rng))
+        run(network(), part=part, test=part, epochs=1, batch_size=64, learning_rate=1e300)
     assert (caught.value.epoch, caught.value.step) == (1, 1)
 
 
 @pytest.mark.filterwarnings("error")
 def test_an_exploding_run_yields_what_it_measured_before() -> None:
     part = blobs(64)
-    mlp = network(output="identity")
     measured = []
+    exploding = network(output="identity")
     with pytest.raises(Diverged) as caught:
-        optimizer = OPTIMIZERS["sgd"](mlp.parameters, learning_rate=0.4)
-        rng = np.random.default_rng(7)
-        for measurement in train(
-            mlp, LOSSES["canonical"], optimizer, part, part, epochs=99, batch_size=32, rng=rng
+        for measurement in start(
+            exploding, part=part, test=part, epochs=99, batch_size=32, learning_rate=0.4
         ):
             measured.append(measurement.epoch)
     assert measured == list(range(1, caught.value.epoch))
