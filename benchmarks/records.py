@@ -210,10 +210,11 @@ def train_and_measure(run: Run) -> None:
 
 
 def read_result(run: Run) -> Result | None:
-    """Return the result of `run` if it has one."""
-    if not run.result.exists():
+    """Return the result of `run` if it has one, of the fields that results have now."""
+    try:
+        return Result(**json.loads(run.result.read_text(encoding="utf-8")))
+    except (FileNotFoundError, TypeError, ValueError):
         return None
-    return Result(**json.loads(run.result.read_text(encoding="utf-8")))
 
 
 def table() -> str:

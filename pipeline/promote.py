@@ -28,13 +28,17 @@ def main() -> None:
         f"{promoted.uri} is version {promoted.version}: {promoted.run},"
         f" {arguments.part} {promoted.accuracy:.2%}"
     )
-    print("Serve it, and ask it what an image of 784 numbers from 0 to 1 shows; 28 rows of 28 do as well.")
+    rows, columns = promoted.image_shape
+    print(
+        f"Serve it, and ask it what an image of {rows * columns} numbers from 0 to 1 shows; {rows} rows of"
+        f" {columns} do as well."
+    )
     print(
         f"  MLFLOW_TRACKING_URI={address()} mlflow models serve --env-manager local"
         f" --port {PORT} --model-uri {promoted.uri}"
     )
     print(
-        "  python -c 'import json; print(json.dumps({\"inputs\": [[0.0] * 784]}))'"
+        f"  python -c 'import json; print(json.dumps({{\"inputs\": [[0.0] * {rows * columns}]}}))'"
         f" | curl http://127.0.0.1:{PORT}/invocations --json @-"
     )
 

@@ -19,7 +19,7 @@ from tests.conftest import ROOT, run_module
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 WORKING_DAY = (ROOT / "docs/pipeline.md").read_text(encoding="utf-8")
-SWEEPS = (ROOT / "docs/sweeps.md").read_text(encoding="utf-8")
+EVERYTHING = "\n".join(page.read_text(encoding="utf-8") for page in PAGES).replace("\\\n", "")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -84,7 +84,7 @@ def test_what_runs_again_when(changes: str, consequence: str, first: str) -> Non
 
 
 COMMANDS = re.findall(
-    r"^(?:dvc exp run|python -m pipeline.train) ([^#\n]*=[^#\n]*)", WORKING_DAY + SWEEPS, re.MULTILINE
+    r"^(?:dvc exp run|python -m pipeline.train) ([^#\n]*=[^#\n]*)", EVERYTHING, re.MULTILINE
 )
 
 

@@ -35,6 +35,7 @@ def endpoint(swept: Path) -> Iterator[str]:
     promoted = run_module(swept, "pipeline.promote")
     assert promoted.returncode == 0, promoted.stderr
     assert promoted.stdout.startswith("models:/strokes@champion is version 1: learning_rate 0.3, test ")
+    assert "an image of 784 numbers from 0 to 1 shows; 28 rows of 28 do as well" in promoted.stdout
     again = run_module(swept, "pipeline.promote")
     assert again.stdout.startswith("models:/strokes@champion is version 1:")
     port = free_port()

@@ -1,5 +1,6 @@
 """The registry of models: which run's model is the one to use."""
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -9,12 +10,21 @@ from pipeline.tracking.store import database, open_store
 
 @dataclass(frozen=True)
 class Promoted:
-    """A model in the registry: `uri` is where MLflow finds it, `run` the name of the run it comes from."""
+    """A model in the registry.
+
+    Attributes:
+        uri: where MLflow finds it.
+        version: of the registered model.
+        run: the name of the run that it comes from.
+        accuracy: the run's.
+        image_shape: rows and columns of the images that it was trained on.
+    """
 
     uri: str
+    version: str
     run: str
     accuracy: float
-    version: str
+    image_shape: tuple[int, int]
 
 
 def promote_best(experiment: str, alias: str, part: str) -> Promoted:
@@ -51,8 +61,10 @@ def promote_best(experiment: str, alias: str, part: str) -> Promoted:
             f" split.{part} above 0"
         )
     [best] = runs
-    assert best.outputs  # a run is finished once its model is there
+    assert best.outputs and best.inputs  # a run is finished once its model is there
     [output, *_] = best.outputs.model_outputs
+    [data, *_] = best.inputs.dataset_inputs
+    rows, columns = json.loads(str(data.dataset.profile))["image_shape"]
     name = experiment.lower().replace(" ", "-")
     try:
         client.create_registered_model(name)
@@ -69,5 +81,9 @@ def promote_best(experiment: str, alias: str, part: str) -> Promoted:
         ).version
     client.set_registered_model_alias(name, alias, version)
     return Promoted(
-        f"models:/{name}@{alias}", best.info.run_name, best.data.metrics[f"{part}_accuracy"], str(version)
+        uri=f"models:/{name}@{alias}",
+        version=str(version),
+        run=best.info.run_name,
+        accuracy=best.data.metrics[f"{part}_accuracy"],
+        image_shape=(rows, columns),
     )
