@@ -464,22 +464,42 @@ def test_eight_processes_open_a_fresh_store_at_once(workspace: Path) -> None:
         assert run.data.metrics["loss"] == 1 / 3
 
 
+CREATION = [sys.executable, "-c", "from pipeline.tracking.store import open_store; open_store()"]
+
+
+def test_a_fresh_store_is_opened_from_several_folders_at_once(tmp_path: Path) -> None:
+    environment = {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    opening = []
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+        opening.append(
+            subprocess.Popen(
+                CREATION,
+                cwd=tmp_path / name,
+                env={**os.environ, **environment},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    assert [process.communicate()[1] for process in opening if process.wait()] == []
+    assert runs(client(tmp_path)) == []
+
+
 def test_a_kill_while_the_store_is_created_spoils_nothing(workspace: Path) -> None:
     Path("mlflow.db").unlink()
-    creation = [sys.executable, "-c", "from pipeline.tracking.store import open_store; open_store()"]
 
     def half_done() -> bool:
         with suppress(FileNotFoundError):  # a journal comes and goes
             return any(file.stat().st_size > 500_000 for file in Path().glob("mlflow.db*"))
         return False
 
-    with subprocess.Popen(creation, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+    with subprocess.Popen(CREATION, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
         wait_for(half_done)
         process.kill()
     with Tracker(configuration()) as tracker:
         tracker.start()
     assert len(runs(client(workspace))) == 1
-    assert [file.name for file in Path().glob("mlflow.db*")] == ["mlflow.db"]
+    assert {file.name for file in Path().glob("mlflow.db*")} == {"mlflow.db", "mlflow.db.lock"}
 
 
 def test_a_new_store_whose_address_has_options(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

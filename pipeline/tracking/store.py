@@ -54,9 +54,11 @@ def open_store() -> "MlflowClient":
     from sqlalchemy import make_url
 
     mlflow.set_tracking_uri(address())
-    if path := database():
-        NOTES.mkdir(parents=True, exist_ok=True)
-        with FileLock(NOTES / "creation.lock"):
+    path = database()
+    if path and not path.exists():
+        with FileLock(
+            path.with_name(f"{path.name}.lock")
+        ):  # beside it: they may work in folders of their own
             if not path.exists():
                 new = path.with_name(f"{path.name}.new")
                 for remains in new.parent.glob(f"{new.name}*"):  # a journal with them
