@@ -186,12 +186,12 @@ class Recorder:
         self.claims.hold(self.token)
         if parent := self._parent():
             self.run_id = parent
+            self.client.set_tag(self.run_id, "tracker", self.token)
             self.client.update_run(self.run_id, status="RUNNING")
         else:
-            tags = {**self._origin(), "sweep": self.job["sweep"]}
+            tags = {**self._origin(), "sweep": self.job["sweep"], "tracker": self.token}
             self.run_id = self.client.create_run(self.experiment_id, timestamp, tags, name).info.run_id
         self.running = True
-        self.client.set_tag(self.run_id, "tracker", self.token)
         known = self.client.get_run(self.run_id).data.params
         new = [Param(key, value) for key, value in overrides.items() if key not in known]
         self.client.log_batch(self.run_id, params=new)
