@@ -46,9 +46,9 @@ def database() -> Path | None:
 def open_store() -> "MlflowClient":
     """Connect to the tracking store; a database that is not there yet is created by one process alone.
 
-    The others wait for it, since the migrations that create it cannot run side by side
-    (https://github.com/daizutabi/hydraflow/issues/245). It appears whole: one that a kill left half-migrated
-    could never be opened again.
+    The others wait for it, whatever folders they work in, since the migrations that create it cannot run side
+    by side (https://github.com/daizutabi/hydraflow/issues/245). It appears whole: one that a kill left
+    half-migrated could never be opened again.
     """
     import mlflow
     from sqlalchemy import make_url
@@ -56,9 +56,7 @@ def open_store() -> "MlflowClient":
     mlflow.set_tracking_uri(address())
     path = database()
     if path and not path.exists():
-        with FileLock(
-            path.with_name(f"{path.name}.lock")
-        ):  # beside it: they may work in folders of their own
+        with FileLock(path.with_name(f"{path.name}.lock")):
             if not path.exists():
                 new = path.with_name(f"{path.name}.new")
                 for remains in new.parent.glob(f"{new.name}*"):  # a journal with them
