@@ -1,12 +1,8 @@
 """Trainings that are killed, with kill -9, and started again."""
 
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +13,16 @@ from pipeline.checkpoints import Checkpoints
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import SGD
 from pipeline.nn.training import Progress
-from tests.conftest import ROOT, SMALL, run_module
-from tests.test_train import UNDER_DVC, files
+from tests.commands import (
+    CHECKPOINTS,
+    ROOT,
+    SMALL,
+    UNDER_DVC,
+    checkpoint,
+    files,
+    kill_in_training,
+    run_module,
+)
 
 EVERYTHING = [
     *SMALL,
@@ -26,11 +30,6 @@ EVERYTHING = [
     *("augmentation=affine_elastic", "model.dropout=0.2", "loss.label_smoothing=0.1"),
     *("training.ema=0.99", "training.measure_every=3", "training.epochs=40", "training.checkpoint=0.0"),
 ]
-CHECKPOINTS = "models/checkpoints"
-
-
-def checkpoint(workspace: Path) -> Path | None:
-    return next((workspace / CHECKPOINTS).glob("*/checkpoint.npz"), None)
 
 
 def test_one_is_due_so_many_minutes_after_the_start_and_after_the_latest(
@@ -53,30 +52,6 @@ def test_one_is_due_so_many_minutes_after_the_start_and_after_the_latest(
 def train_until_killed(workspace: Path, *options: str) -> None:
     """Start a training and kill it as `kill_in_training` does."""
     kill_in_training(workspace, sys.executable, "-m", "pipeline.train", *options)
-
-
-def kill_in_training(workspace: Path, *command: str) -> None:
-    """Start `command` and kill all of it as soon as it has replaced its first checkpoint by another."""
-    process = subprocess.Popen(
-        command,
-        cwd=workspace,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    first = None
-    while process.poll() is None:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.005)
-        if found := checkpoint(workspace):
-            inode = found.stat().st_ino
-            first = first or inode
-            if inode != first:
-                break
-    assert process.poll() is None, "training ended before it could be killed"
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def results(folder: Path) -> dict[str, str]:

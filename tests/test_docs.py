@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from docs.links import LINK, mended
 from pipeline.config import parse
-from tests.conftest import ROOT, run_module
+from tests.commands import ROOT, run_module
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 WORKING_DAY = (ROOT / "docs/pipeline.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from pipeline.errors import UserError
 from pipeline.evaluate import METRICS, PREDICTIONS, Predictions, main, measure, read_predictions
 from pipeline.models import MODEL, save_model
 from pipeline.nn.mlp import MLP
-from tests.conftest import ROOT, run_module
+from tests.commands import ROOT, run_module
 
 CLASSES = ["cat", "dog", "Ankle boot"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SMALL, run_module
+from tests.commands import SMALL, run_module
 
 ROOM = 200_000  # bytes: less than a model, more than any other file
 TOLD = "models/model.npz cannot be written (File too large): make room, then run the same command again"

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import SMALL, client, free_port, mlflow_server, run_module, start_module, wait_for
+from tests.commands import TRACKED, run_module, start_module, wait_for
+from tests.stores import client, free_port, mlflow_server
 
 EPOCHS = [1, 2]
-TRACKED = [option for option in SMALL if not option.startswith("tracking")]
 SWEEP = [
     "pipeline.train",
     "-m",

@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from pipeline.history import read_history
-from tests.conftest import ROOT, SMALL, run_module, wait_for
-from tests.test_checkpoints import kill_in_training
+from tests.commands import ROOT, SMALL, TRACKED, kill_in_training, run_module, wait_for
 
 CHAIN = ["download", "preprocess", "train", "evaluate", "plot"]
 STAGES = [*CHAIN, "problems"]
@@ -37,7 +36,7 @@ def make_clone(folder: Path, *options: str) -> Path:
             shutil.copy2(ROOT / name, folder / name)
     for name in ("dvc.lock", "reports/metrics.json", "reports/problems.json"):  # of another dataset
         (folder / name).unlink(missing_ok=True)
-    order = run_module(folder, "pipeline.train", "--cfg", "job", "--resolve", *OPTIONS, *options)
+    order = run_module(folder, "pipeline.train", "--cfg", "job", "--resolve", *TRACKED, *options)
     (folder / "params.yaml").write_text(order.stdout, encoding="utf-8")
     run(folder, "git", "init", "--quiet", "--initial-branch=main")
     commit(folder)
@@ -165,7 +164,7 @@ def test_a_model_from_the_cache_is_the_one_that_was_trained(clone: Path) -> None
 
 def experiment(clone: Path, name: str, *options: str, rate: float) -> None:
     """Run, or queue, the experiment `name`."""
-    changes = [*OPTIONS, f"optimizer.learning_rate={rate}"]  # `-S` composes from conf/, not from params.yaml
+    changes = [*TRACKED, f"optimizer.learning_rate={rate}"]  # `-S` composes from conf/, not from params.yaml
     run(clone, "dvc", "exp", "run", "--name", name, *options, *(f"--set-param={key}" for key in changes))
 
 

@@ -21,7 +21,7 @@ from pipeline.errors import UserError
 from pipeline.history import HISTORY
 from pipeline.plot import FIGURES
 from pipeline.train import CONF, train_and_record
-from tests.conftest import ROOT, run_module
+from tests.commands import ROOT, run_module
 
 NAMES = {"digits", "accuracy", "dead_units", "confusion_matrix", "misread", "weights"}
 CLASSES = [

@@ -7,7 +7,7 @@ from PIL import Image, ImageSequence
 
 from pipeline import problems
 from pipeline.config import flat, read_params
-from tests.conftest import ROOT, run_module
+from tests.commands import ROOT, run_module
 
 FIGURES = {"alternating_points", "sheet_alternating", "alternating_solved", "xor", "xor_3d"}
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from pipeline.models import load_model
-from tests.conftest import PATIENCE, SMALL, answers, free_port, run_module, wait_for
+from tests.commands import PATIENCE, SMALL, run_module, wait_for
+from tests.stores import answers, free_port
 
 
 @pytest.fixture(scope="module")

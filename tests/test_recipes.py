@@ -6,7 +6,7 @@ import pytest
 from matplotlib.image import imread
 
 from pipeline.recipes import read_jobs
-from tests.conftest import run_module
+from tests.commands import run_module
 
 FEW = {
     "depth_width": ["dataset.n=2", "model.hidden=[4],[4,4]", "seed=0", "training.epochs=50"],

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.records import BETWEEN_MARKS, PAGE, RECORDS, Record
 from pipeline.train import CONF
-from tests.conftest import ROOT, run_module
+from tests.commands import ROOT, run_module
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.recipe)

@@ -14,25 +14,9 @@ import pytest
 from hydra.experimental.callback import Callback
 
 from pipeline.files import sha256
-from tests.conftest import ROOT, wait_for
-from tests.test_sweep import (
-    EXPLODING,
-    KILLED,
-    LONGER,
-    TRACKED,
-    client,
-    kill,
-    needs_proc,
-    runs,
-    start,
-    store_template,
-    sweep,
-    table,
-    tracked,
-    workers,
-)
-
-__all__ = ["store_template", "tracked"]
+from tests.commands import ROOT, TRACKED, kill, wait_for
+from tests.stores import client
+from tests.sweeps import EXPLODING, KILLED, LONGER, needs_proc, runs, start, sweep, table, workers
 
 NODES = 2
 

@@ -1,60 +1,38 @@
 """Sweeps as users start them: in order and in parallel, killed and resumed, into stores of all kinds."""
 
-import csv
 import json
 import os
 import random
 import shutil
 import signal
-import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
 
 from pipeline.files import sha256
 from pipeline.job import Outcome
 from pipeline.ranking import Ranking
-from tests.conftest import PATIENCE, SMALL, client, run_module, start_module, wait_for
-from tests.test_tracking import failing_server
-
-TRACKED = [option for option in SMALL if not option.startswith("tracking")]
-JOBLIB = "hydra/launcher=joblib"
-KILLED = "error: the process of a job was killed; the same command again finishes the sweep"
-EXPLODING = ["model.activation=identity", "model.output=identity"]
-
-
-def sweep(folder: Path, *options: str, base: list[str] = SMALL, **environment: str) -> Any:
-    return run_module(folder, "pipeline.train", "-m", *base, "hydra.sweep.dir=sweep", *options, **environment)
-
-
-def table(folder: Path) -> list[dict[str, str]]:
-    with (folder / "sweep/sweep.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def runs(store: Any) -> tuple[list[Any], list[Any]]:
-    """Return the parent runs, and the others."""
-    experiments = [experiment.experiment_id for experiment in store.search_experiments()]
-    found = store.search_runs(experiments, order_by=["attributes.start_time"])
-    return [r for r in found if "sweep" in r.data.tags], [r for r in found if "sweep" not in r.data.tags]
-
-
-@pytest.fixture(scope="session")
-def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store, migrated once for all tests, which takes seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    client(folder).search_experiments()
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def tracked(workspace: Path, store_template: Path) -> Path:
-    """A workspace with an empty store."""
-    shutil.copy(store_template, workspace / "mlflow.db")
-    return workspace
+from tests.commands import PATIENCE, SMALL, TRACKED, kill, run_module, start_module, wait_for
+from tests.stores import client, failing_server
+from tests.sweeps import (
+    EXPLODING,
+    JOBLIB,
+    KILLED,
+    LONGER,
+    command_line,
+    descendants,
+    needs_proc,
+    runs,
+    start,
+    sweep,
+    table,
+    workers,
+)
 
 
 def test_one_parent_run_with_table_figure_and_the_best_jobs_metrics(tracked: Path) -> None:
@@ -135,6 +113,22 @@ def test_the_objective_is_the_test_error(workspace: Path) -> None:
     history = (workspace / "sweep/0/reports/history.csv").read_text().splitlines()
     accuracy = float(history[-1].split(",")[history[0].split(",").index("test_accuracy")])
     assert float(table(workspace)[0]["test_error"]) == pytest.approx(1 - accuracy, abs=1e-6)
+
+
+class Returned(Callback):
+    """Notes what each job returned, which is what a sweeper minimises."""
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        with (Path(config.hydra.sweep.dir) / "returned").open("a", encoding="utf-8") as file:
+            print(job_return.return_value, file=file)
+
+
+def test_to_a_sweeper_a_failed_job_is_infinitely_bad(workspace: Path) -> None:
+    note = "+hydra.callbacks.returned._target_=tests.test_sweep.Returned"
+    assert sweep(workspace, *EXPLODING, "optimizer.learning_rate=9,0.01", note).returncode == 1
+    failed, good = (workspace / "sweep/returned").read_text().split()
+    assert failed == "inf"
+    assert float(good) == pytest.approx(float(table(workspace)[0]["test_error"]), abs=1e-6)
 
 
 def test_one_bad_job_spoils_nothing(tracked: Path) -> None:
@@ -251,34 +245,6 @@ def test_parallel_jobs_give_the_same_bits(workspace: Path) -> None:
     assert (workspace / "sweep/sweep.csv").read_bytes() == (workspace / "parallel/sweep.csv").read_bytes()
 
 
-LONGER = [
-    *("training.epochs=100", "training.checkpoint=0.0"),
-    *("optimizer.learning_rate=0.03,0.1,0.3", "seed=0,1"),
-]
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the processes that `pid` has started, and those that they have, where they can be told."""
-    children: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        children += map(int, task.read_text().split())
-    return children + [grandchild for child in children for grandchild in descendants(child)]
-
-
-def workers(pid: int, module: str = "popen_loky") -> list[int]:
-    """Return the processes among the descendants of `pid` that run `module`; by default joblib's."""
-    return [child for child in descendants(pid) if module in command_line(child)]
-
-
-def start(folder: Path, launcher: str = JOBLIB) -> subprocess.Popen[str]:
-    return start_module(folder, "pipeline.train", "-m", *TRACKED, "hydra.sweep.dir=sweep", launcher, *LONGER)
-
-
-needs_proc = pytest.mark.skipif(
-    not Path("/proc/self/task").exists(), reason="finds the processes to kill in /proc"
-)
-
-
 @needs_proc
 def test_a_sweep_killed_again_and_again_ends_as_if_undisturbed(tracked: Path, tmp_path: Path) -> None:
     undisturbed = shutil.copytree(tracked, tmp_path / "undisturbed")
@@ -363,18 +329,6 @@ def models(folder: Path) -> set[str]:
         json.loads(path.read_text(encoding="utf-8"))["model"]
         for path in (folder / "multirun/finished").glob("*.json")
     }
-
-
-def kill(*pids: int) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def command_line(pid: int) -> str:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    return ""
 
 
 @pytest.mark.parametrize(

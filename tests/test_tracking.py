@@ -5,12 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -24,7 +21,8 @@ from pipeline.models import load_model
 from pipeline.tracking import Job, Tracker
 from pipeline.tracking.store import describe_commit, find_root
 from pipeline.train import train_and_record, train_and_write
-from tests.conftest import PATIENCE, ROOT, client, free_port, mlflow_server, wait_for
+from tests.commands import PATIENCE, ROOT, wait_for
+from tests.stores import client, failing_server, free_port, mlflow_server
 
 EPOCHS = 3
 METRICS = {"test": {"accuracy": 0.5}, "classes": {"T-shirt/top": {"precision": 0.25}}}
@@ -318,42 +316,6 @@ def test_half_a_record_gives_way_to_the_complete_one(workspace: Path, capfd: pyt
     assert_epochs_recorded(store, complete)
     (deleted,) = runs(store, view=2)
     assert deleted.data.params["seed"] == "0"
-
-
-class Failing(BaseHTTPRequestHandler):
-    """Answers 500 at once, or nothing at all."""
-
-    stalls: bool
-    asked: Event
-    over: Event
-
-    def do_GET(self) -> None:
-        self.asked.set()
-        if self.stalls:
-            self.over.wait()
-        else:
-            self.send_error(500)
-
-    do_POST = do_GET  # noqa: N815
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-
-@contextmanager
-def failing_server(stalls: bool) -> Iterator[tuple[str, Event]]:
-    asked, over = Event(), Event()
-    handler = type("Handler", (Failing,), {"stalls": stalls, "asked": asked, "over": over})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    server.block_on_close = False
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://user:secret@127.0.0.1:{server.server_port}", asked
-    finally:
-        over.set()
-        server.shutdown()
-        server.server_close()
 
 
 def test_servers_that_fail_cost_nothing(

@@ -1,6 +1,5 @@
 """The train stage as users start it: from the command line, in sweeps, and as DVC does."""
 
-import hashlib
 import json
 import os
 import sys
@@ -19,24 +18,9 @@ from pipeline.errors import UserError
 from pipeline.history import read_history
 from pipeline.models import load_model, load_snapshots
 from pipeline.train import random_streams, train_and_record
-from tests.conftest import PATIENCE, SMALL, run_module, start_module
-
-UNDER_DVC = [
-    *("--config-dir", ".", "--config-name", "params"),
-    *("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=disabled"),
-]
-
+from tests.commands import PATIENCE, SMALL, UNDER_DVC, files, run_module, start_module
 
 EXPLODING = ["model.activation=identity", "model.output=identity", "optimizer.learning_rate=9"]
-
-
-def files(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file below `folder` by its relative path."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_under_dvc_it_writes_the_model_and_a_row_an_epoch_and_nothing_else(workspace: Path) -> None:

@@ -6,7 +6,7 @@ from pipeline.nn.averaging import MovingAverage
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Measurement, Snapshots
-from tests.nn.test_training import blobs, run
+from tests.nn.examples import blobs, run
 
 
 def network() -> MLP:

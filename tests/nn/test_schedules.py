@@ -9,7 +9,7 @@ from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import Schedule, schedule
 from pipeline.nn.training import train
-from tests.nn.test_training import blobs
+from tests.nn.examples import blobs
 
 
 def rate(name: str, **hyperparameters: float) -> Schedule:

@@ -1,5 +1,4 @@
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,7 @@ from pipeline.data.dataset import Part
 from pipeline.nn import mlp as mlp_module
 from pipeline.nn import training
 from pipeline.nn.initialisers import initialise
-from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP
-from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.training import (
     Diverged,
     Measurement,
@@ -19,35 +16,8 @@ from pipeline.nn.training import (
     count_correct,
     measure,
     mini_batches,
-    train,
 )
-
-
-def blobs(count: int, seed: int = 0) -> Part:
-    """Return `count` points in 6 dimensions around 3 centres, which a small network separates."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, size=count)
-    centres = np.random.default_rng(99).normal(scale=3, size=(3, 6))
-    images = (centres[labels] + rng.normal(size=(count, 6))).astype(np.float32)
-    return Part(images, np.eye(3, dtype=np.uint8)[labels])
-
-
-def start(
-    mlp: MLP, *, part: Part, test: Part, epochs: int = 5, learning_rate: float = 0.1, **options: Any
-) -> Iterator[Measurement]:
-    optimizer = OPTIMIZERS["sgd"](mlp.parameters, learning_rate=learning_rate)
-    options = {"batch_size": 8, "rng": np.random.default_rng(7), **options}
-    return train(mlp, LOSSES["canonical"], optimizer, part, test, epochs=epochs, **options)
-
-
-def run(mlp: MLP, **options: Any) -> list[Measurement]:
-    return list(start(mlp, **options))
-
-
-def network(activation: str = "relu", output: str = "softmax", dtype: str = "float32") -> MLP:
-    mlp = MLP((6, 10, 3), activation=activation, output=output, bias=True, dtype=dtype)
-    initialise(mlp, np.random.default_rng(1), "he")
-    return mlp
+from tests.nn.examples import blobs, network, run, start
 
 
 def test_training_learns_and_measures_each_epoch_with_its_own_parameters(

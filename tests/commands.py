@@ -1,0 +1,110 @@
+"""The stages as a user starts them, on a few drawn images; and how tests wait for them or kill them."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 600.0  # seconds: more than anything takes on a busy machine; a test that waits in vain fails then
+
+SMALL = [
+    "dataset=strokes",
+    "dataset.train=300",
+    "dataset.official=60",
+    "split.train=205",
+    "split.test=95",
+    "training.epochs=2",
+    "tracking.enabled=false",
+]
+TRACKED = [option for option in SMALL if not option.startswith("tracking")]
+CHECKPOINTS = "models/checkpoints"
+UNDER_DVC = [
+    *("--config-dir", ".", "--config-name", "params"),
+    *("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=disabled"),
+]
+
+
+def run_module(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m …` in `folder`, as a user would at the repository's root, and return what it said."""
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def start_module(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start `python -m …` in `folder`, in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    """Return what `condition` returns as soon as that is something."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return value
+
+
+def files(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file below `folder` by its relative path."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def kill(*pids: int) -> None:
+    """Kill the processes that are still there."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def checkpoint(workspace: Path) -> Path | None:
+    """Return the checkpoint that a training in `workspace` has left, if there is one."""
+    return next((workspace / CHECKPOINTS).glob("*/checkpoint.npz"), None)
+
+
+def kill_in_training(workspace: Path, *command: str) -> None:
+    """Start `command` and kill all of it as soon as it has replaced its first checkpoint by another."""
+    process = subprocess.Popen(
+        command,
+        cwd=workspace,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    first = None
+    while process.poll() is None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.005)
+        if found := checkpoint(workspace):
+            inode = found.stat().st_ino
+            first = first or inode
+            if inode != first:
+                break
+    assert process.poll() is None, "training ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,96 @@
+"""Places where MLflow keeps runs: databases, servers, and servers that fail."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from tests.commands import wait_for
+
+
+def client(folder: Path) -> Any:
+    """Return MLflow's client for the store in `folder`."""
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{folder}/mlflow.db")
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def answers(address: str) -> bool:
+    """Return whether there is an answer at `address`, and a good one."""
+    try:
+        with urlopen(address, timeout=5):
+            return True
+    except (URLError, OSError):
+        return False
+
+
+@contextmanager
+def mlflow_server(folder: Path, port: int) -> Iterator[None]:
+    """Run an MLflow server on the store in `folder`, and kill it in the end."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1",
+         "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
+         "--artifacts-destination", str(folder / "mlartifacts")],
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # else it starts seven more
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/health"))
+        yield
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+class Failing(BaseHTTPRequestHandler):
+    """Answers 500 at once, or nothing at all."""
+
+    stalls: bool
+    asked: Event
+    over: Event
+
+    def do_GET(self) -> None:
+        self.asked.set()
+        if self.stalls:
+            self.over.wait()
+        else:
+            self.send_error(500)
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@contextmanager
+def failing_server(stalls: bool) -> Iterator[tuple[str, Event]]:
+    asked, over = Event(), Event()
+    handler = type("Handler", (Failing,), {"stalls": stalls, "asked": asked, "over": over})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    server.block_on_close = False
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://user:secret@127.0.0.1:{server.server_port}", asked
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,62 @@
+"""Sweeps as users start them, what they leave, and the processes that they are made of."""
+
+import csv
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands import SMALL, TRACKED, run_module, start_module
+
+JOBLIB = "hydra/launcher=joblib"
+KILLED = "error: the process of a job was killed; the same command again finishes the sweep"
+EXPLODING = ["model.activation=identity", "model.output=identity"]
+LONGER = [
+    *("training.epochs=100", "training.checkpoint=0.0"),
+    *("optimizer.learning_rate=0.03,0.1,0.3", "seed=0,1"),
+]
+
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="finds the processes to kill in /proc"
+)
+
+
+def sweep(folder: Path, *options: str, base: list[str] = SMALL, **environment: str) -> Any:
+    return run_module(folder, "pipeline.train", "-m", *base, "hydra.sweep.dir=sweep", *options, **environment)
+
+
+def start(folder: Path, launcher: str = JOBLIB) -> subprocess.Popen[str]:
+    return start_module(folder, "pipeline.train", "-m", *TRACKED, "hydra.sweep.dir=sweep", launcher, *LONGER)
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "sweep/sweep.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def runs(store: Any) -> tuple[list[Any], list[Any]]:
+    """Return the parent runs, and the others."""
+    experiments = [experiment.experiment_id for experiment in store.search_experiments()]
+    found = store.search_runs(experiments, order_by=["attributes.start_time"])
+    return [r for r in found if "sweep" in r.data.tags], [r for r in found if "sweep" not in r.data.tags]
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that `pid` has started, and those that they have, where they can be told."""
+    children: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        children += map(int, task.read_text().split())
+    return children + [grandchild for child in children for grandchild in descendants(child)]
+
+
+def workers(pid: int, module: str = "popen_loky") -> list[int]:
+    """Return the processes among the descendants of `pid` that run `module`; by default joblib's."""
+    return [child for child in descendants(pid) if module in command_line(child)]
+
+
+def command_line(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
