@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
@@ -351,6 +353,20 @@ def parse(values: Mapping[str, Any], where: str) -> Config:
         raise UserError(f"{where}: {_describe(error, values)}") from None
 
 
+def resolve(values: DictConfig, where: str) -> Config:
+    """Check `values` as `parse` does, with what stands for its interpolations.
+
+    Raises:
+        UserError: as `parse`, and on an interpolation of what is not there.
+    """
+    try:
+        plain = OmegaConf.to_container(values, resolve=True)
+    except OmegaConfBaseException as error:
+        reason, *_ = str(error).splitlines()
+        raise UserError(f"{where}: {error.full_key}: {reason}") from None
+    return parse(plain, where)  # type: ignore[arg-type]
+
+
 def read_params(path: Path = PARAMS) -> Config:
     """Read and check the configuration in the YAML file at `path`.
 
@@ -358,14 +374,18 @@ def read_params(path: Path = PARAMS) -> Config:
         UserError: if the file is missing, is not YAML, or does not fit the schema.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = OmegaConf.load(path)  # as Hydra does for the train stage; to PyYAML 1e-3 is no number
     except FileNotFoundError:
         raise UserError(f"{path} is not in {Path.cwd()}: run this at the repository's root") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
+    except OSError as error:
+        if error.errno:
+            raise
+        values = None  # the file holds a number, say, which is what OmegaConf means by this
+    if not values or not isinstance(values, DictConfig):
         raise UserError(f"{path} holds no keys: `make params` writes it anew")
-    return parse(values, str(path))
+    return resolve(values, str(path))
 
 
 def write_params(config: Config, path: Path) -> None:
@@ -376,7 +396,7 @@ def write_params(config: Config, path: Path) -> None:
 
 def dump(values: Mapping[str, Any]) -> str:
     """Return `values` as YAML, in their order."""
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return OmegaConf.to_yaml(OmegaConf.create(dict(values)))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -27,11 +27,10 @@ import yaml
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 import pipeline
 from pipeline import NATIVE, PORTABLE
-from pipeline.config import Config, parse
+from pipeline.config import Config, resolve
 from pipeline.errors import UserError, in_need_of_room
 from pipeline.files import replacing, sha256
 from pipeline.history import HISTORY, objective, read_history
@@ -203,15 +202,10 @@ def checked(values: DictConfig) -> Config:
     """Return the composed configuration, checked, without Hydra's own part.
 
     Raises:
-        UserError: on what `parse` does not take, or an interpolation of what is not there.
+        UserError: on what `resolve` does not take.
     """
     ours = OmegaConf.masked_copy(values, [str(key) for key in values if key != "hydra"])
-    try:
-        plain = OmegaConf.to_container(ours, resolve=True)
-    except OmegaConfBaseException as error:
-        reason, *_ = str(error).splitlines()
-        raise UserError(f"configuration: {error.full_key}: {reason}") from None
-    return parse(plain, "configuration")  # type: ignore[arg-type]
+    return resolve(ours, "configuration")
 
 
 def split_override(text: str) -> tuple[str, str]:

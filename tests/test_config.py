@@ -125,9 +125,22 @@ def test_a_wrong_value_is_named_in_one_line(key: str, value: Any, told: str) -> 
 
 
 def test_a_configuration_that_is_written_is_read_as_it_was(tmp_path: Path) -> None:
-    config = parse(composed("experiment=best", "optimizer.clip_norm=1.5"), "here")
+    changes = ["optimizer.clip_norm=1.5", "optimizer.learning_rate=1e-5", "dataset.classes=['1e3','é: #',no]"]
+    config = parse(composed("experiment=best", *changes), "here")
     write_params(config, tmp_path / "params.yaml")
     assert read_params(tmp_path / "params.yaml") == config
+
+
+def test_params_are_read_as_the_train_stage_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    path.write_text(text.replace("learning_rate: 0.1", "learning_rate: 1e-3").replace("100", "${split.test}"))
+    config = read_params(path)
+    assert config.optimizer.learning_rate == 0.001
+    assert config.model.hidden == [20_000]
+    path.write_text(text.replace("- 100", "- ${split.tests}"))
+    with pytest.raises(UserError, match=r"^\S+params\.yaml: model\.hidden\[0\]: Interpolation key"):
+        read_params(path)
 
 
 def test_a_missing_key_is_named() -> None:
@@ -139,7 +152,13 @@ def test_a_missing_key_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("a: [", "is not YAML"), ("", "holds no keys"), ("- 1\n- 2\n", "holds no keys"), (None, "is not in")],
+    [
+        ("a: [", "is not YAML"),
+        ("", "holds no keys"),
+        ("- 1\n- 2\n", "holds no keys"),
+        ("3", "holds no keys"),
+        (None, "is not in"),
+    ],
 )
 def test_a_params_file_that_cannot_be_read(tmp_path: Path, text: str | None, told: str) -> None:
     path = tmp_path / "params.yaml"
