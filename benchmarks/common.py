@@ -27,7 +27,7 @@ def progress(items: Iterable[T], words: str) -> Iterable[T]:
 def machine() -> str:
     """Return the processor, its cores, and what NumPy computes with, in one line."""
     blas = ", ".join(
-        f"{library['internal_api']} {library['version']} ({library['architecture']} kernels)"
+        f"{library['internal_api']} {library['version']} ({library.get('architecture', 'its own')} kernels)"
         for library in ThreadpoolController().select(user_api="blas").info()
     )
     return f"{_processor()}, {os.cpu_count()} cores; NumPy {np.__version__}, {blas}"

@@ -169,7 +169,7 @@ def plan_runs(record: Record) -> list[Run]:
 def prepare(workspace: Path, config: Config) -> None:
     """Download and preprocess the data in `workspace` as `config` asks for, where that has not been done."""
     processed = workspace / PROCESSED
-    if not processed.exists():
+    if not (processed / "dataset.json").exists():  # which is written last
         assert isinstance(config.dataset, IdxDataset)
         raw = FOLDER / "raw"  # not the pipeline's, which may hold another dataset
         download(replace(config.dataset, fallback=None), raw, os.environ.get("DATA_MIRROR"))

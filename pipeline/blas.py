@@ -25,7 +25,7 @@ def arithmetic(blas: str, threads: int) -> Iterator[None]:
         UserError: if `portable` is asked for and NumPy was imported with other kernels.
     """
     libraries = ThreadpoolController().select(user_api="blas")
-    kernels = {library["architecture"] for library in libraries.info()}
+    kernels = {library.get("architecture", library["internal_api"]) for library in libraries.info()}
     if blas == "portable" and PORTABLE and kernels != {PORTABLE["OPENBLAS_CORETYPE"]}:
         raise UserError(
             f"training.blas = portable, but NumPy computes with {', '.join(kernels) or 'another library'}:"

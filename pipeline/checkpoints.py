@@ -9,7 +9,6 @@ import json
 import shutil
 import sys
 import time
-import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -95,7 +94,7 @@ class Checkpoints:
                     " training begins at its first epoch"
                 )
             return
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # NumPy and zipfile raise nearly anything of damaged bytes
             tell(f"{where} holds no checkpoint to go on from ({error}): training begins at its first epoch")
             return
         if progress.snapshots:

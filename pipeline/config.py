@@ -374,7 +374,8 @@ def read_params(path: Path = PARAMS) -> Config:
         UserError: if the file is missing, is not YAML, or does not fit the schema.
     """
     try:
-        values = OmegaConf.load(path)  # as Hydra does for the train stage; to PyYAML 1e-3 is no number
+        with path.open(encoding="utf-8") as file:
+            values = OmegaConf.load(file)  # as Hydra does for the train stage; to PyYAML 1e-3 is no number
     except FileNotFoundError:
         raise UserError(f"{path} is not in {Path.cwd()}: run this at the repository's root") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -211,6 +211,8 @@ def _ask(server: str, probe: File) -> Future[bool]:
             answer.set_result(head(f"{server.rstrip('/')}/{probe.name}", None, None, check_only=True))
         except OSError as error:
             answer.set_exception(error)
+        except ValueError as error:  # of an odd host, which requests lets pass
+            answer.set_exception(OSError(str(error)))
 
     Thread(target=ask, daemon=True).start()  # looking up a name cannot be broken off: the program's end may
     return answer

@@ -32,8 +32,9 @@ def in_need_of_room(what: str) -> Iterator[None]:
 def one_line_errors() -> Iterator[None]:
     """End the program with one line on stderr where something that the user can mend ends the block.
 
-    The line is `error: …` with exit status 1, of a `UserError`, a full disk, a file where a folder should be
-    or too little memory; or `interrupted` with exit status 130, of Ctrl-C.
+    The line is `error: …` with exit status 1, of a `UserError`, a full disk, a file where a folder should be,
+    the reverse, what the user may not read or write, or too little memory; or `interrupted` with exit status
+    130, of Ctrl-C.
     """
     try:
         with in_need_of_room("a file"):
@@ -43,6 +44,9 @@ def one_line_errors() -> Iterator[None]:
         raise SystemExit(1) from None
     except (FileExistsError, NotADirectoryError) as error:
         tell(f"error: {error.filename}: a file is where a folder is needed")
+        raise SystemExit(1) from None
+    except (PermissionError, IsADirectoryError) as error:
+        tell(f"error: {error.filename}: {error.strerror}")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         tell("interrupted")

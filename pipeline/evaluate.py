@@ -154,7 +154,7 @@ def read_predictions(path: Path, dataset: Dataset) -> Predictions:
             ]
     except FileNotFoundError:
         raise UserError(f"{path} is not there: `dvc repro evaluate` makes it") from None
-    except (KeyError, TypeError, ValueError):
+    except (csv.Error, KeyError, TypeError, ValueError):
         rows = []
     if len(rows) != len(getattr(dataset, reported_part(dataset)).images):
         raise UserError(

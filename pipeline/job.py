@@ -30,7 +30,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import pipeline
 from pipeline import NATIVE, PORTABLE
-from pipeline.config import Config, resolve
+from pipeline.config import Config, GeneratedDataset, resolve
 from pipeline.errors import UserError, in_need_of_room
 from pipeline.files import replacing, sha256
 from pipeline.history import HISTORY, objective, read_history
@@ -80,7 +80,8 @@ def run_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> 
         The objective, which a sweeper minimises; infinity if the job failed.
 
     Raises:
-        SystemExit: if not even its outcome can be kept.
+        SystemExit: if its configuration cannot be, which is known before where Hydra's own sweeper
+            chooses it, or its outcome cannot be kept.
     """
     end_with_parent()
     try:
@@ -184,6 +185,8 @@ def own_folder(folder: Path, key: str) -> Path:
 
 def job_key(config: Config, data: str, code: str) -> str:
     """Return a hash of all that a model is made from; where it is recorded is no part of that."""
+    if isinstance(config.dataset, GeneratedDataset):
+        data = ""  # it needs none of `data/processed`
     made_from = {**asdict(config), "tracking": None, "sweep": None, "data": data, "code": code}
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 

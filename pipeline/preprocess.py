@@ -3,6 +3,7 @@
 Flatten, scale to [0, 1], encode the labels one-hot, split in file order.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -87,14 +88,20 @@ def _read_pair(images_path: Path, labels_path: Path, classes: int) -> tuple[np.n
 
 
 def _write_part(folder: Path, part: str, images: np.ndarray, labels: np.ndarray, classes: int) -> None:
-    with replacing(folder / f"{part}_images.npy") as temporary, temporary.open("wb") as file:
-        width = images.shape[1] * images.shape[2]
-        header = {"descr": "<f4", "fortran_order": False, "shape": (len(images), width)}
+    shape = len(images), images.shape[1] * images.shape[2]
+    pixels = (images[start : start + BLOCK] / np.float32(255) for start in range(0, len(images), BLOCK))
+    _write_array(folder / f"{part}_images.npy", "<f4", shape, pixels)
+    one_hot = np.eye(classes, dtype=np.uint8)[labels]
+    _write_array(folder / f"{part}_labels.npy", "|u1", one_hot.shape, [one_hot])
+
+
+def _write_array(path: Path, dtype: str, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
+    """Write the array that `blocks` make up as `np.save` does, which gives no reason where a disk is full."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        header = {"descr": dtype, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
-        for start in range(0, len(images), BLOCK):
-            (images[start : start + BLOCK] / np.float32(255)).tofile(file)
-    with replacing(folder / f"{part}_labels.npy") as temporary:
-        np.save(temporary, np.eye(classes, dtype=np.uint8)[labels])
+        for block in blocks:
+            file.write(block.data)
 
 
 def _size(shape: tuple[int, ...]) -> str:

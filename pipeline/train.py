@@ -24,9 +24,9 @@ from tqdm import tqdm
 
 from pipeline.blas import arithmetic, computes_natively, restart_natively
 from pipeline.checkpoints import Checkpoints
-from pipeline.config import PARAMS, Config, GeneratedDataset, write_params
+from pipeline.config import PARAMS, Config, write_params
 from pipeline.data.augmentation import augmentation
-from pipeline.data.dataset import Dataset, digest
+from pipeline.data.dataset import PROCESSED, Dataset, digest
 from pipeline.errors import UserError, one_line_errors
 from pipeline.history import HISTORY, Row, objective, write_history
 from pipeline.job import checked, digest_code, job_key, run_job
@@ -149,8 +149,7 @@ def start_training(
 
 def training_key(config: Config, code: str) -> str:
     """Return a hash of all that the model is made from: configuration, data, and the code of this hash."""
-    generated = isinstance(config.dataset, GeneratedDataset)
-    return job_key(config, "" if generated else digest(), code)
+    return job_key(config, digest() if PROCESSED.exists() else "", code)
 
 
 def random_streams(seed: int) -> list[np.random.Generator]:
@@ -225,7 +224,8 @@ def main(values: DictConfig) -> float:
         config = checked(values)
         folder = HydraConfig.get().runtime.output_dir
         if config.training.blas == "native" and not computes_natively():
-            restart_natively(f"hydra.run.dir='{folder}'")
+            quoted = folder.replace("'", r"\'")
+            restart_natively(f"hydra.run.dir='{quoted}'")
         return train_and_record(config, Path(os.path.relpath(folder)))
 
 

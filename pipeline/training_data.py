@@ -41,11 +41,6 @@ def data_for(config: Config) -> Dataset:
             f"augmentation = {config.augmentation.name}: should be none for {dataset.name},"
             " which has no images"
         )
-    if config.loss.label_smoothing and outputs == 1:
-        raise UserError(
-            f"loss.label_smoothing = {config.loss.label_smoothing:g}: should be 0 for {dataset.name},"
-            " whose single output has no other class to share with"
-        )
     return dataset
 
 

@@ -377,6 +377,14 @@ def test_a_mirror_of_another_kind_is_an_error(tmp_path: Path) -> None:
         download(dataset(), tmp_path, "http://[bad")
 
 
+def test_a_mirror_with_an_odd_host_is_passed_over_quietly(
+    server: Server, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    download(dataset(server.url("good")), tmp_path, "http://odd..host/")
+    assert_whole(tmp_path)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 @pytest.fixture
 def stage(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the stage as DVC does, in a folder with a `params.yaml` that asks for the dataset given."""

@@ -1,6 +1,7 @@
 import csv
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 import yaml
 from sklearn.metrics import precision_recall_fscore_support
 
+from pipeline.config import PARAMS
 from pipeline.data.dataset import PROCESSED, load_dataset, write_description
 from pipeline.errors import UserError
-from pipeline.evaluate import METRICS, PREDICTIONS, Predictions, main, measure, read_predictions
-from pipeline.models import MODEL, save_model
+from pipeline.evaluate import METRICS, PREDICTIONS, Predictions, main, measure, predict, read_predictions
+from pipeline.models import MODEL, load_model, save_model
 from pipeline.nn.mlp import MLP
 from tests.commands import ROOT, run_module
 
@@ -171,6 +173,46 @@ def test_the_program_ends_with_status_1_and_no_traceback() -> None:
     done = run_module(Path(), "pipeline.evaluate")
     assert done.returncode == 1
     assert done.stderr.startswith("error: models/model.npz") and done.stderr.count("\n") == 1
+
+
+def test_a_folder_where_a_file_should_be_is_named() -> None:
+    PARAMS.unlink()
+    PARAMS.mkdir()
+    done = run_module(Path(), "pipeline.evaluate")
+    assert (done.returncode, done.stderr) == (1, "error: params.yaml: Is a directory\n")
+
+
+def test_a_model_of_which_any_byte_has_changed_is_refused_or_another_model() -> None:
+    whole = MODEL.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= rng.integers(1, 256)
+        MODEL.write_bytes(damaged)
+        with suppress(UserError):
+            load_model(MODEL)
+
+
+def test_the_served_model_names_the_class_that_is_evaluated() -> None:
+    """Also where all outputs are below 0, so that no probability tells the classes apart."""
+    from mlflow.pyfunc import PythonModelContext
+
+    from pipeline.tracking.served import Classifier
+
+    served = Classifier()
+    served.mlp, served.classes, served.image_shape = identity(3, 3), CLASSES, (1, 3)
+    served.mlp.weights[0][:] = np.diag([-1, -0.5, -1])
+    part = load_dataset().test
+    labels = served.predict(PythonModelContext({}, {}), part.images)["label"]
+    assert [CLASSES.index(label) for label in labels] == predict(served.mlp, part).classes.tolist()
+
+
+def test_damaged_predictions_are_refused() -> None:
+    main()
+    lines = PREDICTIONS.read_text(encoding="utf-8").splitlines(keepends=True)
+    PREDICTIONS.write_text("".join([lines[0], '"', *lines[1:] * 5000]), encoding="utf-8")
+    with pytest.raises(UserError, match="does not fit the images"):
+        read_predictions(PREDICTIONS, load_dataset())
 
 
 def test_predictions_of_other_images_are_refused() -> None:

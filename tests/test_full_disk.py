@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import SMALL, run_module
+from tests.commands import SMALL, files, run_module
 
 ROOM = 200_000  # bytes: less than a model, more than any other file
 TOLD = "models/model.npz cannot be written (File too large): make room, then run the same command again"
@@ -35,6 +35,14 @@ def test_a_training(workspace: Path) -> None:
     assert "Traceback" not in done.stderr
     assert not list((workspace / "out/models").iterdir())
     assert run_module(workspace, *command).returncode == 0
+
+
+def test_preprocessing(workspace: Path) -> None:
+    before = files(workspace)
+    with little_room():
+        done = run_module(workspace, "pipeline.preprocess")
+    assert done.stderr == f"error: {TOLD}\n".replace("models/model.npz", "data/processed/train_images.npy")
+    assert files(workspace) == before
 
 
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])

@@ -16,7 +16,6 @@ from tests.commands import ROOT, SMALL, TRACKED, kill_in_training, run_module, w
 
 CHAIN = ["download", "preprocess", "train", "evaluate", "plot"]
 STAGES = [*CHAIN, "problems"]
-OPTIONS = [option for option in SMALL if not option.startswith("tracking")]
 
 
 def run(clone: Path, *command: str, **environment: str) -> str:

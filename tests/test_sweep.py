@@ -236,6 +236,13 @@ def test_another_configuration_or_other_data_make_another_job(workspace: Path) -
     assert "skipped" not in sweep(workspace, "hydra.sweep.dir=changed", "seed=0").stdout
 
 
+def test_a_generated_problem_depends_on_no_prepared_data(workspace: Path) -> None:
+    problem = ["dataset=xor", "training.batch_size=null", "training.epochs=2", "tracking.enabled=false"]
+    assert sweep(workspace, "seed=0", base=problem).returncode == 0
+    shutil.rmtree(workspace / "data/processed")
+    assert "skipped" in sweep(workspace, "seed=0", base=problem).stdout
+
+
 def test_parallel_jobs_give_the_same_bits(workspace: Path) -> None:
     assert sweep(workspace, "seed=0,1,2", "model.hidden=[8]").returncode == 0
     models = [sha256(workspace / f"sweep/{job}/models/model.npz") for job in range(3)]

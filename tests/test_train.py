@@ -213,10 +213,10 @@ def test_data_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_native_kernels_train_too(workspace: Path) -> None:
-    folder = "hydra.run.dir='my folder, (1)'"
+    folder = r"hydra.run.dir='my folder\'s, (1)'"
     done = run_module(workspace, "pipeline.train", *SMALL, folder, "training.blas=native")
     assert done.returncode == 0, done.stderr
-    assert (workspace / "my folder, (1)/models/model.npz").exists()
+    assert (workspace / "my folder's, (1)/models/model.npz").exists()
     sweep = run_module(workspace, "pipeline.train", "-m", *SMALL, "training.blas=native", "seed=0,1")
     assert sweep.returncode == 1
     assert "set PIPELINE_NATIVE=1 in the environment" in sweep.stderr

@@ -139,7 +139,7 @@ def _open_array(path: Path, dtype: type, width: int) -> np.ndarray:
         array = np.load(path, mmap_mode="r")
     except FileNotFoundError:
         raise UserError(f"{path} is not there: `dvc repro preprocess` makes it") from None
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # NumPy raises nearly anything of damaged bytes
         raise UserError(f"{path}: {error}: `dvc repro -f preprocess` writes it anew") from None
     if array.dtype != dtype or array.shape[1:] != (width,):
         raise UserError(

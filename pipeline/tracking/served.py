@@ -44,10 +44,10 @@ class Classifier(PythonModel):
         outputs = self.mlp.predict(self._images(model_input))
         if outputs.shape[1] == 1:  # the probability of the second of two classes
             outputs = np.hstack([1 - outputs, outputs])
-        chances = probabilities(outputs)
+        chances = probabilities(outputs)  # of equal ones the outputs still tell which is the largest
         return pd.DataFrame(
             {
-                "label": [self.classes[i] for i in chances.argmax(axis=1)],
+                "label": [self.classes[i] for i in outputs.argmax(axis=1)],
                 "probabilities": [dict(zip(self.classes, map(float, row), strict=True)) for row in chances],
             }
         )

@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,18 @@ def test_a_truncated_file_is_named(folder: Path, name: str, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(UserError, match=name):
         load_dataset(folder)
+
+
+def test_an_array_of_which_any_byte_has_changed_is_refused_or_another_array(folder: Path) -> None:
+    path = folder / "train_labels.npy"
+    whole = path.read_bytes()
+    for place in range(128):  # the header
+        for change in (1, 2, 4, 32):
+            damaged = bytearray(whole)
+            damaged[place] ^= change
+            path.write_bytes(damaged)
+            with suppress(UserError):
+                load_dataset(folder)
 
 
 @pytest.mark.parametrize(
