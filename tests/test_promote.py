@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from pipeline.models import load_model
 from tests.commands import PATIENCE, SMALL, run_module, wait_for
-from tests.stores import answers, free_port
+from tests.stores import answers, client, free_port
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,22 @@ def test_a_store_under_another_name(swept: Path, tmp_path: Path) -> None:
     assert run_module(tmp_path, "pipeline.promote", **there).returncode == 0
     nowhere = run_module(tmp_path, "pipeline.promote")
     assert nowhere.stderr.startswith("error: there is no mlflow.db here: run this at the repository's root")
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Teacher's shapes / 2024", "teacher-s-shapes-2024"),
+        ("Fashion-MNIST", "fashion-mnist"),
+        ("…", "model"),
+    ],
+)
+def test_a_title_may_be_any_text(swept: Path, tmp_path: Path, title: str, name: str) -> None:
+    shutil.copy(swept / "mlflow.db", tmp_path)
+    experiment = client(tmp_path).get_experiment_by_name("Strokes")
+    client(tmp_path).rename_experiment(experiment.experiment_id, title)
+    done = run_module(tmp_path, "pipeline.promote", title)
+    assert done.stdout.startswith(f"models:/{name}@champion is version 1: "), done.stderr
 
 
 def test_what_was_chosen_on_the_validation_part_is_promoted_by_it(swept: Path) -> None:

@@ -65,7 +65,8 @@ def promote_best(experiment: str, alias: str, part: str) -> Promoted:
     [output, *_] = best.outputs.model_outputs
     [data, *_] = best.inputs.dataset_inputs
     rows, columns = json.loads(str(data.dataset.profile))["image_shape"]
-    name = experiment.lower().replace(" ", "-")
+    # A title may be any text: MLflow refuses / and : in a name, and a quotation mark would end the filter.
+    name = re.sub(r"[^\w.-]+", "-", experiment.lower()).strip("-.") or "model"
     try:
         client.create_registered_model(name)
     except MlflowException as error:
