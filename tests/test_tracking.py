@@ -273,6 +273,47 @@ def test_recipes_that_train_to_the_same_bits_have_a_run_each(workspace: Path) ->
     assert len({run.data.tags["model_sha256"] for run in recorded.values()}) == 1
 
 
+AGAIN = """
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from mlflow.exceptions import MlflowException
+from pipeline.tracking.recorder import Recorder
+
+def refuse(table, condition):
+    with closing(sqlite3.connect("mlflow.db")) as store:
+        store.execute("DROP TRIGGER IF EXISTS refusal")
+        store.execute(
+            f"CREATE TRIGGER refusal BEFORE INSERT ON {table} WHEN {condition}"
+            " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+
+recorder = Recorder(Path.cwd(), Path("data/processed").absolute(), CONFIG, "test")
+for table, condition in (("logged_models", "1"), ("metrics", "NEW.key = 'test.accuracy'")):
+    refuse(table, condition)
+    try:
+        recorder.evaluation()
+    except MlflowException:
+        pass
+    else:
+        raise AssertionError("not refused")
+refuse("metrics", "0")
+recorder.evaluation()
+"""
+
+
+def test_what_is_tried_again_is_recorded_once(workspace: Path) -> None:
+    program = f"CONFIG = {asdict(configuration())!r}\n{AGAIN}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    store = client(workspace)
+    (run,) = runs(store)
+    assert_epochs_recorded(store, run)
+    assert [m.value for m in store.get_metric_history(run.info.run_id, "test.accuracy")] == [0.5]
+
+
 def test_a_sweep_that_was_killed_is_settled_by_the_next_stage(
     workspace: Path, capfd: pytest.CaptureFixture
 ) -> None:

@@ -155,21 +155,17 @@ class Recorder:
 
     def record_anew(self) -> None:
         """Make a complete run from the files."""
-        now = time.time_ns() // 1_000_000
-        self._create(now)
+        self._create(time.time_ns() // 1_000_000)
+        started = self.client.get_run(self.run_id).info.start_time  # of the first attempt: no point comes twice
+        self.pending = []
         for row in read_history(self.reports / "history.csv"):
-            self.epoch(int(row.pop("epoch")), now, row)
+            self.epoch(int(row.pop("epoch")), started, row)
         self.finish()
 
     def evaluation(self) -> None:
         """Log the final metrics and the files they come from."""
         self.record()
-        metrics = json.loads((self.reports / "metrics.json").read_text(encoding="utf-8"))
-        known = self.client.get_run(self.run_id).data.metrics
-        for key, value in flatten(metrics).items():
-            if known.get(metric_name(key)) != value:
-                self.epoch(0, time.time_ns() // 1_000_000, {key: value})
-        self.flush()
+        self._log_final(flatten(json.loads((self.reports / "metrics.json").read_text(encoding="utf-8"))))
         for name in ("metrics.json", "predictions.csv"):
             self.client.log_artifact(self.run_id, str(self.reports / name))
 
@@ -212,9 +208,7 @@ class Recorder:
             for run in attempts.get(job["key"], []):
                 if run.info.run_id != recorded:
                     self.client.delete_run(run.info.run_id)
-        self.pending = []
-        self.epoch(0, time.time_ns() // 1_000_000, metrics)
-        self.flush()
+        self._log_final(metrics)
         for path in sorted(self.folder.glob("sweep.*")):
             if path.suffix in {".csv", ".png"}:
                 self.client.log_artifact(self.run_id, str(path))
@@ -318,6 +312,14 @@ class Recorder:
         """Return a hash of all that the model is made from, but for the code."""
         made_from = {**self.config, "tracking": None, "sweep": None, "data": self.digest}
         return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+    def _log_final(self, metrics: Mapping[str, float]) -> None:
+        """Log those of `metrics` that are not there yet."""
+        known = self.client.get_run(self.run_id).data.metrics
+        new = {key: value for key, value in metrics.items() if known.get(metric_name(key)) != value}
+        self.pending = []
+        self.epoch(0, time.time_ns() // 1_000_000, new)
+        self.flush()
 
     def _log_model(self) -> None:
         import mlflow
