@@ -21,11 +21,14 @@ from pipeline.models import load_model
 from pipeline.tracking import Job, Tracker
 from pipeline.tracking.store import describe_commit, find_root
 from pipeline.train import train_and_record, train_and_write
-from tests.commands import PATIENCE, ROOT, wait_for
+from tests.commands import PATIENCE, ROOT, run_module, wait_for
 from tests.stores import client, failing_server, free_port, mlflow_server
 
 EPOCHS = 3
-METRICS = {"test": {"accuracy": 0.5}, "classes": {"T-shirt/top": {"precision": 0.25}}}
+METRICS = {
+    "test": {"accuracy": 0.5},
+    "classes": {name: {"precision": 0.25 * n} for n, name in enumerate(("お", "T-shirt/top", "き", "é"))},
+}
 
 
 def configuration(**changes: Any) -> Config:
@@ -137,7 +140,8 @@ def test_epochs(store: Any, run: Any, recorded: Path, monkeypatch: pytest.Monkey
 
 
 def test_final_metrics_are_there_once(store: Any, run: Any) -> None:
-    assert run.data.metrics["classes.T-shirt_top.precision"] == 0.25
+    for n, name in enumerate(("お", "T-shirt_top", "き", "é")):
+        assert run.data.metrics[f"classes.{name}.precision"] == 0.25 * n
     assert [m.value for m in store.get_metric_history(run.info.run_id, "test.accuracy")] == [0.5]
 
 
@@ -214,6 +218,21 @@ def test_the_model_predicts_where_the_pipeline_is_not(run: Any, recorded: Path, 
         assert row["probabilities"][row["label"]] == max(row["probabilities"].values())
         if output.max() > 0:
             assert row["label"] == str(output.argmax())
+
+
+def test_a_training_is_not_recorded_with_another_dataset_than_its_own(workspace: Path) -> None:
+    values = asdict(configuration())
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    recorded = run_module(workspace, "pipeline.tracking", ".")
+    assert recorded.stdout.startswith("MLflow: relu 8, sgd 0.1, seed 0"), recorded.stderr
+    values["dataset"] |= {"name": "fashion_mnist", "title": "Fashion-MNIST"}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    refused = run_module(workspace, "pipeline.tracking", ".")
+    assert refused.returncode == 1
+    told = "error: dataset = fashion_mnist, but data/processed holds mnist: `dvc exp run -S dataset="
+    assert refused.stderr.startswith(told)
+    assert refused.stderr.count("\n") == 1
+    assert len(runs(client(workspace))) == 1
 
 
 STAGE = """
@@ -328,6 +347,19 @@ def test_a_sweep_that_was_killed_is_settled_by_the_next_stage(
         tracker.evaluation()
     assert "warning" not in capfd.readouterr().err
     assert {run.info.run_name: run.info.status for run in runs(store)}["sweep of seed"] == "KILLED"
+
+
+def test_the_end_of_a_sweep_has_a_second_more_for_each_job(
+    workspace: Path, capfd: pytest.CaptureFixture
+) -> None:
+    Path("params.yaml").write_text(yaml.safe_dump(asdict(configuration())))
+    job = {"key": "job", "token": "attempt", "folder": str(workspace), "name": "seed 0", "failure": "so"}
+    with Tracker(impatient(0.1), job=Job("", "key", "token", "", "data")) as sweep:
+        sweep.start_sweep("sweep of seed", {"seed": "0,1"})
+        sweep.finish_sweep([job] * 60, {})
+    assert capfd.readouterr().err == ""
+    ended = {run.info.run_name: run.info.status for run in runs(client(workspace))}
+    assert ended == {"sweep of seed": "FAILED", "seed 0": "FAILED"}
 
 
 def test_half_a_record_gives_way_to_the_complete_one(workspace: Path, capfd: pytest.CaptureFixture) -> None:

@@ -8,18 +8,24 @@ from pipeline.config import PARAMS, Tracking, read_params
 from pipeline.errors import UserError, one_line_errors
 from pipeline.models import MODEL
 from pipeline.tracking import Tracker
+from pipeline.training_data import data_for
 
 PATIENCE = 60.0  # seconds; here the user waits for nothing else
 
 
 def main() -> None:
-    """Make sure that the model in the folder named on the command line has a complete run."""
+    """Make sure that the model in the folder named on the command line has a complete run.
+
+    Raises:
+        UserError: if there is no model, or `data/processed` does not hold what it was trained on.
+    """
     parser = argparse.ArgumentParser(description="Record a training that MLflow missed, from its files.")
     parser.add_argument("folder", type=Path, help="Hydra's output folder of the training")
     folder = parser.parse_args().folder
     if not (folder / MODEL).exists():
         raise UserError(f"{folder} holds no {MODEL}: there is nothing to record")
     config = read_params(folder / PARAMS)
+    data_for(config)  # refuses another dataset, whose title and classes would be recorded
     with Tracker(replace(config, tracking=Tracking(enabled=True, patience=PATIENCE)), folder) as tracker:
         tracker.record()
 

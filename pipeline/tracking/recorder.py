@@ -156,7 +156,7 @@ class Recorder:
     def record_anew(self) -> None:
         """Make a complete run from the files."""
         self._create(time.time_ns() // 1_000_000)
-        started = self.client.get_run(self.run_id).info.start_time  # of the first attempt: no point comes twice
+        started = self.client.get_run(self.run_id).info.start_time  # the same in the next attempt
         self.pending = []
         for row in read_history(self.reports / "history.csv"):
             self.epoch(int(row.pop("epoch")), started, row)
@@ -398,7 +398,7 @@ def run_name(config: Mapping[str, Any]) -> str:
 
 def metric_name(key: str) -> str:
     """Return `key` in the characters that MLflow allows, without `/`, at which its page groups metrics."""
-    return re.sub(r"[^\w. :-]", "_", key, flags=re.ASCII)
+    return re.sub(r"[^\w. :-]", "_", key)
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
@@ -450,8 +450,8 @@ def listen(inbox: "Queue[Act | None]", over: Event) -> None:
     with suppress(json.JSONDecodeError):  # half a line: the stage was killed
         for line in sys.stdin:
             act = json.loads(line)
+            patience = act.pop("patience", patience)
             if act["act"] == "open":
-                patience = act["config"]["tracking"]["patience"]
                 over.clear()
             elif act["act"] == "close":
                 over.set()

@@ -126,6 +126,7 @@ class Tracker:
         self.config, self.folder = config, folder
         self._send(
             "open",
+            patience=self.patience,
             config=asdict(config),
             folder=str(folder.absolute()),
             source=Path(sys.argv[0]).name,
@@ -179,7 +180,7 @@ class Tracker:
             metrics: those of the best job.
         """
         self.patience += len(jobs)
-        self._send("finish_sweep", jobs=list(jobs), metrics=dict(metrics))
+        self._send("finish_sweep", patience=self.patience, jobs=list(jobs), metrics=dict(metrics))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
