@@ -5,7 +5,7 @@ import argparse
 from pipeline.config import read_params
 from pipeline.errors import one_line_errors
 from pipeline.tracking.registry import promote_best
-from pipeline.tracking.store import address
+from pipeline.tracking.store import address, check_server
 
 PORT = 5001
 
@@ -23,6 +23,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     experiment = arguments.experiment or read_params().dataset.title
+    check_server()
     promoted = promote_best(experiment, arguments.alias, arguments.part)
     print(
         f"{promoted.uri} is version {promoted.version}: {promoted.run},"

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
-from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 from hydra.core.global_hydra import GlobalHydra
@@ -34,7 +33,7 @@ from pipeline import NATIVE
 from pipeline.blas import computes_natively
 from pipeline.config import Config
 from pipeline.data.dataset import PROCESSED, digest
-from pipeline.errors import UserError, one_line_errors, public
+from pipeline.errors import UserError, one_line_errors
 from pipeline.history import HISTORY, read_history
 from pipeline.job import (
     POLL,
@@ -49,10 +48,9 @@ from pipeline.job import (
     write_json,
 )
 from pipeline.tracking import Job, Tracker, start_ahead
-from pipeline.tracking.store import address
+from pipeline.tracking.store import check_server
 from pipeline.training_data import data_for
 
-ANSWER = 5.0  # seconds that a tracking server has to answer before the first job
 LATE = 60.0  # seconds that a file written on another machine may take to appear on this one, through NFS
 RESERVES = ("cpus_per_task", "ray.remote.num_cpus")  # how launchers for clusters name the processors of a job
 
@@ -221,8 +219,8 @@ def make_plan(config: DictConfig) -> Plan:
     swept = [override.get_key_element().lstrip("+") for override in given if override.is_sweep_override()]
     overrides = dict(split_override(str(override.input_line)) for override in given)
     base = checked(config)
-    check_server(base)
     if base.tracking.enabled:
+        check_server("start the server, or set tracking.enabled=false")
         start_ahead()  # MLflow's import is done by the time that all jobs are checked
     data, code = digest() if PROCESSED.exists() else "", digest_code()
     jobs: dict[str, Config] = {}
@@ -231,7 +229,7 @@ def make_plan(config: DictConfig) -> Plan:
     titles = {data_for(job).title for job in jobs.values() or [base]}  # what does not fit them is refused
     made_from = jobs or [data, code, *(f"{key}={value}" for key, value in overrides.items())]
     salt = "" if base.sweep.resume else uuid.uuid4().hex
-    count = f", {len(jobs)} jobs" if jobs else ""
+    count = f", {len(jobs)} jobs" if len(jobs) > 1 else ""
     return Plan(
         key=hashlib.sha256("\n".join([*sorted(made_from), salt]).encode()).hexdigest(),
         name="sweep of " + (" × ".join(key.rpartition(".")[2] for key in swept) or "one job") + count,
@@ -310,28 +308,6 @@ def check_launcher(config: DictConfig) -> None:
         raise UserError(
             f"hydra/launcher={name} is not installed: leave it out, or install it as docs/scaling.md says"
         )
-
-
-def check_server(config: Config) -> None:
-    """Raise `UserError` where a tracking server is asked for and nothing answers there."""
-    import requests
-
-    where = urlsplit(address())
-    if not config.tracking.enabled or where.scheme not in {"http", "https"}:
-        return
-    deadline = time.monotonic() + ANSWER
-    while True:
-        try:
-            requests.get(f"{address().rstrip('/')}/health", timeout=ANSWER)
-            return
-        except requests.RequestException:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(POLL)
-    raise UserError(
-        f"MLFLOW_TRACKING_URI: nothing answers at {public(address())}: start the server, or set"
-        " tracking.enabled=false"
-    )
 
 
 def describe(outcome: Outcome, keys: Sequence[str]) -> str:

@@ -101,7 +101,7 @@ def test_anything_else_gets_a_400_that_says_what_is_right(endpoint: str) -> None
     ("experiment", "told"),
     [
         ("Nowhere", "error: there is no experiment Nowhere: the store has Strokes"),
-        ("Default", "has no finished"),
+        ("Default", "has no finished run with a test accuracy: that takes images and split.test above 0"),
     ],
 )
 def test_nothing_to_promote(swept: Path, experiment: str, told: str) -> None:

@@ -69,6 +69,12 @@ def test_one_parent_run_with_table_figure_and_the_best_jobs_metrics(tracked: Pat
     assert [line.split(":")[0] for line in done.stdout.splitlines()[:4]] == [f"job {i}" for i in range(4)]
 
 
+def test_a_sweep_of_nothing_is_one_job(tracked: Path) -> None:
+    assert sweep(tracked, base=TRACKED).returncode == 0
+    [parent], _ = runs(client(tracked))
+    assert parent.info.run_name == "sweep of one job"
+
+
 @pytest.mark.parametrize(
     ("swept", "combinations", "status"),
     [

@@ -428,6 +428,19 @@ def test_servers_that_fail_cost_nothing(
     assert before == {path: path.read_bytes() for path in before}
 
 
+@pytest.mark.parametrize("command", [["pipeline.promote", "MNIST"], ["pipeline.tracking.page"]])
+def test_a_server_that_does_not_answer_is_told_of_in_one_line(tmp_path: Path, command: list[str]) -> None:
+    done = run_module(tmp_path, *command, MLFLOW_TRACKING_URI="http://me:secret@127.0.0.1:9")
+    assert done.returncode == 1
+    told = "error: MLFLOW_TRACKING_URI: nothing answers at http://127.0.0.1:9: start the server\n"
+    assert done.stderr == told
+
+
+def test_where_nothing_is_recorded_the_page_says_what_records(workspace: Path) -> None:
+    done = run_module(workspace, "pipeline.tracking.page")
+    assert done.stdout == "There are no runs yet: `make repro` makes the first.\n", done.stderr
+
+
 def test_a_hung_recorder_holds_nothing_up(workspace: Path, capfd: pytest.CaptureFixture) -> None:
     begin = time.monotonic()
     with Tracker(impatient(0.5)) as tracker:

@@ -8,7 +8,7 @@ so each experiment has one with the columns that matter.
 import json
 
 from pipeline.errors import one_line_errors, public
-from pipeline.tracking.store import address, open_store
+from pipeline.tracking.store import address, check_server, open_store
 
 LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves the page
 
@@ -37,11 +37,15 @@ TAGS = {
 
 def main() -> None:
     """Print the address of each experiment's table of runs."""
+    check_server()
     server = public(address()).rstrip("/") if address().startswith("http") else LOCAL
     asked = "workflowType=machine_learning&viewStateShareKey=results"
-    for experiment in open_store().search_experiments():
-        if TAGS.keys() <= experiment.tags.keys():
-            print(f"{experiment.name}: {server}/#/experiments/{experiment.experiment_id}/runs?{asked}")
+    pages = [
+        f"{experiment.name}: {server}/#/experiments/{experiment.experiment_id}/runs?{asked}"
+        for experiment in open_store().search_experiments()
+        if TAGS.keys() <= experiment.tags.keys()
+    ]
+    print("\n".join(pages) or "There are no runs yet: `make repro` makes the first.")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from pipeline.errors import public
 from pipeline.files import sha256
 from pipeline.history import read_history
 from pipeline.tracking.page import TAGS
-from pipeline.tracking.store import Claims, address, describe_commit, find_root, open_store
+from pipeline.tracking.store import PAUSE, Claims, address, describe_commit, find_root, open_store
 
 Act = dict[str, Any]
 
@@ -45,7 +45,6 @@ BOUNDS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-PAUSE = 0.5  # seconds between two attempts
 OUTAGE = 15.0  # seconds that the store may go on failing once the stage is over: time to start a server anew
 PARAMS_A_CALL = 100  # what the tracking API takes at most
 METRICS_A_CALL = 1000

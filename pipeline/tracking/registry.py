@@ -57,7 +57,7 @@ def promote_best(experiment: str, alias: str, part: str) -> Promoted:
     )
     if not runs:
         raise UserError(
-            f"the experiment {experiment} has no finished run with a {part} accuracy: train one with"
+            f"the experiment {experiment} has no finished run with a {part} accuracy: that takes images and"
             f" split.{part} above 0"
         )
     [best] = runs

@@ -3,11 +3,15 @@
 import hashlib
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
+
+from pipeline.errors import UserError, public
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -16,6 +20,8 @@ DATABASE = "sqlite:///"
 DEFAULT = f"{DATABASE}mlflow.db"
 NOTES = Path(".cache/tracking")
 EXPERIMENTS = Path(".dvc/tmp/exps")
+ANSWER = 5.0  # seconds that a tracking server has to answer before anything is asked of it
+PAUSE = 0.5  # seconds between two attempts
 
 
 def find_root(folder: Path) -> Path:
@@ -41,6 +47,24 @@ def database() -> Path | None:
     if not address().startswith(DATABASE):
         return None
     return Path(make_url(address()).database or "")  # without options: sqlite:///mlflow.db?timeout=60
+
+
+def check_server(advice: str = "start the server") -> None:
+    """Raise `UserError`, with `advice`, where the tracking URI is a server's and nothing answers there."""
+    import requests
+
+    if urlsplit(address()).scheme not in {"http", "https"}:
+        return
+    deadline = time.monotonic() + ANSWER
+    while True:
+        try:
+            requests.get(f"{address().rstrip('/')}/health", timeout=ANSWER)
+            return
+        except requests.RequestException:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(PAUSE)
+    raise UserError(f"MLFLOW_TRACKING_URI: nothing answers at {public(address())}: {advice}")
 
 
 def open_store() -> "MlflowClient":
