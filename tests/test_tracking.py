@@ -297,6 +297,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from mlflow.exceptions import MlflowException
 from pipeline.tracking.recorder import Recorder
 
@@ -308,17 +309,25 @@ def refuse(table, condition):
             " BEGIN SELECT RAISE(ABORT, 'refused'); END"
         )
 
-recorder = Recorder(Path.cwd(), Path("data/processed").absolute(), CONFIG, "test")
-for table, condition in (("logged_models", "1"), ("metrics", "NEW.key = 'test.accuracy'")):
-    refuse(table, condition)
-    try:
+def end_without_answer(run_id, status):
+    end(run_id, status)
+    raise MlflowException("no answer")
+
+def fail():
+    with pytest.raises(MlflowException):
         recorder.evaluation()
-    except MlflowException:
-        pass
-    else:
-        raise AssertionError("not refused")
+
+recorder = Recorder(Path.cwd(), Path("data/processed").absolute(), CONFIG, "test")
+refuse("logged_models", "1")
+fail()
+refuse("metrics", "NEW.key = 'test.accuracy'")
+end, recorder.client.set_terminated = recorder.client.set_terminated, end_without_answer
+fail()
+recorder.client.set_terminated = end
+fail()
 refuse("metrics", "0")
 recorder.evaluation()
+recorder.close()
 """
 
 
@@ -329,6 +338,7 @@ def test_what_is_tried_again_is_recorded_once(workspace: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     store = client(workspace)
     (run,) = runs(store)
+    assert run.info.status == "FINISHED"
     assert_epochs_recorded(store, run)
     assert [m.value for m in store.get_metric_history(run.info.run_id, "test.accuracy")] == [0.5]
 

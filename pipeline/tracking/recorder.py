@@ -148,6 +148,7 @@ class Recorder:
         )
         if found:
             self.run_id = found[0].info.run_id
+            self.running = False  # it may be our own, of whose end the answer was lost
         else:
             self.record_anew()
         self._settle(superseded=not found)
