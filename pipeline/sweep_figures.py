@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
@@ -85,6 +86,10 @@ def heat_map(
     axes.set_xlabel(names[1])
     bar = figure.colorbar(image, ax=axes, label=error)
     bar.outline.set_visible(False)
+    bar.minorticks_off()
+    if isinstance(image.norm, LogNorm):
+        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    bar.ax.yaxis.set_major_formatter("{x:g}")  # a log scale's own would be TeX, which `style` turns off
     return figure
 
 

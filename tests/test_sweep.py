@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
+from pipeline import figures, sweep_figures
 from pipeline.files import sha256
 from pipeline.job import Outcome
 from pipeline.ranking import Ranking
@@ -112,6 +115,31 @@ def test_the_figure_fits_what_was_swept(values: list[dict[str, str]], labels: tu
     ]
     axes = Ranking(jobs, list(values[0]), "Digits").figure().axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == labels
+
+
+def heat_map(groups: dict[tuple[str, str], list[float]]) -> Figure:
+    """Return the heat map of `groups`, laid out in the project's style."""
+    with figures.style():
+        figure = sweep_figures.heat_map("title", "subtitle", ("width", "rate"), "error (%)", groups)
+        figure.draw_without_rendering()
+    return figure
+
+
+def shown(axis: Axis) -> list[str]:
+    """Return the labels along `axis` that are in view."""
+    low, high = sorted(axis.get_view_interval())
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    return [
+        tick.label1.get_text() or tick.label2.get_text() for tick in ticks if low <= tick.get_loc() <= high
+    ]
+
+
+@pytest.mark.parametrize(
+    ("worst", "labels"), [(6.0, ["2", "3", "4", "5", "6"]), (60.0, ["2", "5", "10", "20", "50"])]
+)
+def test_the_numbers_of_a_heat_maps_colour_bar(worst: float, labels: list[str]) -> None:
+    figure = heat_map({("1", "3"): [2.0], ("1", "4"): [4.0], ("2", "3"): [5.0], ("2", "4"): [worst]})
+    assert [label for label in shown(figure.axes[1].yaxis) if label] == labels
 
 
 def test_the_objective_is_the_test_error(workspace: Path) -> None:
