@@ -14,6 +14,7 @@ from pipeline.figures import BLUE, INK, QUIET, VERMILION, new_figure
 from pipeline.job import short
 
 TICKS = 10  # more values than that get a scale instead of a tick each
+EVEN = 0.21  # the relative luminance on which white and `INK` are equally easy to read
 
 
 def line(title: str, subtitle: str, name: str, error: str, groups: dict[str, list[float]]) -> Figure:
@@ -70,8 +71,8 @@ def heat_map(
     else:
         image = axes.imshow(means, cmap="viridis_r", aspect="auto")
     for (i, j), mean in np.ndenumerate(means):
-        shade = float(np.mean(image.cmap(image.norm(mean))[:3]))
-        colour = QUIET if np.isnan(mean) else "white" if shade < 0.5 else INK
+        luminance = np.array(image.cmap(image.norm(mean))[:3]) ** 2.2 @ (0.2126, 0.7152, 0.0722)
+        colour = QUIET if np.isnan(mean) else "white" if luminance < EVEN else INK
         axes.text(j, i, texts.get((i, j), "failed"), color=colour, ha="center", va="center")
     i, j = np.unravel_index(np.nanargmin(means), means.shape)
     axes.add_patch(

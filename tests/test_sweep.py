@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from matplotlib.axis import Axis
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
@@ -140,6 +142,23 @@ def shown(axis: Axis) -> list[str]:
 def test_the_numbers_of_a_heat_maps_colour_bar(worst: float, labels: list[str]) -> None:
     figure = heat_map({("1", "3"): [2.0], ("1", "4"): [4.0], ("2", "3"): [5.0], ("2", "4"): [worst]})
     assert [label for label in shown(figure.axes[1].yaxis) if label] == labels
+
+
+def luminance(colour: Any) -> float:
+    """Return the relative luminance of `colour`, as WCAG 2 defines it."""
+    rgb = np.array(to_rgb(colour))
+    return float(
+        np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+    )
+
+
+def test_the_numbers_of_a_heat_map_are_easy_to_read_on_every_colour() -> None:
+    means = np.arange(10.0, 41.0)
+    axes = heat_map({("1", str(mean)): [mean] for mean in means}).axes[0]
+    [image] = axes.images
+    for ground, text in zip(image.to_rgba(means), axes.texts, strict=True):
+        darker, lighter = sorted([luminance(ground[:3]), luminance(text.get_color())])
+        assert (lighter + 0.05) / (darker + 0.05) > 3.9  # 1 is unreadable, 21 black on white
 
 
 def test_the_objective_is_the_test_error(workspace: Path) -> None:
