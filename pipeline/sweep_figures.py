@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
@@ -34,10 +34,13 @@ def line(title: str, subtitle: str, name: str, error: str, groups: dict[str, lis
     errors = [np.array(list(groups.values())[i]) for i in order]
     means = np.array([group.mean() for group in errors])
     spreads = np.array([group.std(ddof=1) if len(group) > 1 else 0.0 for group in errors])
-    axes.fill_between(x, means - spreads, means + spreads, color=BLUE, alpha=0.15, linewidth=0)
+    lower = np.maximum(means - spreads, 0)  # no error is negative
+    axes.fill_between(x, lower, means + spreads, color=BLUE, alpha=0.15, linewidth=0)
     axes.plot(x, means, color=BLUE, marker="o", markersize=4)
     for position, group in zip(x, errors, strict=True):
         axes.plot(np.full(len(group), position), group, ".", color=QUIET, markersize=4)
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(max(bottom, -0.02 * top))  # so far below 0 that the markers there are whole
     axes.set_xlabel(name)
     axes.set_ylabel(error)
     return figure
@@ -66,10 +69,10 @@ def heat_map(
             texts[cell] = f"{means[cell]:.2f}{spread}"
     figure, axes = new_figure(0.9 * len(columns) + 2.2, 0.5 * len(rows) + 0.9, title, subtitle)
     low, high = np.nanmin(means), np.nanmax(means)
+    norm = Normalize(low, max(high, low + 0.01))  # longer than 0 where all are the same, too
     if low > 0 and high > 10 * low:  # one bad corner shall not hide the differences elsewhere
-        image = axes.imshow(means, cmap="viridis_r", norm="log", aspect="auto")
-    else:
-        image = axes.imshow(means, cmap="viridis_r", aspect="auto")
+        norm = LogNorm(low, high)
+    image = axes.imshow(means, cmap="viridis_r", norm=norm, aspect="auto")
     for (i, j), mean in np.ndenumerate(means):
         luminance = np.array(image.cmap(image.norm(mean))[:3]) ** 2.2 @ (0.2126, 0.7152, 0.0722)
         colour = QUIET if np.isnan(mean) else "white" if luminance < EVEN else INK
@@ -88,7 +91,7 @@ def heat_map(
     bar = figure.colorbar(image, ax=axes, label=error)
     bar.outline.set_visible(False)
     bar.minorticks_off()
-    if isinstance(image.norm, LogNorm):
+    if isinstance(norm, LogNorm):
         bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     bar.ax.yaxis.set_major_formatter("{x:g}")  # a log scale's own would be TeX, which `style` turns off
     return figure

@@ -161,6 +161,26 @@ def test_the_numbers_of_a_heat_map_are_easy_to_read_on_every_colour() -> None:
         assert (lighter + 0.05) / (darker + 0.05) > 3.9  # 1 is unreadable, 21 black on white
 
 
+def negative(labels: list[str]) -> list[str]:
+    """Return those of `labels` that are negative numbers."""
+    return [label for label in labels if label.startswith(("-", "\N{MINUS SIGN}"))]
+
+
+@pytest.mark.parametrize("errors", [[0.0], [0.0, 0.0], [0.0, 0.0, 3.0], [5.0, 5.1]])
+def test_no_figure_shows_negative_errors(errors: list[float]) -> None:
+    with figures.style():
+        line = sweep_figures.line("title", "subtitle", "rate", "error (%)", {"1": errors, "2": errors})
+        line.draw_without_rendering()
+    [axes] = line.axes
+    [band] = axes.collections
+    assert band.get_datalim(axes.transData).y0 >= 0
+    assert not negative(shown(axes.yaxis))
+    assert axes.get_ylim()[0] < min(errors)  # the markers are whole
+
+    _, bar = heat_map({("1", "3"): errors, ("1", "4"): errors}).axes
+    assert shown(bar.yaxis) and not negative(shown(bar.yaxis))
+
+
 def test_the_objective_is_the_test_error(workspace: Path) -> None:
     assert sweep(workspace, "seed=3").returncode == 0
     history = (workspace / "sweep/0/reports/history.csv").read_text().splitlines()
