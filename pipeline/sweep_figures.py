@@ -1,6 +1,6 @@
 """The figures of sweeps: each function takes names and errors and returns a matplotlib figure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import matplotlib
 import numpy as np
@@ -28,10 +28,9 @@ def line(title: str, subtitle: str, name: str, error: str, groups: dict[str, lis
         groups: for each value the errors of its jobs, in percent.
     """
     figure, axes = new_figure(7, 4, title, subtitle)
-    positions = _scale(axes, list(groups))
-    order = np.argsort(positions)
-    x = positions[order]
-    errors = [np.array(list(groups.values())[i]) for i in order]
+    values = _in_order(groups)
+    x = _scale(axes, values)
+    errors = [np.array(groups[value]) for value in values]
     means = np.array([group.mean() for group in errors])
     spreads = np.array([group.std(ddof=1) if len(group) > 1 else 0.0 for group in errors])
     lower = np.maximum(means - spreads, 0)  # no error is negative
@@ -171,12 +170,18 @@ def _label(value: str) -> str:
 
 def as_number(value: str) -> float | None:
     """Return the number that `value` is, also as the only one of a list: `0.1`, `[100]`."""
+    numbers = _numbers(value)
+    return numbers[0] if len(numbers) == 1 else None
+
+
+def _in_order(values: Iterable[str]) -> list[str]:
+    """Return `values` by their numbers, `[8,8]` before `[16]`, and those without by alphabet, last."""
+    return sorted(values, key=lambda value: (not _numbers(value), _numbers(value), value))
+
+
+def _numbers(value: str) -> list[float]:
+    """Return the number that `value` is, or those of the list that it is; none where it is something else."""
     try:
-        return float(value.strip("[]"))
+        return [float(number) for number in value.strip("[]").split(",")]
     except ValueError:
-        return None
-
-
-def _in_order(values: set[str]) -> list[str]:
-    """Return `values` by size where they are numbers, by alphabet otherwise."""
-    return sorted(values, key=lambda value: (as_number(value) is None, as_number(value) or 0.0, value))
+        return []

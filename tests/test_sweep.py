@@ -181,6 +181,17 @@ def test_no_figure_shows_negative_errors(errors: list[float]) -> None:
     assert shown(bar.yaxis) and not negative(shown(bar.yaxis))
 
 
+def test_values_stand_in_the_order_of_their_numbers() -> None:
+    values = ["relu", "[16,16,16]", "[32]", "[8,16]", "1e-1", "[8,8]", "elu", "4"]
+    ordered = ["1e-1", "4", "[8,8]", "[8,16]", "[16,16,16]", "32", "elu", "relu"]
+    rows = heat_map({(value, "3"): [1.0] for value in values}).axes[0].yaxis
+    assert shown(rows) == ordered
+    with figures.style():
+        line = sweep_figures.line("title", "subtitle", "hidden", "error (%)", {v: [1.0] for v in values})
+    columns = line.axes[0].xaxis
+    assert shown(columns) == ["[32]" if value == "32" else value for value in ordered]
+
+
 def test_the_objective_is_the_test_error(workspace: Path) -> None:
     assert sweep(workspace, "seed=3").returncode == 0
     history = (workspace / "sweep/0/reports/history.csv").read_text().splitlines()
