@@ -39,10 +39,10 @@ def smallest_networks(
         axes.plot(
             [n + shift for n in found],
             [smallest[n, depth] for n in found],
-            marker=SHAPES[i],
+            marker=SHAPES[i % len(SHAPES)],
             linestyle="-",
             linewidth=1,
-            color=COLOURS[i],
+            color=COLOURS[i % len(COLOURS)],
             label=layers,
         )
     widths = sorted({*widest.values(), *smallest.values()})
@@ -83,7 +83,8 @@ def dying_units(
     above, below = figure.subplots(2, sharex=True)
     for i, (activation, points) in enumerate(lines.items()):
         found = [rate for rate in rates if rate in points]
-        look = {"marker": SHAPES[i], "markersize": 5, "color": COLOURS[i], "label": activation}
+        shape, colour = SHAPES[i % len(SHAPES)], COLOURS[i % len(COLOURS)]
+        look = {"marker": shape, "markersize": 5, "color": colour, "label": activation}
         above.plot(found, [100 * points[rate][0] for rate in found], **look)
         below.plot(found, [100 * points[rate][1] for rate in found], **look)
     above.set_ylabel("dead units (%)")

@@ -55,13 +55,20 @@ def read_jobs(folder: Path, recipe: str) -> list[Job]:
 
 
 def depth_width(jobs: list[Job]) -> "Figure":
-    """Draw the fewest parameters with which a network of each depth fits 2ⁿ alternating points."""
+    """Draw the least width with which a network of each depth fits 2ⁿ alternating points.
+
+    Raises:
+        UserError: if `jobs` are of another sweep.
+    """
     from pipeline.recipe_figures import smallest_networks
 
     fits: dict[tuple[int, tuple[int, ...]], list[bool]] = defaultdict(list)
     for config, history in jobs:
-        assert isinstance(config.dataset, AlternatingDataset)
-        fits[config.dataset.n, tuple(config.model.hidden)].append(history[-1]["train_accuracy"] == 1)
+        dataset, hidden = config.dataset, tuple(config.model.hidden)
+        if not isinstance(dataset, AlternatingDataset) or not hidden:
+            what = f"{dataset.title}, model.hidden = {config.model.hidden}"
+            raise UserError(f"{what}: not a sweep of the recipe depth_width")
+        fits[dataset.n, hidden].append(history[-1]["train_accuracy"] == 1)
     smallest: dict[tuple[int, int], int] = {}
     for (n, hidden), fitted in fits.items():
         if any(fitted):
@@ -74,14 +81,24 @@ def depth_width(jobs: list[Job]) -> "Figure":
 
 
 def dying_relu(jobs: list[Job]) -> "Figure":
-    """Draw dead units and test accuracy after the last epoch by learning rate, a line an activation."""
+    """Draw dead units and test accuracy after the last epoch by learning rate, a line an activation.
+
+    Raises:
+        UserError: if `jobs` are of another sweep.
+    """
     from pipeline.recipe_figures import dying_units
 
     lines: dict[str, dict[float, tuple[float, float]]] = defaultdict(dict)
     for config, history in jobs:
+        activation, rate = config.model.activation, config.optimizer.learning_rate
+        if rate in lines[activation]:
+            raise UserError(
+                f"two jobs of {activation} at the rate {rate:g}: not a sweep of the recipe dying_relu"
+            )
+        if not config.model.hidden:
+            raise UserError("model.hidden = []: not a sweep of the recipe dying_relu")
         last = history[-1]
-        accuracy = last.get("test_accuracy", last["train_accuracy"])
-        lines[config.model.activation][config.optimizer.learning_rate] = last["dead_1"], accuracy
+        lines[activation][rate] = last["dead_1"], last.get("test_accuracy", last["train_accuracy"])
     rates = {config.optimizer.learning_rate for config, _ in jobs}
     return dying_units(lines, sorted(rates), jobs[0][0].dataset.title, jobs[0][0].training.epochs)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
+from pipeline import figures, recipe_figures
 from pipeline.recipes import read_jobs
 from tests.commands import run_module
 
@@ -41,6 +42,35 @@ def test_a_job_that_failed_is_not_drawn_from_what_another_left_in_its_place(
     [(config, _)] = read_jobs(Path("multirun/dying_relu"), "dying_relu")
     assert config.optimizer.learning_rate == 0.1
     assert config.model.activation == "relu"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "trained", "options", "told"),
+    [
+        ("depth_width", "dying_relu", [], "XOR, model.hidden = [5]"),
+        ("depth_width", "depth_width", ["model.hidden=[],[4]"], "Alternating points, model.hidden = []"),
+        ("dying_relu", "depth_width", [], "two jobs of sigmoid at the rate 0.01"),
+        ("dying_relu", "dying_relu", ["seed=0,1"], "two jobs of relu at the rate 0.1"),
+        ("dying_relu", "dying_relu", ["model.hidden=[]"], "model.hidden = []"),
+    ],
+)
+def test_another_sweep_than_the_recipes_is_not_drawn(
+    tmp_path: Path, recipe: str, trained: str, options: list[str], told: str
+) -> None:
+    run_module(tmp_path, "pipeline.train", f"experiment={trained}", *FEW[trained], *options)
+    drawn = run_module(tmp_path, "pipeline.recipes", recipe, "--folder", f"multirun/{trained}")
+    assert drawn.returncode == 1
+    assert drawn.stderr == f"error: {told}: not a sweep of the recipe {recipe}\n"
+
+
+def test_there_are_looks_for_any_number_of_lines() -> None:
+    depths = range(1, 9)
+    with figures.style():
+        figure = recipe_figures.smallest_networks([2], dict.fromkeys(depths, 4), {(2, 1): 4}, "relu", 1)
+        assert len(figure.axes[0].lines) == 8
+        points = {f"activation {i}": {0.1: (0.0, 1.0)} for i in depths}
+        figure = recipe_figures.dying_units(points, [0.1], "MNIST", 5)
+        assert len(figure.axes[0].lines) == 8
 
 
 def test_a_sweep_that_has_not_been_trained(tmp_path: Path) -> None:
