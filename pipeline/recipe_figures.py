@@ -61,15 +61,13 @@ def smallest_networks(
 
 def dying_units(
     lines: Mapping[str, Mapping[float, tuple[float, float]]],
-    rates: Sequence[float],
     dataset: str,
     epochs: int,
 ) -> Figure:
     """Draw dead units and accuracy by learning rate.
 
     Args:
-        lines: activation → learning rate → share of dead units, accuracy; what is missing has diverged.
-        rates: the learning rates, ascending.
+        lines: activation → learning rate → share of dead units, accuracy; NaN where training diverged.
         dataset: what was learned.
         epochs: how long.
     """
@@ -77,21 +75,23 @@ def dying_units(
         7,
         5,
         "Dying ReLUs: a learning rate too large kills units for good",
-        f"The problem sheet's network on {dataset}, {epochs} epochs; what diverged is left out",
+        f"The problem sheet's network on {dataset}, {epochs} epochs; a gap where training diverged",
     )
     figure.delaxes(above)
     above, below = figure.subplots(2, sharex=True)
     for i, (activation, points) in enumerate(lines.items()):
-        found = [rate for rate in rates if rate in points]
         shape, colour = SHAPES[i % len(SHAPES)], COLOURS[i % len(COLOURS)]
         look = {"marker": shape, "markersize": 5, "color": colour, "label": activation}
-        above.plot(found, [100 * points[rate][0] for rate in found], **look)
-        below.plot(found, [100 * points[rate][1] for rate in found], **look)
+        line = sorted(points)
+        above.plot(line, [100 * points[rate][0] for rate in line], **look)
+        below.plot(line, [100 * points[rate][1] for rate in line], **look)
     above.set_ylabel("dead units (%)")
     above.set_ylim(-4, 104)
     below.set_ylabel("test accuracy (%)")
     below.set_ylim(0, 102)
     below.set_xscale("log")
+    rates = sorted({rate for points in lines.values() for rate in points})
+    below.set_xlim(rates[0] / 1.2, rates[-1] * 1.2)  # also where all have diverged
     below.set_xticks(rates, [f"{rate:g}" for rate in rates])
     below.minorticks_off()
     below.set_xlabel("learning rate")

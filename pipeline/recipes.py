@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -37,21 +38,24 @@ def main() -> None:
 
 
 def read_jobs(folder: Path, recipe: str) -> list[Job]:
-    """Return configuration and history of each job of the sweep in `folder` that has ended well.
+    """Return configuration and history of each job of the sweep in `folder`, without rows where it failed.
 
     Raises:
-        UserError: if there is none.
+        UserError: if no job has ended well.
     """
     outcomes = [read_outcome(path) for path in outcome_paths(folder)]
-    trained = [Path(outcome.folder) for outcome in outcomes if outcome.failure is None]
-    if not trained:
+    if all(outcome.failure is not None for outcome in outcomes):
         raise UserError(
             f"no job in {folder} has ended well: `python -m pipeline.train experiment={recipe}` trains them"
         )
-    for job in trained:
+    jobs: list[Job] = []
+    for outcome in outcomes:
+        job = Path(outcome.folder)
         if not (job / PARAMS).exists():
             raise UserError(f"{job} is gone: the same sweep, from the same folder, trains it anew")
-    return [(read_params(job / PARAMS), read_history(job / HISTORY)) for job in trained]
+        history = read_history(job / HISTORY) if outcome.failure is None else []
+        jobs.append((read_params(job / PARAMS), history))
+    return jobs
 
 
 def depth_width(jobs: list[Job]) -> "Figure":
@@ -68,7 +72,7 @@ def depth_width(jobs: list[Job]) -> "Figure":
         if not isinstance(dataset, AlternatingDataset) or not hidden:
             what = f"{dataset.title}, model.hidden = {config.model.hidden}"
             raise UserError(f"{what}: not a sweep of the recipe depth_width")
-        fits[dataset.n, hidden].append(history[-1]["train_accuracy"] == 1)
+        fits[dataset.n, hidden].append(bool(history) and history[-1]["train_accuracy"] == 1)
     smallest: dict[tuple[int, int], int] = {}
     for (n, hidden), fitted in fits.items():
         if any(fitted):
@@ -97,10 +101,9 @@ def dying_relu(jobs: list[Job]) -> "Figure":
             )
         if not config.model.hidden:
             raise UserError("model.hidden = []: not a sweep of the recipe dying_relu")
-        last = history[-1]
+        last = history[-1] if history else {"dead_1": math.nan, "train_accuracy": math.nan}
         lines[activation][rate] = last["dead_1"], last.get("test_accuracy", last["train_accuracy"])
-    rates = {config.optimizer.learning_rate for config, _ in jobs}
-    return dying_units(lines, sorted(rates), jobs[0][0].dataset.title, jobs[0][0].training.epochs)
+    return dying_units(lines, jobs[0][0].dataset.title, jobs[0][0].training.epochs)
 
 
 DRAWN: dict[str, Callable[[list[Job]], "Figure"]] = {"depth_width": depth_width, "dying_relu": dying_relu}

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from pipeline import figures, recipe_figures
-from pipeline.recipes import read_jobs
+from pipeline.recipes import depth_width, dying_relu, read_jobs
 from tests.commands import run_module
 
 FEW = {
@@ -39,9 +40,35 @@ def test_a_job_that_failed_is_not_drawn_from_what_another_left_in_its_place(
     for change in ("model.activation=relu,elu", "optimizer.learning_rate=0.1,1e300"):
         sweep = ["experiment=dying_relu", *FEW["dying_relu"], "model.activation=relu", change]
         run_module(tmp_path, "pipeline.train", *sweep)
-    [(config, _)] = read_jobs(Path("multirun/dying_relu"), "dying_relu")
-    assert config.optimizer.learning_rate == 0.1
-    assert config.model.activation == "relu"
+    (good, history), (failed, nothing) = read_jobs(Path("multirun/dying_relu"), "dying_relu")
+    assert (good.optimizer.learning_rate, failed.optimizer.learning_rate) == (0.1, 1e300)
+    assert good.model.activation == failed.model.activation == "relu"
+    assert history and not nothing
+
+
+def test_a_job_that_diverged_is_a_gap_in_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = [*FEW["dying_relu"], "model.activation=relu,elu", "optimizer.learning_rate=0.1,0.2,1e300"]
+    run_module(tmp_path, "pipeline.train", "experiment=dying_relu", *options)
+    jobs = read_jobs(Path("multirun/dying_relu"), "dying_relu")
+    jobs[1] = jobs[1][0], []  # as if relu had diverged at 0.2, too
+    with figures.style():
+        above, below = dying_relu(jobs).axes
+    for axes in (above, below):
+        relu, elu = (np.isnan(np.array(line.get_ydata())).tolist() for line in axes.lines)
+        assert (relu, elu) == ([False, True, True], [False, False, True])
+    assert below.get_xticks().tolist() == [0.1, 0.2, 1e300]
+    assert below.get_xlim()[1] > 1e300
+
+
+def test_a_network_that_diverged_has_not_fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = [*FEW["depth_width"], "optimizer=sgd", "optimizer.learning_rate=0.1,1e300"]
+    run_module(tmp_path, "pipeline.train", "experiment=depth_width", *options)
+    jobs = read_jobs(Path("multirun/depth_width"), "depth_width")
+    assert not all(history for _, history in jobs)
+    with figures.style():
+        assert not any(np.size(line.get_ydata()) for line in depth_width(jobs).axes[0].lines)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +96,7 @@ def test_there_are_looks_for_any_number_of_lines() -> None:
         figure = recipe_figures.smallest_networks([2], dict.fromkeys(depths, 4), {(2, 1): 4}, "relu", 1)
         assert len(figure.axes[0].lines) == 8
         points = {f"activation {i}": {0.1: (0.0, 1.0)} for i in depths}
-        figure = recipe_figures.dying_units(points, [0.1], "MNIST", 5)
+        figure = recipe_figures.dying_units(points, "MNIST", 5)
         assert len(figure.axes[0].lines) == 8
 
 
