@@ -9,16 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
-from matplotlib.axis import Axis
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
-from pipeline import figures, sweep_figures
 from pipeline.files import sha256
 from pipeline.job import Outcome
 from pipeline.ranking import Ranking
@@ -117,79 +112,6 @@ def test_the_figure_fits_what_was_swept(values: list[dict[str, str]], labels: tu
     ]
     axes = Ranking(jobs, list(values[0]), "Digits").figure().axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == labels
-
-
-def heat_map(groups: dict[tuple[str, str], list[float]]) -> Figure:
-    """Return the heat map of `groups`, laid out in the project's style."""
-    with figures.style():
-        figure = sweep_figures.heat_map("title", "subtitle", ("width", "rate"), "error (%)", groups)
-        figure.draw_without_rendering()
-    return figure
-
-
-def shown(axis: Axis) -> list[str]:
-    """Return the labels along `axis` that are in view."""
-    low, high = sorted(axis.get_view_interval())
-    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
-    return [
-        tick.label1.get_text() or tick.label2.get_text() for tick in ticks if low <= tick.get_loc() <= high
-    ]
-
-
-@pytest.mark.parametrize(
-    ("worst", "labels"), [(6.0, ["2", "3", "4", "5", "6"]), (60.0, ["2", "5", "10", "20", "50"])]
-)
-def test_the_numbers_of_a_heat_maps_colour_bar(worst: float, labels: list[str]) -> None:
-    figure = heat_map({("1", "3"): [2.0], ("1", "4"): [4.0], ("2", "3"): [5.0], ("2", "4"): [worst]})
-    assert [label for label in shown(figure.axes[1].yaxis) if label] == labels
-
-
-def luminance(colour: Any) -> float:
-    """Return the relative luminance of `colour`, as WCAG 2 defines it."""
-    rgb = np.array(to_rgb(colour))
-    return float(
-        np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
-    )
-
-
-def test_the_numbers_of_a_heat_map_are_easy_to_read_on_every_colour() -> None:
-    means = np.arange(10.0, 41.0)
-    axes = heat_map({("1", str(mean)): [mean] for mean in means}).axes[0]
-    [image] = axes.images
-    for ground, text in zip(image.to_rgba(means), axes.texts, strict=True):
-        darker, lighter = sorted([luminance(ground[:3]), luminance(text.get_color())])
-        assert (lighter + 0.05) / (darker + 0.05) > 3.9  # 1 is unreadable, 21 black on white
-
-
-def negative(labels: list[str]) -> list[str]:
-    """Return those of `labels` that are negative numbers."""
-    return [label for label in labels if label.startswith(("-", "\N{MINUS SIGN}"))]
-
-
-@pytest.mark.parametrize("errors", [[0.0], [0.0, 0.0], [0.0, 0.0, 3.0], [5.0, 5.1]])
-def test_no_figure_shows_negative_errors(errors: list[float]) -> None:
-    with figures.style():
-        line = sweep_figures.line("title", "subtitle", "rate", "error (%)", {"1": errors, "2": errors})
-        line.draw_without_rendering()
-    [axes] = line.axes
-    [band] = axes.collections
-    assert band.get_datalim(axes.transData).y0 >= 0
-    assert not negative(shown(axes.yaxis))
-    assert axes.get_ylim()[0] < min(errors)  # the markers are whole
-
-    _, bar = heat_map({("1", "3"): errors, ("1", "4"): errors}).axes
-    assert shown(bar.yaxis) and not negative(shown(bar.yaxis))
-
-
-def test_values_stand_in_the_order_of_their_numbers() -> None:
-    values = ["relu", "[16,16,16]", "[32]", "[8,16]", "1e-1", "[8,8]", "elu", "4"]
-    ordered = ["1e-1", "4", "[8,8]", "[8,16]", "[16,16,16]", "32", "elu", "relu"]
-    rows = heat_map({(value, "3"): [1.0] for value in values}).axes[0].yaxis
-    assert shown(rows) == ordered
-    with figures.style():
-        line = sweep_figures.line("title", "subtitle", "hidden", "error (%)", {v: [1.0] for v in values})
-    columns = line.axes[0].xaxis
-    assert shown(columns) == ["[32]" if value == "32" else value for value in ordered]
 
 
 def test_the_objective_is_the_test_error(workspace: Path) -> None:
