@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from pipeline.config import Config, parse, read_params
+from pipeline.config import Config, read_params, resolve
 from pipeline.errors import one_line_errors
 from pipeline.files import replacing
 from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
@@ -60,8 +59,7 @@ def main() -> None:
 def read_recipe(recipe: str, *changes: str) -> Config:
     """Return the configuration that `experiment=recipe` and further `changes` compose."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        values = OmegaConf.to_container(compose("config", [f"experiment={recipe}", *changes]), resolve=True)
-    return parse(cast(dict[str, Any], values), f"experiment={recipe}")
+        return resolve(compose("config", [f"experiment={recipe}", *changes]), f"experiment={recipe}")
 
 
 def measure(config: Config, model: MLP) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from tqdm import tqdm
 from pipeline import NATIVE
 from pipeline.blas import computes_natively
 from pipeline.config import Config
-from pipeline.data.dataset import PROCESSED, digest
+from pipeline.data.dataset import digest
 from pipeline.errors import UserError, one_line_errors
 from pipeline.history import HISTORY, read_history
 from pipeline.job import (
@@ -222,7 +222,7 @@ def make_plan(config: DictConfig) -> Plan:
     if base.tracking.enabled:
         check_server("start the server, or set tracking.enabled=false")
         start_ahead()  # MLflow's import is done by the time that all jobs are checked
-    data, code = digest() if PROCESSED.exists() else "", digest_code()
+    data, code = digest(), digest_code()
     jobs: dict[str, Config] = {}
     if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
         jobs = check_jobs(config, given, data, code)

@@ -26,7 +26,7 @@ from pipeline.blas import arithmetic, computes_natively, restart_natively
 from pipeline.checkpoints import Checkpoints
 from pipeline.config import PARAMS, Config, write_params
 from pipeline.data.augmentation import augmentation
-from pipeline.data.dataset import PROCESSED, Dataset, digest
+from pipeline.data.dataset import Dataset, digest
 from pipeline.errors import UserError, one_line_errors
 from pipeline.history import HISTORY, Row, objective, write_history
 from pipeline.job import checked, digest_code, job_key, run_job
@@ -149,7 +149,7 @@ def start_training(
 
 def training_key(config: Config, code: str) -> str:
     """Return a hash of all that the model is made from: configuration, data, and the code of this hash."""
-    return job_key(config, digest() if PROCESSED.exists() else "", code)
+    return job_key(config, digest(), code)
 
 
 def random_streams(seed: int) -> list[np.random.Generator]:

@@ -12,10 +12,9 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
 
 from docs.links import LINK, mended
-from pipeline.config import parse
+from pipeline.config import resolve
 from tests.commands import ROOT, run_module
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -102,8 +101,7 @@ def test_what_the_pages_order_can_be_had(menu: Path, command: str) -> None:
     ]
     with initialize_config_dir(str(menu), version_base="1.3"):
         for overrides in product(*choices):
-            values = compose("config", list(overrides))
-            parse(OmegaConf.to_container(values, resolve=True), command)  # type: ignore[arg-type]
+            resolve(compose("config", list(overrides)), command)
 
 
 @pytest.mark.parametrize(

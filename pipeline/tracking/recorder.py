@@ -18,6 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from queue import Queue
@@ -26,10 +27,9 @@ from threading import Event, Thread
 from typing import Any
 
 import numpy as np
-import yaml
 
 import pipeline
-from pipeline.config import PARAMS, dump, flatten
+from pipeline.config import PARAMS, dump, flatten, read_params
 from pipeline.data.dataset import PROCESSED, digest, write_description
 from pipeline.data.generated import GENERATORS, generate
 from pipeline.errors import public
@@ -155,8 +155,7 @@ class Recorder:
 
     def record_anew(self) -> None:
         """Make a complete run from the files."""
-        self._create(time.time_ns() // 1_000_000)
-        started = self.client.get_run(self.run_id).info.start_time  # the same in the next attempt
+        started = self._create(time.time_ns() // 1_000_000)
         self.pending = []
         for row in read_history(self.reports / "history.csv"):
             self.epoch(int(row.pop("epoch")), started, row)
@@ -229,7 +228,7 @@ class Recorder:
         for run in found:
             self.client.delete_run(run.info.run_id)
         folder = Path(job["folder"])
-        config = yaml.safe_load((folder / PARAMS).read_text(encoding="utf-8"))
+        config = asdict(read_params(folder / PARAMS))
         attempt = {**self.job, "key": job["key"], "token": job["token"], "name": job["name"]}
         recorder = Recorder(folder, self.data, config, self.source, attempt)
         if job["failure"] is not None:
@@ -259,7 +258,8 @@ class Recorder:
             self.client.set_experiment_tag(experiment.experiment_id, key, TAGS[key])
         return experiment.experiment_id
 
-    def _create(self, started: int) -> None:
+    def _create(self, started: int) -> int:
+        """Have a run, the one of an attempt before where there is one, and return when it started."""
         from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
         self.claims.hold(self.token)
@@ -280,6 +280,7 @@ class Recorder:
             self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
         )
         self.client.log_text(self.run_id, dump(self.config), PARAMS.name)
+        return run.info.start_time
 
     def _name(self) -> str:
         return (self.job and self.job["name"]) or run_name(self.config)
