@@ -334,7 +334,7 @@ def test_what_is_tried_again_is_recorded_once(workspace: Path) -> None:
     program = f"CONFIG = {asdict(configuration())!r}\n{AGAIN}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr
     store = client(workspace)
     (run,) = runs(store)
     assert run.info.status == "FINISHED"
@@ -478,18 +478,21 @@ def test_no_process_where_tracking_is_off(workspace: Path) -> None:
 
 FRESH = """
 import multiprocessing, os, sys
-from pathlib import Path
+from queue import Queue
+from threading import Event
 
 def record(seed):
-    from pipeline.tracking.recorder import Recorder
+    from pipeline.tracking.recorder import carry_out
     sys.stdout = open(os.devnull, "w")
-    config = {**CONFIG, "seed": seed}
-    recorder = Recorder(Path.cwd(), Path("data/processed").absolute(), config, "test")
-    recorder.start(timestamp=0)
+    inbox, over = Queue(), Event()
+    inbox.put({"act": "open", "folder": os.getcwd(), "config": {**CONFIG, "seed": seed}, "source": "test"})
+    inbox.put({"act": "start", "timestamp": 0})
     for epoch in (1, 2, 3):
-        recorder.epoch(epoch, epoch, {"loss": 1 / epoch})
-        recorder.flush()
-    recorder.finish()
+        inbox.put({"act": "epoch", "step": epoch, "timestamp": epoch, "metrics": {"loss": 1 / epoch}})
+    inbox.put({"act": "finish"})
+    inbox.put(None)
+    over.set()
+    carry_out(inbox, over, lambda **report: None)
 
 if __name__ == "__main__":
     context = multiprocessing.get_context("fork")  # MLflow is imported once
@@ -512,7 +515,7 @@ def test_eight_processes_open_a_fresh_store_at_once(workspace: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr
     recorded = runs(client(workspace))
     assert sorted(run.data.params["seed"] for run in recorded) == list("01234567")
     assert {run.info.experiment_id for run in recorded} == {"1"}
