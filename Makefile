@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot: whatever is out of date
+repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot, problems: whatever is out of date
 	dvc repro
 
 # More processes than two cores: many tests wait for a server or a stage.
