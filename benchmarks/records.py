@@ -1,7 +1,7 @@
 """The published results of plain networks, reproduced: `python -m benchmarks.records [recipe …]`.
 
-Each recipe is trained with its seeds, as many runs side by side as there are cores, in `outputs/records/`. A
-run that is finished is not repeated, and one that was interrupted goes on from its checkpoint. Then the table
+Each recipe is trained with its seeds, as many runs side by side as there are cores for, in `outputs/records/`.
+A run that is finished is not repeated, and one that was interrupted goes on from its checkpoint. Then the table
 in `docs/records.md` is written from all that is finished.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 
 from benchmarks.common import ROOT, machine
 from pipeline.config import Config, IdxDataset
@@ -87,7 +87,7 @@ RECORDS = (
         CIRESAN,
         0.35,
         seeds=(0,),
-        changes=("split.train=60000", "split.test=0"),
+        changes=("split.train=60000", "split.test=0", "training.epochs=400", "training.threads=1"),
     ),
 )
 
@@ -148,7 +148,9 @@ def main() -> None:
     for workspace in {run.workspace for run in runs}:
         prepare(workspace, next(run.config for run in runs if run.workspace == workspace))
     os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{ROOT / 'mlflow.db'}")
-    Parallel(n_jobs=-1)(delayed(train_and_measure)(run) for run in runs)
+    for threads in sorted({run.config.training.threads for run in runs}):
+        alike = [run for run in runs if run.config.training.threads == threads]
+        Parallel(n_jobs=max(cpu_count() // threads, 1))(delayed(train_and_measure)(run) for run in alike)
 
     text = BETWEEN_MARKS.sub(table(), PAGE.read_text(encoding="utf-8"))
     with replacing(PAGE) as path:
