@@ -1,8 +1,8 @@
 """The published results of plain networks, reproduced: `python -m benchmarks.records [recipe …]`.
 
-Each recipe is trained with its seeds, as many runs side by side as there are cores for, in `outputs/records/`.
-A run that is finished is not repeated, and one that was interrupted goes on from its checkpoint. Then the table
-in `docs/records.md` is written from all that is finished.
+Each recipe is trained with its seeds, as many runs side by side as there are cores for, in
+`outputs/records/`. A run that is finished is not repeated, and one that was interrupted goes on from its
+checkpoint. Then the table in `docs/records.md` is written from all that is finished.
 """
 
 import argparse
@@ -25,7 +25,6 @@ from pipeline.download import download
 from pipeline.errors import UserError, one_line_errors
 from pipeline.evaluate import measure, parts_with_images, predict
 from pipeline.files import replacing
-from pipeline.job import digest_code
 from pipeline.models import MODEL, load_model
 from pipeline.preprocess import preprocess
 from pipeline.problems import read_recipe
@@ -182,7 +181,7 @@ def train_and_measure(run: Run) -> None:
     """Do the run, unless it is finished, and keep its result; what it has to say goes to a file."""
     os.chdir(run.workspace)
     run.folder.mkdir(parents=True, exist_ok=True)
-    key = training_key(run.config, digest_code())
+    key = training_key(run.config)
     finished = read_result(run)
     if finished and finished.key == key:
         print(f"{run.folder}: finished before", flush=True)

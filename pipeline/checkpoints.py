@@ -2,17 +2,16 @@
 
 A checkpoint has a folder of its own in `models/checkpoints/`, named after all that the model is made from:
 configuration, data and code. So it serves the same training wherever that is started again: by DVC, by hand,
-or as the job of a sweep; and no other training. It is removed once the training's results are written.
+or as the job of a sweep; and no other training. It is removed once the training's results are written and
+its run is recorded.
 """
 
 import json
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,25 +28,17 @@ class Checkpoints:
     """The checkpoints of one training, each in place of the one before.
 
     Args:
-        make_key: returns the training's key: equal keys mean equal configuration, data and code. Since that
-            takes a while, it is called when there may be a checkpoint, or is about to be one.
+        key: the training's: equal keys mean equal configuration, data and code.
         minutes: from one checkpoint to the next; they fall on the ends of epochs.
         streams: the random streams that training draws from.
     """
 
-    def __init__(
-        self, make_key: Callable[[], str], minutes: float, streams: list[np.random.Generator]
-    ) -> None:
-        self.make_key = make_key
+    def __init__(self, key: str, minutes: float, streams: list[np.random.Generator]) -> None:
+        self.key = key
         self.root = find_root(Path.cwd()) / CHECKPOINTS
         self.seconds = 60 * minutes
         self.streams = streams
         self._latest = time.monotonic()
-
-    @cached_property
-    def key(self) -> str:
-        """The training's key."""
-        return self.make_key()
 
     @property
     def path(self) -> Path:

@@ -71,7 +71,7 @@ class Outcome:
     skipped: bool = False
 
 
-def run_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> float:
+def run_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> float:
     """Do the job that Hydra composed, unless it is finished, and keep its outcome.
 
     Nothing that happens to it is raised, since the other jobs are to go on.
@@ -91,7 +91,7 @@ def run_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> 
         raise SystemExit(f"error: {error}") from None
 
 
-def do_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> float:
+def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> float:
     """Do what `run_job` says."""
     hydra = HydraConfig.get()
     sweep_folder = Path(hydra.sweep.dir)
@@ -102,10 +102,15 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], float]) -> f
             f"{sweep_folder.absolute()} on {platform.node()} is not the sweep's folder: all machines that run"
             " jobs have to share it, under the same path"
         ) from None
+    if digest_code() != sweep["code"]:
+        raise UserError(
+            f"pipeline/, or NumPy, on {platform.node()} is not what the sweep began with: the same command"
+            " again makes a sweep of what it is now"
+        )
     config = checked(values)
     key = job_key(config, sweep["data"], sweep["code"])
     overrides = dict(split_override(text) for text in hydra.overrides.task)
-    job = Job(key, sweep["key"], uuid.uuid4().hex, tell(overrides, sweep["swept"]), sweep["data"])
+    job = Job(key, sweep["key"], uuid.uuid4().hex, label(overrides, sweep["swept"]), sweep["data"])
     FINISHED.mkdir(parents=True, exist_ok=True)
     with FileLock(FINISHED / f"{key}.lock"):  # another sweep may be at the same job
         before = find_finished(key) if config.sweep.resume else None
@@ -140,7 +145,7 @@ def end_after(pid: int) -> None:
 
 
 def attempt(
-    outcome: Outcome, config: Config, job: Job, train: Callable[[Config, Path, Job], float]
+    outcome: Outcome, config: Config, job: Job, train: Callable[[Config, Path, Job], None]
 ) -> Outcome:
     """Train, and return `outcome` completed with what came of it."""
     folder = Path(outcome.folder)
@@ -185,19 +190,24 @@ def own_folder(folder: Path, key: str) -> Path:
 
 def job_key(config: Config, data: str, code: str) -> str:
     """Return a hash of all that a model is made from; where it is recorded is no part of that."""
-    if isinstance(config.dataset, GeneratedDataset):
-        data = ""  # it needs none of `data/processed`
-    made_from = {**asdict(config), "tracking": None, "sweep": None, "data": data, "code": code}
+    made_from = {**asdict(config), "tracking": None, "sweep": None, "code": code}
+    del made_from["training"]["checkpoint"]
+    if not isinstance(config.dataset, GeneratedDataset):
+        made_from["dataset"] = data  # whichever mirror it is from
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
+@cache
 def digest_code() -> str:
-    """Return a hash of NumPy's version and of the code that a model depends on: see `dvc.yaml`, train."""
+    """Return a hash of NumPy's version and of the code that a model depends on: see `dvc.yaml`, train.
+
+    It is of the code as it was when it was first asked for, which is what this process runs.
+    """
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     sources = [ROOT / path for path in stages["train"]["deps"] if path.startswith("pipeline/")]
     files = [file for path in sources for file in ([path] if path.is_file() else path.rglob("*.py"))]
     files.append(ROOT / "pipeline/data/generated.py")
-    hashes = [f"{file.relative_to(ROOT)} {sha256(file)}" for file in sorted(files)]
+    hashes = [f"{file.relative_to(ROOT)} {sha256(file)}" for file in sorted(files) if file.name[0] != "."]
     return hashlib.sha256("\n".join([np.__version__, *hashes]).encode()).hexdigest()
 
 
@@ -217,7 +227,7 @@ def split_override(text: str) -> tuple[str, str]:
     return key.lstrip("+~"), value
 
 
-def tell(overrides: Mapping[str, str], keys: Sequence[str]) -> str:
+def label(overrides: Mapping[str, str], keys: Sequence[str]) -> str:
     """Say the values of `keys` in few words: `learning_rate 0.1, seed 0`."""
     return ", ".join(f"{key.rpartition('.')[2]} {short(overrides[key])}" for key in keys if key in overrides)
 

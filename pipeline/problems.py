@@ -48,7 +48,7 @@ def main() -> None:
         for recipe, config in configs.items():
             if recipe != RECIPES[0]:
                 tracker.turn_to(config, MODELS / recipe)
-            train_and_write(config, MODELS / recipe, tracker)
+            train_and_write(config, MODELS / recipe, tracker).remove()
         models = {recipe: load_model(MODELS / recipe / MODEL) for recipe in RECIPES}
         metrics = {recipe: measure(configs[recipe], models[recipe]) for recipe in RECIPES}
         with replacing(METRICS) as path:

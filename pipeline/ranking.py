@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pipeline import figures, sweep_figures
 from pipeline.files import replacing
-from pipeline.job import Outcome, short, tell
+from pipeline.job import Outcome, label, short
 
 SEED = "seed"
 TOP = 30  # rows of the table in the terminal; the CSV file has all
@@ -107,7 +107,7 @@ class Ranking:
             errors = [error for group in self.groups.values() for error in group]
             console.print(f"mean {statistics.fmean(errors):.2%}, spread {statistics.stdev(errors):.2%}")
         for job in self.failed:
-            reason = f"FAILED: {tell(job.overrides, self.swept) or 'the only one'}: {job.failure}"
+            reason = f"FAILED: {label(job.overrides, self.swept) or 'the only one'}: {job.failure}"
             console.print(Text(reason, style="red"), soft_wrap=True)
 
     def is_grid(self) -> bool:

@@ -41,10 +41,10 @@ from pipeline.job import (
     checked,
     digest_code,
     job_key,
+    label,
     outcome_paths,
     read_outcome,
     split_override,
-    tell,
     write_json,
 )
 from pipeline.tracking import Job, Tracker, start_ahead
@@ -103,7 +103,7 @@ class Story(Callback):
                         "key": outcome.key,
                         "token": outcome.token,
                         "folder": str(Path(outcome.folder).absolute()),
-                        "name": tell(outcome.overrides, self.swept),
+                        "name": label(outcome.overrides, self.swept),
                         "failure": outcome.failure,
                     }
                     for outcome in outcomes
@@ -317,7 +317,7 @@ def describe(outcome: Outcome, keys: Sequence[str]) -> str:
     else:
         how = f"{str(outcome.measure).replace('_', ' ')} {outcome.error:.2%}"
         how += " (finished before, skipped)" if outcome.skipped else ""
-    return f"{tell(outcome.overrides, keys) or 'the only one'}: {how}"
+    return f"{label(outcome.overrides, keys) or 'the only one'}: {how}"
 
 
 def best_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:

@@ -28,7 +28,7 @@ from pipeline.config import PARAMS, Config, write_params
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, digest
 from pipeline.errors import UserError, one_line_errors
-from pipeline.history import HISTORY, Row, objective, write_history
+from pipeline.history import HISTORY, Row, write_history
 from pipeline.job import checked, digest_code, job_key, run_job
 from pipeline.models import MODEL, SNAPSHOTS, save_model, save_snapshots
 from pipeline.nn.initialisers import initialise
@@ -51,7 +51,7 @@ LOST = {
 """What launchers raise when the process of a job is gone, by name, since most of them may be missing."""
 
 
-def train_and_record(config: Config, folder: Path, job: Job | None = None) -> float:
+def train_and_record(config: Config, folder: Path, job: Job | None = None) -> None:
     """Train as `config` says, write the model and its history below `folder`, and track the run.
 
     `config` goes there as well, as `params.yaml`, unless it is from there: under DVC `folder` is the root.
@@ -61,28 +61,28 @@ def train_and_record(config: Config, folder: Path, job: Job | None = None) -> fl
         folder: where to write.
         job: the job of a sweep that this is; the sweep itself shows the progress.
 
-    Returns:
-        The error after the last epoch on what is there to choose by: the validation part, else the test
-        part, else the training part.
-
     Raises:
         UserError: if the data do not fit the configuration, or training diverges.
     """
     if folder != Path():
         write_params(config, folder / PARAMS)
     with Tracker(config, folder, job) as tracker:
-        return train_and_write(config, folder, tracker)
+        checkpoints = train_and_write(config, folder, tracker)
+    checkpoints.remove()  # not before the run is recorded: who is killed until then goes on from there
 
 
-def train_and_write(config: Config, folder: Path, tracker: Tracker) -> float:
-    """Do what `train_and_record` says, with `tracker` open for this `config` and `folder`."""
+def train_and_write(config: Config, folder: Path, tracker: Tracker) -> Checkpoints:
+    """Do what `train_and_record` says, with `tracker` open for this `config` and `folder`.
+
+    Returns:
+        The training's checkpoints, for the caller to remove.
+    """
     with arithmetic(config.training.blas, config.training.threads):
         dataset = data_for(config)
         tracker.start()
         snapshots = Snapshots(config.training.snapshots) if config.training.snapshots else None
         streams = random_streams(config.seed)
-        key = partial(training_key, config, digest_code())  # of the code as it is now
-        checkpoints = Checkpoints(key, config.training.checkpoint, streams)
+        checkpoints = Checkpoints(training_key(config), config.training.checkpoint, streams)
         mlp, measurements = start_training(config, dataset, snapshots, streams, checkpoints)
         history: list[Row] = []
         try:
@@ -99,10 +99,8 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> float:
         save_model(mlp, folder / MODEL)
         save_snapshots(snapshots, folder / SNAPSHOTS)
         write_history(history, folder / HISTORY)
-        checkpoints.remove()
         tracker.finish()
-    _, error = objective(history[-1])
-    return error
+    return checkpoints
 
 
 def start_training(
@@ -147,9 +145,9 @@ def start_training(
     return mlp, measurements
 
 
-def training_key(config: Config, code: str) -> str:
-    """Return a hash of all that the model is made from: configuration, data, and the code of this hash."""
-    return job_key(config, digest(), code)
+def training_key(config: Config) -> str:
+    """Return a hash of all that the model is made from: configuration, data and code, as they are now."""
+    return job_key(config, digest(), digest_code())
 
 
 def random_streams(seed: int) -> list[np.random.Generator]:
@@ -216,8 +214,8 @@ def advice(config: Config) -> str:
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def main(values: DictConfig) -> float:
-    """Train on the configuration that Hydra composed and return what a sweep minimises."""
+def main(values: DictConfig) -> float | None:
+    """Train on the configuration that Hydra composed and return, of a sweep's job, what is minimised."""
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return run_job(values, train_and_record)
     with one_line_errors():
@@ -226,7 +224,8 @@ def main(values: DictConfig) -> float:
         if config.training.blas == "native" and not computes_natively():
             quoted = folder.replace("'", r"\'")
             restart_natively(f"hydra.run.dir='{quoted}'")
-        return train_and_record(config, Path(os.path.relpath(folder)))
+        train_and_record(config, Path(os.path.relpath(folder)))
+        return None
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,6 +55,14 @@ def start_module(folder: Path, *arguments: str, **environment: str) -> subproces
         text=True,
         start_new_session=True,
     )
+
+
+def copy_code(folder: Path) -> Path:
+    """Copy what training is made of to `folder`, to be changed there, and return `folder`."""
+    for name in ("conf", "pipeline"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    return folder
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:

@@ -1,6 +1,8 @@
 """Trainings that are killed, with kill -9, and started again."""
 
+import os
 import shutil
+import signal
 import sys
 import time
 from functools import partial
@@ -15,14 +17,19 @@ from pipeline.nn.optimizers import SGD
 from pipeline.nn.training import Progress
 from tests.commands import (
     CHECKPOINTS,
+    PATIENCE,
     ROOT,
     SMALL,
     UNDER_DVC,
     checkpoint,
+    copy_code,
     files,
     kill_in_training,
     run_module,
+    start_module,
+    wait_for,
 )
+from tests.stores import client, failing_server
 
 EVERYTHING = [
     *SMALL,
@@ -39,7 +46,7 @@ def test_one_is_due_so_many_minutes_after_the_start_and_after_the_latest(
     mlp = MLP((2, 1), activation="relu", output="identity", bias=True)
     progress = Progress(mlp, SGD(mlp.parameters, learning_rate=0.1), average=None, steps=1, snapshots=None)
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
-    checkpoints = Checkpoints(lambda: "key", minutes=2.5, streams=[])
+    checkpoints = Checkpoints("key", minutes=2.5, streams=[])
     due = []
     for now in (1000.0, 1149.0, 1150.0, 1290.0, 1300.0):
         monkeypatch.setattr(time, "monotonic", partial(float, now))
@@ -74,6 +81,26 @@ def test_a_killed_training_goes_on_and_ends_with_the_bits_of_an_undisturbed_one(
     assert results(workspace / "killed") == results(workspace / "whole")
     assert len(results(workspace / "whole")) == 3
     assert not (workspace / CHECKPOINTS).exists()
+
+
+def test_it_is_kept_until_the_run_is_recorded(workspace: Path) -> None:
+    """Who is killed while MLflow is still at work has the run recorded by the same command again."""
+    tracked = [option for option in EVERYTHING if not option.startswith("tracking")]
+    with failing_server(stalls=True) as (address, asked):
+        process = start_module(
+            workspace, "pipeline.train", *tracked, "hydra.run.dir=out", MLFLOW_TRACKING_URI=address
+        )
+        wait_for((workspace / "out/reports/history.csv").exists)  # which is written last
+        assert asked.wait(PATIENCE)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert checkpoint(workspace)
+    again = run_module(workspace, "pipeline.train", *tracked, "hydra.run.dir=out")
+    assert again.returncode == 0, again.stderr
+    assert "training goes on after epoch " in again.stderr
+    (run,) = client(workspace).search_runs(["1"])
+    assert run.info.status == "FINISHED"
+    assert checkpoint(workspace) is None
 
 
 def test_it_goes_on_under_dvc_and_in_a_sweep_from_where_it_was_killed(workspace: Path) -> None:
@@ -144,10 +171,7 @@ def test_a_checkpoint_of_another_configuration_of_other_data_or_code_is_not_used
             content[-10:] = content[-20:-10]
             labels.write_bytes(content)
         case "code":
-            code = workspace / "code"
-            for name in ("conf", "pipeline"):
-                shutil.copytree(ROOT / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
-            shutil.copy(ROOT / "dvc.yaml", code)
+            code = copy_code(workspace / "code")
             with (code / "pipeline/nn/losses.py").open("a", encoding="utf-8") as file:
                 file.write("# changed\n")
     done = run_module(workspace, "pipeline.train", *options, "hydra.run.dir=other", PYTHONPATH=str(code))

@@ -15,9 +15,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from pipeline.files import sha256
+from pipeline.history import read_history
 from pipeline.job import Outcome
 from pipeline.ranking import Ranking
-from tests.commands import PATIENCE, SMALL, TRACKED, kill, run_module, start_module, wait_for
+from tests.commands import PATIENCE, SMALL, TRACKED, copy_code, kill, run_module, start_module, wait_for
 from tests.stores import client, failing_server
 from tests.sweeps import (
     EXPLODING,
@@ -114,11 +115,16 @@ def test_the_figure_fits_what_was_swept(values: list[dict[str, str]], labels: tu
     assert (axes.get_xlabel(), axes.get_ylabel()) == labels
 
 
-def test_the_objective_is_the_test_error(workspace: Path) -> None:
-    assert sweep(workspace, "seed=3").returncode == 0
-    history = (workspace / "sweep/0/reports/history.csv").read_text().splitlines()
-    accuracy = float(history[-1].split(",")[history[0].split(",").index("test_accuracy")])
-    assert float(table(workspace)[0]["test_error"]) == pytest.approx(1 - accuracy, abs=1e-6)
+@pytest.mark.parametrize(("part", "options"), [("test", []), ("validation", ["split.validation=50"])])
+def test_the_objective_is_the_error_on_what_is_there_to_choose_by(
+    workspace: Path, part: str, options: list[str]
+) -> None:
+    assert sweep(workspace, "seed=3", *options).returncode == 0
+    last = read_history(workspace / "sweep/0/reports/history.csv")[-1]
+    assert float(table(workspace)[0][f"{part}_error"]) == pytest.approx(
+        1 - last[f"{part}_accuracy"], abs=1e-6
+    )
+    assert last.get("validation_accuracy") != last["test_accuracy"]
 
 
 class Returned(Callback):
@@ -241,6 +247,33 @@ def test_another_configuration_or_other_data_make_another_job(workspace: Path) -
     labels = workspace / "data/processed/train_labels.npy"
     labels.write_bytes(labels.read_bytes()[:-20] + labels.read_bytes()[-10:] + labels.read_bytes()[-20:-10])
     assert "skipped" not in sweep(workspace, "hydra.sweep.dir=changed", "seed=0").stdout
+
+
+def test_a_dataset_of_the_same_content_from_elsewhere_makes_the_same_job(workspace: Path) -> None:
+    assert sweep(workspace, "seed=0").returncode == 0
+    (workspace / "data/processed/.DS_Store").touch()
+    again = sweep(workspace, "hydra.sweep.dir=same", "seed=0", "dataset.title=T", "training.checkpoint=1.0")
+    assert "skipped" in again.stdout
+
+
+CHANGES_THE_CODE = """
+import sys
+from pathlib import Path
+
+if any("loky" in argument for argument in sys.orig_argv):
+    with (Path(__file__).parent / "pipeline/nn/losses.py").open("a", encoding="utf-8") as file:
+        file.write("# changed")
+"""
+
+
+def test_a_job_whose_process_starts_after_the_code_has_changed_is_refused(workspace: Path) -> None:
+    code = copy_code(workspace / "code")
+    (code / "sitecustomize.py").write_text(CHANGES_THE_CODE, encoding="utf-8")
+    done = sweep(workspace, JOBLIB, "seed=0,1", PYTHONPATH=str(code))
+    assert done.returncode == 1
+    assert "is not what the sweep began with" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not list((workspace / "multirun/finished").glob("*.json"))
 
 
 def test_a_generated_problem_depends_on_no_prepared_data(workspace: Path) -> None:

@@ -628,9 +628,9 @@ def test_generated_problems_are_recorded_without_data_on_disk_one_after_another(
         values["training"] |= {"batch_size": None, "epochs": 4, "measure_every": 2}
         configs[name] = parse(values, "test")
     with Tracker(configs["xor"], Path("xor")) as tracker:
-        train_and_write(configs["xor"], Path("xor"), tracker)
+        train_and_write(configs["xor"], Path("xor"), tracker).remove()
         tracker.turn_to(configs["points"], Path("points"))
-        train_and_write(configs["points"], Path("points"), tracker)
+        train_and_write(configs["points"], Path("points"), tracker).remove()
 
     import mlflow
 

@@ -17,7 +17,7 @@ from pipeline.data.generated import alternating, xor
 from pipeline.errors import UserError
 from pipeline.history import read_history
 from pipeline.models import load_model, load_snapshots
-from pipeline.train import random_streams, train_and_record
+from pipeline.train import random_streams
 from tests.commands import PATIENCE, SMALL, UNDER_DVC, files, run_module, start_module
 
 EXPLODING = ["model.activation=identity", "model.output=identity", "optimizer.learning_rate=9"]
@@ -320,17 +320,6 @@ def test_validation_images_are_measured_and_not_learned_from(workspace: Path) ->
     set_split(workspace, train=155, validation=0)
     assert run_module(workspace, "pipeline.train", *UNDER_DVC).returncode == 0
     assert (workspace / "models/model.npz").read_bytes() == with_validation
-
-
-def test_what_a_sweep_minimises_is_the_validation_error(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_split(workspace, validation=50)
-    monkeypatch.chdir(workspace)
-    error = train_and_record(read_params(), Path("out"))
-    last = read_history(workspace / "out/reports/history.csv")[-1]
-    assert error == pytest.approx(1 - last["validation_accuracy"], abs=1e-6)
-    assert last["validation_accuracy"] != last["test_accuracy"]
 
 
 @pytest.mark.parametrize("recipe", ["lecun_300_100", "simard_800", "simard_800_elastic", "best"])

@@ -93,7 +93,7 @@ def load_dataset(folder: Path = PROCESSED) -> Dataset:
 
 def digest(folder: Path = PROCESSED) -> str:
     """Return a SHA-256 of all files in `folder`, if there is one, read without being kept in memory."""
-    hashes = [f"{path.name} {sha256(path)}" for path in sorted(folder.glob("*"))]
+    hashes = [f"{path.name} {sha256(path)}" for path in sorted(folder.glob("[!.]*"))]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
