@@ -97,6 +97,7 @@ class Story(Callback):
             ranking = Ranking(outcomes, self.swept, self.title)
             ranking.write(self.folder)
             ranking.show()
+            trouble = describe_trouble(outcomes, self.jobs)
             self.tracker.finish_sweep(
                 [
                     {
@@ -109,12 +110,13 @@ class Story(Callback):
                     for outcome in outcomes
                 ],
                 best_metrics(outcomes),
+                trouble,
             )
             self.tracker.__exit__(None, None, None)
             self.lock.release()
             print(f"table, figure and jobs: {self.folder}")
-            if failed := sum(outcome.failure is not None for outcome in outcomes):
-                raise UserError(f"{failed} of {len(outcomes)} jobs failed: the table says why")
+            if trouble:
+                raise UserError(trouble)
 
     def await_outcomes(self) -> None:
         """Wait until the outcome of each job is here, as a shared folder may show it late."""
@@ -318,6 +320,18 @@ def describe(outcome: Outcome, keys: Sequence[str]) -> str:
         how = f"{str(outcome.measure).replace('_', ' ')} {outcome.error:.2%}"
         how += " (finished before, skipped)" if outcome.skipped else ""
     return f"{label(outcome.overrides, keys) or 'the only one'}: {how}"
+
+
+def describe_trouble(outcomes: Sequence[Outcome], jobs: int) -> str | None:
+    """Say how many of the sweep's `jobs` failed, and how many left no outcome; None where all ended well."""
+    jobs = max(jobs, len(outcomes))  # 0 where the sweeper chose them as it went
+    failed, lost = sum(outcome.failure is not None for outcome in outcomes), jobs - len(outcomes)
+    troubles = []
+    if failed:
+        troubles.append(f"{failed} of {jobs} jobs failed: the table says why")
+    if lost:
+        troubles.append(f"{lost} of {jobs} jobs left no outcome: the same command again finishes them")
+    return "; ".join(troubles) or None
 
 
 def best_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:

@@ -141,7 +141,7 @@ def failed(title: str, subtitle: str) -> Figure:
     """Say that no job of the sweep ended well."""
     figure, axes = new_figure(6, 1.2, title, subtitle)
     axes.set_axis_off()
-    axes.text(0.5, 0.5, "Every job failed.", ha="center", va="center", size=11)
+    axes.text(0.5, 0.5, "No job has ended well.", ha="center", va="center", size=11)
     return figure
 
 

@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import time
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+import pipeline.sweep
 from pipeline.files import sha256
 from pipeline.history import read_history
-from pipeline.job import Outcome
+from pipeline.job import FINISHED, POLL, Outcome
 from pipeline.ranking import Ranking
 from tests.commands import PATIENCE, SMALL, TRACKED, copy_code, kill, run_module, start_module, wait_for
 from tests.stores import client, failing_server
@@ -141,6 +143,36 @@ def test_to_a_sweeper_a_failed_job_is_infinitely_bad(workspace: Path) -> None:
     failed, good = (workspace / "sweep/returned").read_text().split()
     assert failed == "inf"
     assert float(good) == pytest.approx(float(table(workspace)[0]["test_error"]), abs=1e-6)
+
+
+class Lost(Callback):
+    """Takes all that the second job left, as if its process had been killed and the launcher kept silent."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        outcome = Path(config.hydra.sweep.dir) / "jobs/1.json"
+        time.sleep(5 * POLL)  # until the progress has told of it, and reads the file no more
+        key = json.loads(outcome.read_text(encoding="utf-8"))["key"]
+        outcome.unlink()
+        (FINISHED / f"{key}.json").unlink()
+        pipeline.sweep.LATE = 0.0  # no shared folder here that could show it late
+
+
+def test_a_sweep_whose_job_left_no_outcome_is_not_complete(tracked: Path) -> None:
+    lose = "+hydra.callbacks.lost._target_=tests.test_sweep.Lost"
+    done = sweep(tracked, "seed=0,1,2", lose, base=TRACKED)
+    assert done.returncode == 1
+    told = "1 of 3 jobs left no outcome: the same command again finishes them"
+    assert done.stderr.endswith(f"error: {told}\n")
+    assert [row["seed"] for row in sorted(table(tracked), key=itemgetter("seed"))] == ["0", "2"]
+    [parent], _ = runs(client(tracked))
+    assert (parent.info.status, parent.data.tags["failure"]) == ("FAILED", told)
+
+    again = sweep(tracked, "seed=0,1,2", base=TRACKED)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("(finished before, skipped)") == 2
+    [parent], jobs = runs(client(tracked))
+    assert [run.info.status for run in (parent, *jobs)] == ["FINISHED"] * 4
+    assert "failure" not in parent.data.tags
 
 
 def test_one_bad_job_spoils_nothing(tracked: Path) -> None:

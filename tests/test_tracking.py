@@ -365,7 +365,7 @@ def test_the_end_of_a_sweep_has_a_second_more_for_each_job(
     job = {"key": "job", "token": "attempt", "folder": str(workspace), "name": "seed 0", "failure": "so"}
     with Tracker(impatient(0.1), job=Job("", "key", "token", "", "data")) as sweep:
         sweep.start_sweep("sweep of seed", {"seed": "0,1"})
-        sweep.finish_sweep([job] * 60, {})
+        sweep.finish_sweep([job] * 60, {}, "60 of 60 jobs failed")
     assert capfd.readouterr().err == ""
     ended = {run.info.run_name: run.info.status for run in runs(client(workspace))}
     assert ended == {"sweep of seed": "FAILED", "seed 0": "FAILED"}

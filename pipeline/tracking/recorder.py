@@ -187,12 +187,16 @@ class Recorder:
             tags = {**self._origin(), "sweep": self.job["sweep"], "tracker": self.token}
             self.run_id = self.client.create_run(self.experiment_id, timestamp, tags, name).info.run_id
         self.running = True
-        known = self.client.get_run(self.run_id).data.params
-        new = [Param(key, value) for key, value in overrides.items() if key not in known]
+        known = self.client.get_run(self.run_id).data
+        if "failure" in known.tags:  # of the attempt before
+            self.client.delete_tag(self.run_id, "failure")
+        new = [Param(key, value) for key, value in overrides.items() if key not in known.params]
         self.client.log_batch(self.run_id, params=new)
         self._settle(superseded=False)
 
-    def finish_sweep(self, jobs: Sequence[Mapping[str, Any]], metrics: Mapping[str, float]) -> None:
+    def finish_sweep(
+        self, jobs: Sequence[Mapping[str, Any]], metrics: Mapping[str, float], failure: str | None
+    ) -> None:
         """Leave each job one complete run, log the metrics, the table and the figure, and end the run.
 
         An attempt that broke off, which another one made up for, is deleted; what was not recorded, since the
@@ -211,10 +215,9 @@ class Recorder:
         for path in sorted(self.folder.glob("sweep.*")):
             if path.suffix in {".csv", ".png"}:
                 self.client.log_artifact(self.run_id, str(path))
-        failed = sum(job["failure"] is not None for job in jobs)
-        if failed:
-            self.client.set_tag(self.run_id, "failure", f"{failed} of {len(jobs)} jobs failed")
-        self._end("FAILED" if failed else "FINISHED")
+        if failure:
+            self.client.set_tag(self.run_id, "failure", failure)
+        self._end("FAILED" if failure else "FINISHED")
 
     # What they are made of.
 

@@ -172,15 +172,20 @@ class Tracker:
         """
         self._send("start_sweep", timestamp=milliseconds(), name=name, overrides=dict(overrides))
 
-    def finish_sweep(self, jobs: Sequence[Mapping[str, Any]], metrics: Mapping[str, float]) -> None:
+    def finish_sweep(
+        self, jobs: Sequence[Mapping[str, Any]], metrics: Mapping[str, float], failure: str | None
+    ) -> None:
         """Complete the runs of all jobs, log the sweep's table and figure, and end the parent run.
 
         Args:
             jobs: each job's `key`, `token`, `folder`, `name` and `failure`, None where it ended well.
             metrics: those of the best job.
+            failure: why the sweep is not complete, if it is not.
         """
         self.patience += len(jobs)
-        self._send("finish_sweep", patience=self.patience, jobs=list(jobs), metrics=dict(metrics))
+        self._send(
+            "finish_sweep", patience=self.patience, jobs=list(jobs), metrics=dict(metrics), failure=failure
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
