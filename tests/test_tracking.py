@@ -234,6 +234,18 @@ def test_a_training_is_not_recorded_with_another_dataset_than_its_own(workspace:
     assert len(runs(client(workspace))) == 1
 
 
+def test_what_cannot_be_recorded_is_told_in_one_line_and_by_the_exit_status(workspace: Path) -> None:
+    shutil.copytree(workspace, "outputs/first", ignore=shutil.ignore_patterns("outputs", "data", "mlflow.db"))
+    Path("outputs/first/params.yaml").write_text(yaml.safe_dump(asdict(configuration())))
+    nowhere = "http://me:secret@127.0.0.1:9"
+    done = run_module(workspace, "pipeline.tracking", "outputs/first", MLFLOW_TRACKING_URI=nowhere)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    [told] = done.stderr.splitlines()
+    assert told.startswith("warning: not recorded in MLflow: http://127.0.0.1:9: ")
+    assert told.endswith("`python -m pipeline.tracking outputs/first` records what was missed.")
+
+
 STAGE = """
 import time
 from pipeline.config import read_params

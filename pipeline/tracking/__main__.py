@@ -17,6 +17,7 @@ def main() -> None:
     """Make sure that the model in the folder named on the command line has a complete run.
 
     Raises:
+        SystemExit: with status 1 if it could not be recorded.
         UserError: if there is no model, or `data/processed` does not hold what it was trained on.
     """
     parser = argparse.ArgumentParser(description="Record a training that MLflow missed, from its files.")
@@ -28,6 +29,8 @@ def main() -> None:
     data_for(config)  # refuses another dataset, whose title and classes would be recorded
     with Tracker(replace(config, tracking=Tracking(enabled=True, patience=PATIENCE)), folder) as tracker:
         tracker.record()
+    if tracker.failure:  # of which it has warned
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,7 @@ class Tracker:
 
     Attributes:
         recorder: the child process, from entering the block on; None where tracking is off.
+        failure: why something was not recorded, once that is told; None while there is nothing to tell.
     """
 
     def __init__(self, config: Config, folder: Path = Path(), job: Job | None = None) -> None:
@@ -113,6 +114,7 @@ class Tracker:
         self.job = job
         self.patience = config.tracking.patience
         self.recorder: subprocess.Popen[str] | None = None
+        self.failure: str | None = None
         self._recorder: Recorder | None = None
         self._used = False
 
@@ -244,6 +246,7 @@ class Tracker:
         return last.get("error", ended)
 
     def _warn(self, reason: str, recoverable: bool) -> None:
+        self.failure = reason
         if self.job:
             remedy = "the end of the sweep" if self.job.key else "the same command again"
         elif self.folder == Path():
