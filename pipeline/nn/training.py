@@ -208,10 +208,13 @@ def train(
         yield from progress.measurements
     measured: Future[Measurement] | None = None
 
-    def collected() -> Measurement:
-        assert measured
-        progress.measurements.append(measured.result())
-        return progress.measurements[-1]
+    def collected() -> Iterator[Measurement]:
+        """Yield what is being measured, if anything is, once it is there."""
+        nonlocal measured
+        if measured:
+            progress.measurements.append(measured.result())
+            measured = None
+            yield progress.measurements[-1]
 
     with ThreadPoolExecutor(max_workers=1) as second_thread:
         for epoch in range(progress.epoch + 1, epochs + 1):
@@ -221,17 +224,15 @@ def train(
             try:
                 mean_loss = train_epoch(batches, backpropagation, optimizer, epoch, rates, average)
             except Diverged:
-                if measured:
-                    yield collected()
+                yield from collected()
                 raise
             seconds = time.perf_counter() - started
             progress.epoch = epoch
             trained = average.mlp if average else mlp
             if snapshots and (epoch % snapshots.every == 0 or epoch == epochs):
                 snapshots.take(epoch, trained)
+            yield from collected()
             if epoch % measure_every == 0 or epoch == epochs:
-                if measured:
-                    yield collected()
                 measured = second_thread.submit(
                     measure,
                     trained.copy(),
@@ -243,12 +244,9 @@ def train(
                     seconds=seconds,
                 )
             if keeper and keeper.due():
-                if measured:
-                    yield collected()
-                    measured = None
+                yield from collected()
                 keeper.save(progress)
-        if measured:
-            yield collected()
+        yield from collected()
     if average:
         mlp.parameters.vector[:] = average.mlp.parameters.vector
     if not np.isfinite(mlp.parameters.vector).all():  # by the very last step, which no loss has come after

@@ -65,6 +65,16 @@ def test_it_measures_every_so_often_and_at_the_end() -> None:
     np.testing.assert_array_equal(snapshots.vectors[-1], mlp.parameters.vector)
 
 
+@pytest.mark.parametrize("measure_every", [1, 3])
+def test_a_measurement_comes_one_epoch_late_however_seldom_it_is_measured(measure_every: int) -> None:
+    part, snapshots = blobs(40), Snapshots(every=1)
+    measurements = start(
+        network(), part=part, test=part, epochs=8, measure_every=measure_every, snapshots=snapshots
+    )
+    late = [snapshots.epochs[-1] - measurement.epoch for measurement in measurements]
+    assert late == [1] * (len(late) - 1) + [0]
+
+
 def test_a_full_batch_is_one_step_an_epoch() -> None:
     part = blobs(40)
     nets = [network(), network()]
