@@ -69,8 +69,14 @@ def download(dataset: IdxDataset | StrokesDataset, raw: Path, mirror: str | None
         mirror: a folder or base URL to be tried before the dataset's own mirrors.
 
     Raises:
-        UserError: if a file cannot be had although a source answers, or none does and there is no fallback.
+        UserError: if a file cannot be had although a source answers, or none does and there is no fallback;
+            if `raw` is a symbolic link, perhaps to a folder that others share.
     """
+    if raw.is_symlink():
+        raise UserError(
+            f"{raw} is a symbolic link, and this stage would remove whatever else is in {raw.resolve()}:"
+            " remove the link, and set DATA_MIRROR to that folder to have its files copied"
+        )
     raw.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=raw) as folder:
         incoming = Path(folder)

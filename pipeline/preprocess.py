@@ -31,8 +31,14 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
         split: how many of the training images go to `train` and `test`.
 
     Raises:
-        UserError: if a file is bad, two of them do not belong together, or the split asks for too much.
+        UserError: if a file is bad, two of them do not belong together, or the split asks for too much; if
+            `processed` is a symbolic link, perhaps to a folder that others share.
     """
+    if processed.is_symlink():
+        raise UserError(
+            f"{processed} is a symbolic link, and this stage would replace files in {processed.resolve()}:"
+            " remove the link, and the stage makes the folder"
+        )
     description = read_description(raw, "download")
     classes = description["classes"]
     files = {role: raw / file["name"] for role, file in description["files"].items()}

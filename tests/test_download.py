@@ -21,6 +21,7 @@ from pipeline.config import File, Files, IdxDataset, StrokesDataset
 from pipeline.data.idx import read_idx
 from pipeline.download import STROKES_FILES, download
 from pipeline.errors import UserError
+from tests.commands import files
 
 ROLES = ["train_images", "train_labels", "official_images", "official_labels"]
 CONTENT = {f"{role}.gz": gzip.compress(os.urandom(3000), mtime=0) for role in ROLES}
@@ -344,6 +345,24 @@ def test_what_belongs_to_no_file_of_the_dataset_goes(server: Server, tmp_path: P
     (tmp_path / ".left" / "by a killed run").touch()
     download(dataset(server.url("good")), tmp_path, None)
     assert_whole(tmp_path)
+
+
+def test_a_symbolic_link_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    """What it leads to may be a folder that others share, of which the stage would leave its files alone."""
+    shared, raw = tmp_path / "shared", tmp_path / "raw"
+    shared.mkdir()
+    for name, content in CONTENT.items():
+        (shared / name).write_bytes(content)
+    (shared / "notes.txt").write_text("of others")
+    before = files(shared)
+    raw.symlink_to(shared)
+    with pytest.raises(UserError, match=rf"raw is a symbolic link.*{shared}.*DATA_MIRROR"):
+        download(dataset(), raw, None)
+    assert files(shared) == before
+    raw.unlink()
+    download(dataset(), raw, str(shared))
+    assert_whole(raw)
+    assert files(shared) == before
 
 
 def test_no_partial_file_is_ever_visible(server: Server, tmp_path: Path) -> None:

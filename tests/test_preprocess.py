@@ -10,6 +10,7 @@ from pipeline.data.idx import write_idx
 from pipeline.errors import UserError
 from pipeline.files import sha256
 from pipeline.preprocess import preprocess
+from tests.commands import files
 
 CLASSES = ["few", "some", "many"]
 
@@ -23,8 +24,8 @@ def raw(tmp_path: Path) -> Path:
         write(folder, f"{part}_images", rng.integers(0, 256, (count, 4, 3), np.uint8))
         write(folder, f"{part}_labels", rng.integers(0, 3, count, np.uint8))
     roles = ["train_images", "train_labels", "official_images", "official_labels"]
-    files = {role: {"name": f"{role}.gz", "sha256": sha256(folder / f"{role}.gz")} for role in roles}
-    write_description(folder, {"name": "dots", "title": "Dots", "classes": CLASSES, "files": files})
+    described = {role: {"name": f"{role}.gz", "sha256": sha256(folder / f"{role}.gz")} for role in roles}
+    write_description(folder, {"name": "dots", "title": "Dots", "classes": CLASSES, "files": described})
     return folder
 
 
@@ -94,6 +95,16 @@ def test_a_split_larger_than_the_data_names_its_keys(raw: Path, tmp_path: Path) 
     with pytest.raises(UserError, match=r"split\.train = 9 and split\.test = 4 ask for 13 .* 12 training"):
         preprocess(raw, tmp_path / "processed", Split(train=9, test=4))
     assert not (tmp_path / "processed").exists()
+
+
+def test_a_symbolic_link_is_refused_before_anything_is_touched(raw: Path, tmp_path: Path) -> None:
+    shared, processed = tmp_path / "shared", tmp_path / "processed"
+    preprocess(raw, shared, Split(train=7, test=4))
+    before = files(shared)
+    processed.symlink_to(shared)
+    with pytest.raises(UserError, match=rf"processed is a symbolic link.*{shared}: remove the link"):
+        preprocess(raw, processed, Split(train=5, test=2))
+    assert files(shared) == before
 
 
 @pytest.mark.parametrize("part", ["train", "official"])
