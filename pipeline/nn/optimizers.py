@@ -45,7 +45,11 @@ class Optimizer(ABC):
         return 1.0
 
     def step(self, gradient: Parameters) -> None:
-        """Change the parameters by one step along `gradient`, which is overwritten."""
+        """Change the parameters by one step along `gradient`, which is overwritten.
+
+        Raises:
+            FloatingPointError: if the step needs the gradient's square, and the dtype has no such number.
+        """
         if self.clip_norm:
             self._clip(gradient)
         if self.weight_decay:
@@ -54,7 +58,7 @@ class Optimizer(ABC):
             self._update(self.parameters.vector[block], gradient.vector[block], block)
 
     def _clip(self, gradient: Parameters) -> None:
-        norm = math.sqrt(float(np.vdot(gradient.vector, gradient.vector)))
+        norm = norm_of(gradient.vector)
         limit = self.gradient_scale * (self.clip_norm or math.inf)
         if norm > limit:
             gradient.vector *= limit / norm
@@ -162,9 +166,10 @@ class Adam(Optimizer):
         m, v = self.mean[block], self.square[block]
         m *= self.beta1
         m += g
-        g *= g
-        v *= self.beta2
-        v += g
+        with np.errstate(over="raise"):  # once infinite, v would hold the parameter where it is for good
+            g *= g
+            v *= self.beta2
+            v += g
         # What the hats and the kept m and v lack, as one factor under the root and one before the fraction.
         root = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.steps))
         rate = self.learning_rate * (1 - self.beta1) / (1 - self.beta1**self.steps)
@@ -183,6 +188,16 @@ class AdamW(Adam):
 
     def _decay(self, gradient: Parameters) -> None:
         self.parameters.vector[: self.parameters.weight_count] *= 1 - self.learning_rate * self.weight_decay
+
+
+def norm_of(vector: Array) -> float:
+    """Return the Euclidean norm of `vector`, also where its square is beyond the dtype's largest number."""
+    square = float(np.vdot(vector, vector))
+    if math.isfinite(square):
+        return math.sqrt(square)
+    largest = float(np.abs(vector).max())
+    scaled = vector / largest
+    return largest * math.sqrt(float(np.vdot(scaled, scaled)))
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam, "adamw": AdamW}

@@ -45,7 +45,7 @@ Augment = Callable[[Array], Array]  # from images to images that are distorted; 
 
 
 class Diverged(ArithmeticError):
-    """The loss, or at the last step a parameter, became NaN or infinite.
+    """The loss, a gradient's square that is needed, or at the last step a parameter, became NaN or infinite.
 
     Attributes:
         epoch: in which epoch, from 1.
@@ -189,7 +189,8 @@ def train(
         keeper: where to go on from, and what keeps checkpoints; None for neither.
 
     Raises:
-        Diverged: at the step whose loss is NaN or infinite; at the last one, whose parameters are.
+        Diverged: at the step whose loss is NaN or infinite, or the square of whose gradient is, where
+            `optimizer` needs it; at the last one, whose parameters are.
     """
     batch_size = batch_size or len(train_part.images)
     sizes = {min(batch_size, len(train_part.images)), len(train_part.images) % batch_size} - {0}
@@ -343,7 +344,10 @@ def train_epoch(
         loss = gradient_of(x, y, scale=optimizer.gradient_scale)
         if not math.isfinite(loss):
             raise Diverged(f"the loss became {loss}", epoch, step)
-        optimizer.step(gradient_of.gradient)
+        try:
+            optimizer.step(gradient_of.gradient)
+        except FloatingPointError:
+            raise Diverged("the square of a gradient became infinite", epoch, step) from None
         if average:
             average.update()
         total += loss * len(x)

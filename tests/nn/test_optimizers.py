@@ -6,8 +6,8 @@ from pipeline.nn.mlp import Parameters
 from pipeline.nn.optimizers import OPTIMIZERS, SGD, Momentum
 
 
-def parameters(bias: bool = True) -> Parameters:
-    return Parameters((2, 2), bias=bias, dtype="float64")
+def parameters(bias: bool = True, dtype: str = "float64") -> Parameters:
+    return Parameters((2, 2), bias=bias, dtype=dtype)
 
 
 class Textbook:
@@ -75,6 +75,16 @@ def test_a_gradient_longer_than_the_limit_is_scaled_down_to_it(norm: float, fact
     gradient.vector[:] = 0.1 * norm * direction
     SGD(theta, learning_rate=0.1, clip_norm=5.0).step(gradient)
     np.testing.assert_allclose(theta.vector, -0.1 * norm * factor * direction, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "norm"), [("float32", 1e30), ("float64", 1e200)])
+def test_a_gradient_is_clipped_however_long_it_is(dtype: str, norm: float) -> None:
+    """Also where the square of its length is no number of its dtype any more."""
+    theta, gradient = parameters(dtype=dtype), parameters(dtype=dtype)
+    direction = np.array([3.0, 0, 0, 0, 4.0, 0]) / 5
+    gradient.vector[:] = norm * direction
+    SGD(theta, learning_rate=0.1, clip_norm=5.0).step(gradient)
+    np.testing.assert_allclose(theta.vector, -0.1 * 5 * direction, rtol=1e-6)
 
 
 def test_clipping_leaves_the_penalty_alone() -> None:

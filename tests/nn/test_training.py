@@ -8,7 +8,9 @@ from pipeline.data.dataset import Part
 from pipeline.nn import mlp as mlp_module
 from pipeline.nn import training
 from pipeline.nn.initialisers import initialise
+from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP
+from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.training import (
     Diverged,
     Measurement,
@@ -175,6 +177,21 @@ def test_divergence_stops_at_its_step_after_the_epochs_before_were_measured() ->
     with pytest.raises(Diverged) as caught:
         run(network(), part=part, test=part, epochs=3)
     assert (caught.value.epoch, caught.value.step) == (1, step)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_a_gradient_too_large_for_adam_to_square_is_told_at_its_step(name: str) -> None:
+    """The loss stays a number, but the weights that it concerns would never move again."""
+    part, mlp = blobs(64), network()
+    part.images[5] *= 1e20
+    place = int(np.flatnonzero(np.random.default_rng(7).permutation(64) == 5)[0])
+    settings: dict[str, Any] = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+    optimizer = OPTIMIZERS[name](mlp.parameters, learning_rate=0.001, **settings)
+    loss, rng = LOSSES["canonical"], np.random.default_rng(7)
+    with pytest.raises(Diverged, match="the square of a gradient became infinite") as caught:
+        list(training.train(mlp, loss, optimizer, part, part, epochs=1, batch_size=8, rng=rng))
+    assert (caught.value.epoch, caught.value.step) == (1, 1 + place // 8)
 
 
 def test_a_last_step_that_leaves_no_number_is_told_as_well() -> None:
