@@ -5,20 +5,24 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
+from threading import Event, Timer
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from mlflow.exceptions import MlflowException
 
 from pipeline.config import Config, flat, parse, read_params
 from pipeline.files import sha256
 from pipeline.history import read_history
 from pipeline.models import load_model
 from pipeline.tracking import Job, Tracker
+from pipeline.tracking.recorder import Attempts
 from pipeline.tracking.store import describe_commit, find_root
 from pipeline.train import train_and_record, train_and_write
 from tests.commands import PATIENCE, ROOT, run_module, wait_for
@@ -455,6 +459,43 @@ def test_a_server_that_does_not_answer_is_told_of_in_one_line(tmp_path: Path, co
     assert done.returncode == 1
     told = "error: MLFLOW_TRACKING_URI: nothing answers at http://127.0.0.1:9: start the server\n"
     assert done.stderr == told
+
+
+def fails(times: int, before: float = 0.0) -> Callable[[], str]:
+    """Return an act of the recorder that fails so often, each time after that many seconds of work."""
+    left = iter(range(times))
+
+    def act() -> str:
+        if next(left, None) is None:
+            return "done"
+        time.sleep(before)
+        raise MlflowException("no answer")
+
+    return act
+
+
+@pytest.fixture
+def attempt(monkeypatch: pytest.MonkeyPatch) -> Attempts:
+    """What repeats the recorder's acts, every 0.3 s for an outage of a second; the stage is over."""
+    monkeypatch.setattr("pipeline.tracking.recorder.OUTAGE", 1.0)
+    monkeypatch.setattr("pipeline.tracking.recorder.PAUSE", 0.3)
+    over = Event()
+    over.set()
+    return Attempts(over, lambda **report: None)
+
+
+def test_an_outage_is_as_long_as_the_failures_in_a_row(attempt: Attempts) -> None:
+    assert attempt(fails(1, before=1.2)) == "done"  # the work before a failure is none of it
+    for _ in range(3):
+        assert attempt(fails(3)) == "done"  # nor is what came before a success
+    with pytest.raises(MlflowException):
+        attempt(fails(6))
+
+
+def test_an_outage_counts_from_the_end_of_the_stage(attempt: Attempts) -> None:
+    attempt.over.clear()
+    Timer(1.3, attempt.over.set).start()
+    assert attempt(fails(6)) == "done"
 
 
 def test_where_nothing_is_recorded_the_page_says_what_records(workspace: Path) -> None:

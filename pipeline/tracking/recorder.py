@@ -421,6 +421,8 @@ def cause(error: BaseException) -> str:
 class Attempts:
     """Repeats what fails until the store answers or, once the stage is over, has failed for too long.
 
+    What counts is the time from the first to the last of the failures in a row, whatever acts they are of.
+
     Args:
         over: set when the stage is over; before that there is no hurry.
         report: is told why an act failed.
@@ -434,18 +436,24 @@ class Attempts:
         self.transient = (MlflowException, requests.RequestException, SQLAlchemyError)
         self.over = over
         self.report = report
+        self.failing_since: float | None = None
 
     def __call__(self, act: Callable[..., Any], **values: Any) -> Any:
         """Return what `act` returns in the end; raise its error where it fails for too long."""
-        started = time.monotonic()
         while True:
             try:
-                return act(**values)
+                result = act(**values)
             except self.transient as error:
                 self.report(error=cause(error))
-                if self.over.is_set() and time.monotonic() - started > OUTAGE:
-                    raise
+                if self.over.is_set():
+                    now = time.monotonic()
+                    self.failing_since = self.failing_since or now
+                    if now - self.failing_since > OUTAGE:
+                        raise
                 time.sleep(PAUSE)
+            else:
+                self.failing_since = None
+                return result
 
 
 def listen(inbox: "Queue[Act | None]", over: Event) -> None:
