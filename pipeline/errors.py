@@ -54,8 +54,11 @@ def one_line_errors() -> Iterator[None]:
 
 
 def public(text: str) -> str:
-    """Return `text` without the user names and passwords that addresses in it may hold."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    """Return `text` without the user names and passwords that addresses in it may hold.
+
+    A password may hold @ and / as well, but what follows a port is a path.
+    """
+    return re.sub(r"//([^/\s]*|[^/:\s]+:(?!\d+/)\S*)@", "//", text)
 
 
 def tell(message: str) -> None:

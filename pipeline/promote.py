@@ -3,9 +3,9 @@
 import argparse
 
 from pipeline.config import read_params
-from pipeline.errors import one_line_errors
+from pipeline.errors import one_line_errors, public
 from pipeline.tracking.registry import promote_best
-from pipeline.tracking.store import address, check_server
+from pipeline.tracking.store import address, check_server, one_line_on_failures
 
 PORT = 5001
 
@@ -24,7 +24,8 @@ def main() -> None:
     arguments = parser.parse_args()
     experiment = arguments.experiment or read_params().dataset.title
     check_server()
-    promoted = promote_best(experiment, arguments.alias, arguments.part)
+    with one_line_on_failures():
+        promoted = promote_best(experiment, arguments.alias, arguments.part)
     print(
         f"{promoted.uri} is version {promoted.version}: {promoted.run},"
         f" {arguments.part} {promoted.accuracy:.2%}"
@@ -35,13 +36,17 @@ def main() -> None:
         f" {columns} do as well."
     )
     print(
-        f"  MLFLOW_TRACKING_URI={address()} mlflow models serve --env-manager local"
-        f" --port {PORT} --model-uri {promoted.uri}"
+        f"  {environment()}mlflow models serve --env-manager local --port {PORT} --model-uri {promoted.uri}"
     )
     print(
         f"  python -c 'import json; print(json.dumps({{\"inputs\": [[0.0] * {rows * columns}]}}))'"
         f" | curl http://127.0.0.1:{PORT}/invocations --json @-"
     )
+
+
+def environment() -> str:
+    """Return what a command begins with that works on this store; an address with a password is left out."""
+    return f"MLFLOW_TRACKING_URI={address()} " if public(address()) == address() else ""
 
 
 if __name__ == "__main__":

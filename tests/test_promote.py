@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.models import load_model
 from tests.commands import PATIENCE, SMALL, run_module, wait_for
-from tests.stores import answers, client, free_port
+from tests.stores import answers, client, free_port, mlflow_server
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +126,15 @@ def test_a_store_under_another_name(swept: Path, tmp_path: Path) -> None:
     assert run_module(tmp_path, "pipeline.promote", **there).returncode == 0
     nowhere = run_module(tmp_path, "pipeline.promote")
     assert nowhere.stderr.startswith("error: there is no mlflow.db here: run this at the repository's root")
+
+
+def test_the_password_of_a_server_is_not_shown(swept: Path) -> None:
+    port = free_port()
+    with mlflow_server(swept, port):
+        server = {"MLFLOW_TRACKING_URI": f"http://me:secret@127.0.0.1:{port}"}
+        done = run_module(swept, "pipeline.promote", "Strokes", **server)
+    assert "\n  mlflow models serve --env-manager local" in done.stdout, done.stderr
+    assert "secret" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import yaml
 from mlflow.exceptions import MlflowException
 
 from pipeline.config import Config, flat, parse, read_params
+from pipeline.errors import public
 from pipeline.files import sha256
 from pipeline.history import read_history
 from pipeline.models import load_model
@@ -496,6 +497,32 @@ def test_an_outage_counts_from_the_end_of_the_stage(attempt: Attempts) -> None:
     attempt.over.clear()
     Timer(1.3, attempt.over.set).start()
     assert attempt(fails(6)) == "done"
+
+
+@pytest.mark.parametrize("command", [["pipeline.promote", "MNIST"], ["pipeline.tracking.page"]])
+def test_a_server_that_fails_is_told_of_in_one_line_without_its_password(
+    tmp_path: Path, command: list[str]
+) -> None:
+    with failing_server(stalls=False) as (broken, _):
+        environment = {"MLFLOW_TRACKING_URI": broken, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+        done = run_module(tmp_path, *command, **environment)
+    assert done.returncode == 1
+    named = broken.replace("user:secret@", "")
+    assert done.stderr == f"error: the tracking store {named}: too many 500 error responses\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:secret@host/a and http://me@host", "https://host/a and http://host"),
+        ("postgresql://me:se/cr@et@host:5432/runs", "postgresql://host:5432/runs"),
+        ("http://host:5000/models@champion", "http://host:5000/models@champion"),
+        ("https://host/package@1.0/", "https://host/package@1.0/"),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
+    ],
+)
+def test_addresses_are_shown_without_passwords(text: str, shown: str) -> None:
+    assert public(text) == shown
 
 
 def test_where_nothing_is_recorded_the_page_says_what_records(workspace: Path) -> None:

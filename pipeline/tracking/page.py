@@ -8,7 +8,7 @@ so each experiment has one with the columns that matter.
 import json
 
 from pipeline.errors import one_line_errors, public
-from pipeline.tracking.store import address, check_server, open_store
+from pipeline.tracking.store import address, check_server, one_line_on_failures, open_store
 
 LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves the page
 
@@ -38,11 +38,13 @@ TAGS = {
 def main() -> None:
     """Print the address of each experiment's table of runs."""
     check_server()
+    with one_line_on_failures():
+        experiments = open_store().search_experiments()
     server = public(address()).rstrip("/") if address().startswith("http") else LOCAL
     asked = "workflowType=machine_learning&viewStateShareKey=results"
     pages = [
         f"{experiment.name}: {server}/#/experiments/{experiment.experiment_id}/runs?{asked}"
-        for experiment in open_store().search_experiments()
+        for experiment in experiments
         if TAGS.keys() <= experiment.tags.keys()
     ]
     print("\n".join(pages) or "There are no runs yet: `make repro` makes the first.")

@@ -36,7 +36,16 @@ from pipeline.errors import public
 from pipeline.files import sha256
 from pipeline.history import read_history
 from pipeline.tracking.page import TAGS
-from pipeline.tracking.store import PAUSE, Claims, address, describe_commit, find_root, open_store
+from pipeline.tracking.store import (
+    PAUSE,
+    Claims,
+    address,
+    cause,
+    describe_commit,
+    failures,
+    find_root,
+    open_store,
+)
 
 Act = dict[str, Any]
 
@@ -411,13 +420,6 @@ def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield items[first : first + size]
 
 
-def cause(error: BaseException) -> str:
-    """Say in a line what was at the bottom of `error`."""
-    while bottom := error.__cause__ or error.__context__:
-        error = bottom
-    return textwrap.shorten(f"{public(address())}: {public(str(error)) or type(error).__name__}", 300)
-
-
 class Attempts:
     """Repeats what fails until the store answers or, once the stage is over, has failed for too long.
 
@@ -429,11 +431,7 @@ class Attempts:
     """
 
     def __init__(self, over: Event, report: Callable[..., None]) -> None:
-        import requests
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        self.transient = (MlflowException, requests.RequestException, SQLAlchemyError)
+        self.transient = failures()
         self.over = over
         self.report = report
         self.failing_since: float | None = None

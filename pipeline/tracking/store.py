@@ -3,8 +3,10 @@
 import hashlib
 import os
 import subprocess
+import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -47,6 +49,33 @@ def database() -> Path | None:
     if not address().startswith(DATABASE):
         return None
     return Path(make_url(address()).database or "")  # without options: sqlite:///mlflow.db?timeout=60
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Return what MLflow raises of a store that does not answer, or not as it should."""
+    import requests
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, requests.RequestException, SQLAlchemyError
+
+
+def cause(error: BaseException) -> str:
+    """Say in a line which store it is and what was at the bottom of `error`, without a password."""
+    while bottom := error.__cause__ or error.__context__:
+        error = bottom
+    return textwrap.shorten(f"{public(address())}: {public(str(error)) or type(error).__name__}", 300)
+
+
+@contextmanager
+def one_line_on_failures() -> Iterator[None]:
+    """Raise `UserError` where the tracking store fails in the block: MLflow's own errors show passwords."""
+    try:
+        yield
+    except UserError:
+        raise  # without the import of MLflow, which it may have come before
+    except failures() as error:
+        raise UserError(f"the tracking store {cause(error)}") from None
 
 
 def check_server(advice: str = "start the server") -> None:
