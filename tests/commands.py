@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -95,25 +96,35 @@ def checkpoint(workspace: Path) -> Path | None:
     return next((workspace / CHECKPOINTS).glob("*/checkpoint.npz"), None)
 
 
+@contextmanager
+def freezing(checkpoint: int) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Yield a folder, and an environment in which training stops at that checkpoint and notes its id there.
+
+    So what a test kills has not ended before, however fast the machine and however late the test.
+    """
+    with TemporaryDirectory() as frozen:
+        search_path = os.pathsep.join([str(ROOT / "tests/freezing"), str(ROOT)])
+        yield Path(frozen), {"PYTHONPATH": search_path, "FREEZE_AT": str(checkpoint), "FREEZE_IN": frozen}
+
+
+def wait_until_frozen(process: subprocess.Popen[Any], frozen: Path) -> int:
+    """Return the id of the first training that stands still, which `process` is or has started."""
+    wait_for(lambda: any(frozen.iterdir()) or process.poll() is not None)
+    assert process.poll() is None, "it ended before a training stopped"
+    return int(next(frozen.iterdir()).name)
+
+
 def kill_in_training(workspace: Path, *command: str) -> None:
-    """Start `command` and kill all of it as soon as it has replaced its first checkpoint by another."""
-    process = subprocess.Popen(
-        command,
-        cwd=workspace,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    first = None
-    while process.poll() is None:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.005)
-        if found := checkpoint(workspace):
-            inode = found.stat().st_ino
-            first = first or inode
-            if inode != first:
-                break
-    assert process.poll() is None, "training ended before it could be killed"
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    """Start `command` and kill all of it as it replaces its fourth checkpoint by the fifth."""
+    with freezing(checkpoint=5) as (frozen, environment):
+        process = subprocess.Popen(
+            command,
+            cwd=workspace,
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        wait_until_frozen(process, frozen)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,6 +1,8 @@
 """Sweeps as users start them, what they leave, and the processes that they are made of."""
 
 import csv
+import os
+import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -27,8 +29,9 @@ def sweep(folder: Path, *options: str, base: list[str] = SMALL, **environment: s
     return run_module(folder, "pipeline.train", "-m", *base, "hydra.sweep.dir=sweep", *options, **environment)
 
 
-def start(folder: Path, launcher: str = JOBLIB) -> subprocess.Popen[str]:
-    return start_module(folder, "pipeline.train", "-m", *TRACKED, "hydra.sweep.dir=sweep", launcher, *LONGER)
+def start(folder: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
+    sweep = ["-m", *TRACKED, "hydra.sweep.dir=sweep", *LONGER, *options]
+    return start_module(folder, "pipeline.train", *sweep, **environment)
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -47,13 +50,22 @@ def descendants(pid: int) -> list[int]:
     """Return the processes that `pid` has started, and those that they have, where they can be told."""
     children: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        children += map(int, task.read_text().split())
+        with suppress(OSError):  # it has just ended
+            children += map(int, task.read_text().split())
     return children + [grandchild for child in children for grandchild in descendants(child)]
 
 
-def workers(pid: int, module: str = "popen_loky") -> list[int]:
-    """Return the processes among the descendants of `pid` that run `module`; by default joblib's."""
+def workers(pid: int, module: str) -> list[int]:
+    """Return the processes among the descendants of `pid` that run `module`."""
     return [child for child in descendants(pid) if module in command_line(child)]
+
+
+def thawed(frozen: Path) -> bool:
+    """Let the trainings go on that `frozen` names, so that they see what has become of their parent."""
+    for note in frozen.iterdir():
+        with suppress(ProcessLookupError):
+            os.kill(int(note.name), signal.SIGCONT)
+    return True
 
 
 def command_line(pid: int) -> str:

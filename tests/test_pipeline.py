@@ -211,7 +211,7 @@ def test_experiments_and_repro_record_their_runs_in_one_store(clone: Path) -> No
 
 @pytest.mark.parametrize("where", [[], ["--temp"]], ids=["here", "temp"])
 def test_an_experiment_that_was_killed_goes_on_when_it_is_run_again(clone: Path, where: list[str]) -> None:
-    changes = [*SMALL, "training.epochs=60", "training.checkpoint=0.0"]
+    changes = [*SMALL, "training.epochs=8", "training.checkpoint=0.0"]
     command = ["dvc", "exp", "run", "--name", "long", *where, *(f"--set-param={key}" for key in changes)]
     kill_in_training(clone, *command)
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)

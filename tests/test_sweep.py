@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import shutil
 import signal
 import time
@@ -20,7 +19,18 @@ from pipeline.files import sha256
 from pipeline.history import read_history
 from pipeline.job import FINISHED, POLL, Outcome
 from pipeline.ranking import Ranking
-from tests.commands import PATIENCE, SMALL, TRACKED, copy_code, kill, run_module, start_module, wait_for
+from tests.commands import (
+    PATIENCE,
+    SMALL,
+    TRACKED,
+    copy_code,
+    freezing,
+    kill,
+    run_module,
+    start_module,
+    wait_for,
+    wait_until_frozen,
+)
 from tests.stores import client, failing_server
 from tests.sweeps import (
     EXPLODING,
@@ -34,7 +44,7 @@ from tests.sweeps import (
     start,
     sweep,
     table,
-    workers,
+    thawed,
 )
 
 
@@ -324,31 +334,33 @@ def test_parallel_jobs_give_the_same_bits(workspace: Path) -> None:
     assert (workspace / "sweep/sweep.csv").read_bytes() == (workspace / "parallel/sweep.csv").read_bytes()
 
 
+def disturb(folder: Path, victim: str) -> None:
+    """Start the sweep of `LONGER` and do away with `victim` in the middle of a job."""
+    with freezing(checkpoint=60) as (frozen, environment):  # of 600: however often, one gets there
+        started = start(folder, JOBLIB, "hydra.launcher.n_jobs=2", **environment)
+        job = wait_until_frozen(started, frozen)
+        children = descendants(started.pid)
+        match victim:
+            case "everything":
+                kill(started.pid, *children)
+            case "parent":
+                kill(started.pid)
+            case "job":
+                kill(job)
+            case "interrupted":
+                os.killpg(started.pid, signal.SIGINT)
+        wait_for(lambda: thawed(frozen) and started.poll() is not None)
+        wait_for(lambda: thawed(frozen) and not any("loky" in command_line(pid) for pid in children))
+    assert started.returncode != 0
+
+
 @needs_proc
 def test_a_sweep_killed_again_and_again_ends_as_if_undisturbed(tracked: Path, tmp_path: Path) -> None:
     undisturbed = shutil.copytree(tracked, tmp_path / "undisturbed")
     assert sweep(undisturbed, JOBLIB, *LONGER, "tracking.enabled=false").returncode == 0
 
-    rng = random.Random(0)
-    finished, left = tracked / "multirun/finished", set()
     for victim in ("everything", "parent", "job", "interrupted"):
-        before = len(list(finished.glob("*.json")))
-        started = start(tracked)
-        while started.poll() is None and len(list(finished.glob("*.json"))) == before:
-            time.sleep(0.02)
-        time.sleep(rng.random() / 4)
-        children = descendants(started.pid)
-        left |= set(children)
-        if victim == "everything":
-            kill(started.pid, *children)
-        elif victim == "parent":
-            kill(started.pid)
-        elif victim == "job":
-            kill(rng.choice(workers(started.pid) or [started.pid]))
-        else:
-            os.killpg(started.pid, signal.SIGINT)
-        started.wait(PATIENCE)
-    wait_for(lambda: not any("loky" in command_line(pid) for pid in left))
+        disturb(tracked, victim)
     final = sweep(tracked, JOBLIB, *LONGER, base=TRACKED)
     assert final.returncode == 0, final.stderr
     assert "finished before, skipped" in final.stdout
@@ -363,16 +375,17 @@ def test_a_sweep_killed_again_and_again_ends_as_if_undisturbed(tracked: Path, tm
 
 @needs_proc
 def test_the_same_command_finishes_a_sweep_of_which_a_process_was_killed(tracked: Path) -> None:
-    finished = tracked / "multirun/finished"
-    started = start(tracked)
-    wait_for(lambda: list(finished.glob("*.json")) or started.poll() is not None)
-    kill(workers(started.pid)[0])
-    errors = started.communicate()[1]
+    with freezing(checkpoint=150) as (frozen, environment):  # in its second job at least, of 100 each
+        started = start(tracked, JOBLIB, "hydra.launcher.n_jobs=2", **environment)
+        kill(wait_until_frozen(started, frozen))
+        errors = started.communicate(timeout=PATIENCE)[1]
     assert started.returncode == 1
     assert KILLED in errors.splitlines()  # joblib may say after it what it has cleaned up
     assert "Traceback" not in errors
 
+    finished = tracked / "multirun/finished"
     before = {path.name: path.read_text() for path in finished.glob("*.json")}
+    assert before
     again = sweep(tracked, JOBLIB, *LONGER, base=TRACKED)
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("(finished before, skipped)") == len(before)
