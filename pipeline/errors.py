@@ -5,8 +5,19 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # on the disk, in the quota, under the limit for a file
+OF_THE_SYSTEM = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EISDIR,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.EIO,
+}
+"""What keeps a file from being read whatever bytes are in it."""
 
 
 class UserError(Exception):
@@ -28,13 +39,23 @@ def in_need_of_room(what: str) -> Iterator[None]:
         ) from None
 
 
+def unreadable(path: Path, error: Exception, damage: str) -> UserError:
+    """Return what to raise for the `error` in which reading the file at `path` ended.
+
+    It says `damage`, or, where it was not for the file's bytes that it could not be read, why not.
+    """
+    if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM:
+        return UserError(f"{path}: {error.strerror}")
+    return UserError(damage)
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """End the program with one line on stderr where something that the user can mend ends the block.
 
     The line is `error: …` with exit status 1, of a `UserError`, a full disk, a file where a folder should be,
-    the reverse, what the user may not read or write, or too little memory; or `interrupted` with exit status
-    130, of Ctrl-C.
+    the reverse, what the user may not read or write, too many open files, or too little memory; or
+    `interrupted` with exit status 130, of Ctrl-C.
     """
     try:
         with in_need_of_room("a file"):
@@ -45,7 +66,9 @@ def one_line_errors() -> Iterator[None]:
     except (FileExistsError, NotADirectoryError) as error:
         tell(f"error: {error.filename}: a file is where a folder is needed")
         raise SystemExit(1) from None
-    except (PermissionError, IsADirectoryError) as error:
+    except OSError as error:
+        if error.errno not in OF_THE_SYSTEM or not error.filename:
+            raise
         tell(f"error: {error.filename}: {error.strerror}")
         raise SystemExit(1) from None
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, unreadable
 from pipeline.files import replacing
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Snapshots
@@ -38,7 +38,7 @@ def load_model(path: Path = MODEL) -> MLP:
     """Rebuild the network that `save_model` wrote to `path`.
 
     Raises:
-        UserError: if the file is missing, damaged, or not such a file.
+        UserError: if the file is missing, cannot be read, is damaged, or not such a file.
     """
     with one_line_on_damage(path):
         with np.load(path, allow_pickle=False) as file:
@@ -69,7 +69,7 @@ def load_snapshots(path: Path = SNAPSHOTS) -> list[tuple[int, Array]]:
     """Return epoch and parameters, float32, of each snapshot that `save_snapshots` wrote to `path`.
 
     Raises:
-        UserError: if the file is missing, damaged, or not such a file.
+        UserError: if the file is missing, cannot be read, is damaged, or not such a file.
     """
     with one_line_on_damage(path), np.load(path, allow_pickle=False) as file:
         epochs, parameters = file["epochs"], file["parameters"].astype(np.float32)
@@ -78,12 +78,11 @@ def load_snapshots(path: Path = SNAPSHOTS) -> list[tuple[int, Array]]:
 
 @contextmanager
 def one_line_on_damage(path: Path) -> Iterator[None]:
-    """Raise a `UserError` where the block finds the file at `path` missing, or not as training wrote it."""
+    """Raise a `UserError` where the block cannot read the file at `path`, or not as training wrote it."""
     try:
         yield
     except FileNotFoundError:
         raise UserError(f"{path} is not there: `dvc repro train` makes it") from None
     except Exception as error:  # NumPy and zipfile raise nearly anything of damaged bytes
-        raise UserError(
-            f"{path} is not what this pipeline wrote ({error}): `dvc repro -f train` makes it anew"
-        ) from None
+        damage = f"{path} is not what this pipeline wrote ({error}): `dvc repro -f train` makes it anew"
+        raise unreadable(path, error, damage) from None

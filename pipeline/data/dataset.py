@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, unreadable
 from pipeline.files import replacing, sha256
 
 RAW = Path("data/raw")
@@ -140,7 +140,8 @@ def _open_array(path: Path, dtype: type, width: int) -> np.ndarray:
     except FileNotFoundError:
         raise UserError(f"{path} is not there: `dvc repro preprocess` makes it") from None
     except Exception as error:  # NumPy raises nearly anything of damaged bytes
-        raise UserError(f"{path}: {error}: `dvc repro -f preprocess` writes it anew") from None
+        damage = f"{path}: {error}: `dvc repro -f preprocess` writes it anew"
+        raise unreadable(path, error, damage) from None
     if array.dtype != dtype or array.shape[1:] != (width,):
         raise UserError(
             f"{path} holds {array.dtype} of shape {array.shape}, not {np.dtype(dtype)} of shape"

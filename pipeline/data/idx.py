@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, unreadable
 from pipeline.files import replacing
 
 UNSIGNED_BYTE = 0x08
@@ -34,8 +34,8 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         uint8 of the shape that the header gives.
 
     Raises:
-        UserError: if the file is missing, is no IDX file of that kind, is damaged, or holds fewer or more
-            bytes than its header says.
+        UserError: if the file is missing, cannot be read, is no IDX file of that kind, is damaged, or holds
+            fewer or more bytes than its header says.
     """
     try:
         with path.open("rb") as file:
@@ -45,7 +45,8 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     except FileNotFoundError:
         raise UserError(f"{path} is not there: `dvc repro -f download` fetches it") from None
     except (ValueError, OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: {error}: `dvc repro -f download` fetches it anew") from None
+        damage = f"{path}: {error}: `dvc repro -f download` fetches it anew"
+        raise unreadable(path, error, damage) from None
     return np.frombuffer(elements, np.uint8).reshape(shape)
 
 
