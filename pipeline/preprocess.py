@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import Split, read_params
-from pipeline.data.dataset import PROCESSED, RAW, read_description, write_description
+from pipeline.data.dataset import PROCESSED, RAW, description_of, write_description
 from pipeline.data.idx import read_idx
 from pipeline.errors import UserError, one_line_errors
 from pipeline.files import replacing
 
+ROLES = ("train_images", "train_labels", "official_images", "official_labels")
 BLOCK = 1000  # images converted at once
 
 
@@ -39,9 +40,9 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
             f"{processed} is a symbolic link, and this stage would replace files in {processed.resolve()}:"
             " remove the link, and the stage makes the folder"
         )
-    description = read_description(raw, "download")
-    classes = description["classes"]
-    files = {role: raw / file["name"] for role, file in description["files"].items()}
+    with description_of(raw, "download") as description:
+        name, title, classes = description["name"], description["title"], list(description["classes"])
+        files = {role: raw / description["files"][role]["name"] for role in ROLES}
     images, labels = _read_pair(files["train_images"], files["train_labels"], len(classes))
     official_images, official_labels = _read_pair(
         files["official_images"], files["official_labels"], len(classes)
@@ -56,23 +57,17 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
     if end > len(images):
         raise UserError(
             f"split.train = {split.train} and split.test = {split.test} ask for {end} images,"
-            f" but {description['title']} has {len(images)} training images: make one of them smaller"
+            f" but {title} has {len(images)} training images: make one of them smaller"
         )
 
     _write_part(processed, "train", images[: split.train], labels[: split.train], len(classes))
     _write_part(processed, "test", images[split.train : end], labels[split.train : end], len(classes))
     _write_part(processed, "official", official_images, official_labels, len(classes))
     write_description(
-        processed,
-        {
-            "name": description["name"],
-            "title": description["title"],
-            "classes": classes,
-            "image_shape": list(shape),
-        },
+        processed, {"name": name, "title": title, "classes": classes, "image_shape": list(shape)}
     )
     parts = f"{split.train:,} train, {split.test:,} test and {len(official_images):,} official images"
-    print(f"{description['title']}: {parts} of {_size(shape)}")
+    print(f"{title}: {parts} of {_size(shape)}")
 
 
 def _read_pair(images_path: Path, labels_path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -132,3 +132,10 @@ def test_images_of_two_sizes_are_an_error(raw: Path, tmp_path: Path) -> None:
 def test_nothing_downloaded_yet_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"dataset\.json is not there: `dvc repro download`"):
         preprocess(tmp_path, tmp_path / "processed", Split(train=7, test=4))
+
+
+def test_a_damaged_description_says_what_to_do(raw: Path, tmp_path: Path) -> None:
+    path = raw / "dataset.json"
+    path.write_text(path.read_text().replace("official_labels", "official_label"))
+    with pytest.raises(UserError, match=r"dataset\.json is damaged: `dvc repro -f download`"):
+        preprocess(raw, tmp_path / "processed", Split(train=7, test=4))

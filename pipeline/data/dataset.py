@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -79,12 +81,12 @@ def load_dataset(folder: Path = PROCESSED) -> Dataset:
     Raises:
         UserError: if a file is missing, cannot be read, or does not fit the others.
     """
-    description = read_description(folder, "preprocess")
-    rows, columns = description["image_shape"]
-    classes = description["classes"]
+    with description_of(folder, "preprocess") as description:
+        name, title, classes = description["name"], description["title"], list(description["classes"])
+        rows, columns = map(int, description["image_shape"])
     return Dataset(
-        name=description["name"],
-        title=description["title"],
+        name=name,
+        title=title,
         classes=classes,
         image_shape=(rows, columns),
         **{part: _open_part(folder, part, rows * columns, len(classes)) for part in PARTS},
@@ -97,22 +99,20 @@ def digest(folder: Path = PROCESSED) -> str:
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-def read_description(folder: Path, stage: str) -> dict[str, Any]:
-    """Return what the `dataset.json` that `stage` wrote to `folder` holds.
+@contextmanager
+def description_of(folder: Path, stage: str) -> Iterator[dict[str, Any]]:
+    """Yield what is in the `dataset.json` that `stage` wrote to `folder`, for the block to take it apart.
 
     Raises:
-        UserError: if it is missing or is not what the stage wrote.
+        UserError: if it is missing, or the block does not find in it what it needs.
     """
     path = folder / "dataset.json"
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(description, dict) or not {"name", "title", "classes"} <= description.keys():
-            raise ValueError("name, title and classes are not in it")
+        yield json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is not there: `dvc repro {stage}` makes it") from None
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}): `dvc repro -f {stage}` writes it anew") from None
-    return description
+    except (LookupError, TypeError, ValueError):
+        raise UserError(f"{path} is damaged: `dvc repro -f {stage}` writes it anew") from None
 
 
 def write_description(folder: Path, description: dict[str, Any]) -> None:

@@ -69,6 +69,28 @@ def test_an_array_of_which_any_byte_has_changed_is_refused_or_another_array(fold
                 load_dataset(folder)
 
 
+@pytest.mark.parametrize("key", ["name", "title", "classes", "image_shape"])
+def test_a_description_that_lacks_something_is_damaged(folder: Path, key: str) -> None:
+    path = folder / "dataset.json"
+    description = json.loads(path.read_text())
+    del description[key]
+    path.write_text(json.dumps(description))
+    with pytest.raises(UserError, match=r"dataset\.json is damaged: `dvc repro -f preprocess`"):
+        load_dataset(folder)
+
+
+def test_a_description_of_which_any_byte_has_changed_is_refused_or_another(folder: Path) -> None:
+    path = folder / "dataset.json"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        for change in (1, 2, 4, 16, 32, 128):
+            damaged = bytearray(whole)
+            damaged[place] ^= change
+            path.write_bytes(damaged)
+            with suppress(UserError):
+                load_dataset(folder)
+
+
 @pytest.mark.parametrize(
     "array",
     [np.zeros((6, 5), np.float32), np.zeros((6, 6)), np.zeros((6, 2, 3), np.float32), np.float32(0)],
