@@ -10,7 +10,7 @@ from pipeline.blas import arithmetic
 from pipeline.config import Config, read_params
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.errors import one_line_errors
-from pipeline.nn.training import count_correct
+from pipeline.nn.training import accuracy
 from pipeline.train import start_training
 from pipeline.training_data import check_fit
 
@@ -33,9 +33,7 @@ def main() -> None:
         "seed", *runs[0], title=f"Accuracy on {dataset.title} after {config.training.epochs} epochs"
     )
     for seed, run in zip(SEEDS, runs, strict=True):
-        table.add_row(
-            str(seed), *(f"{accuracy:.2%}" for accuracy in run.values()), end_section=seed == SEEDS[-1]
-        )
+        table.add_row(str(seed), *(f"{share:.2%}" for share in run.values()), end_section=seed == SEEDS[-1])
     columns = {part: [run[part] for run in runs] for part in runs[0]}
     table.add_row("mean", *(f"{mean(column):.2%}" for column in columns.values()))
     table.add_row("± spread", *(f"{stdev(column):.2%}" for column in columns.values()))
@@ -52,13 +50,12 @@ def accuracies(config: Config, dataset: Dataset) -> dict[str, float]:
     """Train as `config` says and return the accuracy on each part of the data that has images."""
     mlp, measurements = start_training(config, dataset)
     *_, last = measurements
-    official = dataset.official
     shares = {
         "train": last.train_accuracy,
         "test": last.test_accuracy,
-        "official": count_correct(mlp.predict(official.images), official.labels) / len(official.images),
+        "official": accuracy(mlp, dataset.official),
     }
-    return {part: accuracy for part, accuracy in shares.items() if accuracy is not None}
+    return {part: share for part, share in shares.items() if share is not None}
 
 
 if __name__ == "__main__":

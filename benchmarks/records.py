@@ -23,7 +23,7 @@ from pipeline.config import Config, IdxDataset
 from pipeline.data.dataset import PROCESSED, load_dataset
 from pipeline.download import download
 from pipeline.errors import UserError, one_line_errors
-from pipeline.evaluate import measure, parts_with_images, predict
+from pipeline.evaluate import measure_parts
 from pipeline.files import replacing
 from pipeline.models import MODEL, load_model
 from pipeline.preprocess import preprocess
@@ -193,10 +193,8 @@ def train_and_measure(run: Run) -> None:
         train_and_record(run.config, run.folder)
     minutes = (time.perf_counter() - started) / 60
     model = load_model(run.folder / MODEL)
-    dataset = load_dataset()
-    predictions = {name: predict(model, part) for name, part in parts_with_images(dataset).items()}
-    metrics = measure(predictions, predictions["official"], dataset.classes)
-    errors = {name: round(100 * metrics[name]["error"], 4) for name in predictions}
+    accuracies = measure_parts(model, load_dataset())
+    errors = {name: round(100 * (1 - share), 4) for name, share in accuracies.items()}
     result = Result(
         key=key,
         errors=errors,

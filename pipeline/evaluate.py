@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pipeline.errors import UserError, one_line_errors
 from pipeline.files import replacing
 from pipeline.models import MODEL, load_model
 from pipeline.nn.mlp import MLP, probabilities
+from pipeline.nn.training import accuracy
 from pipeline.tracking import Tracker
 
 METRICS = Path("reports/metrics.json")
@@ -45,15 +46,15 @@ def main() -> None:
         model = load_model(MODEL)
         check_fit(model, dataset)
 
-        predictions = {name: predict(model, part) for name, part in parts_with_images(dataset).items()}
-        reported = predictions[reported_part(dataset)]
+        accuracies = measure_parts(model, dataset)
+        reported = predict(model, parts_with_images(dataset)[reported_part(dataset)])
 
-        metrics = measure(predictions, reported, dataset.classes)
+        metrics = measure(accuracies, reported, dataset.classes)
         write_metrics(METRICS, metrics)
         write_predictions(PREDICTIONS, reported, dataset.classes)
         tracker.evaluation()
-        accuracies = [f"{metrics[name]['accuracy']:.2%} ({name})" for name in predictions]
-        print(f"{dataset.title}: accuracy {', '.join(accuracies)}", flush=True)
+        told = ", ".join(f"{share:.2%} ({name})" for name, share in accuracies.items())
+        print(f"{dataset.title}: accuracy {told}", flush=True)
 
 
 def check_fit(model: MLP, dataset: Dataset) -> None:
@@ -83,6 +84,12 @@ def reported_part(dataset: Dataset) -> str:
     return "test" if "test" in parts_with_images(dataset) else "official"
 
 
+def measure_parts(model: MLP, dataset: Dataset) -> dict[str, float]:
+    """Return the accuracy on each part of `dataset` that has images."""
+    shares = {name: accuracy(model, part) for name, part in parts_with_images(dataset).items()}
+    return {name: share for name, share in shares.items() if share is not None}
+
+
 def predict(model: MLP, part: Part) -> Predictions:
     """Return the class of the largest output for each image of `part`, and how sure the network is of it."""
     outputs = model.predict(part.images)
@@ -97,18 +104,16 @@ def confusion_matrix(predictions: Predictions, k: int) -> np.ndarray:
     return np.bincount(pairs, minlength=k * k).reshape(k, k)
 
 
-def measure(
-    predictions: dict[str, Predictions], reported: Predictions, classes: Sequence[str]
-) -> dict[str, Any]:
+def measure(accuracies: Mapping[str, float], reported: Predictions, classes: Sequence[str]) -> dict[str, Any]:
     """Return accuracy and error of each part, and precision, recall and F1 of each class in `reported`.
 
     Precision is the share of the images taken for a class that are of it, recall the share of its images
     that are taken for it, F1 their harmonic mean; each is 0 where there is nothing to take a share of.
     """
-    metrics: dict[str, Any] = {}
-    for name, predicted in predictions.items():
-        accuracy = float(np.mean(predicted.classes == predicted.labels))
-        metrics[name] = {"accuracy": round(accuracy, DECIMALS), "error": round(1 - accuracy, DECIMALS)}
+    metrics: dict[str, Any] = {
+        name: {"accuracy": round(share, DECIMALS), "error": round(1 - share, DECIMALS)}
+        for name, share in accuracies.items()
+    }
     confusion = confusion_matrix(reported, len(classes))
     right, taken, there = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
     figures = {

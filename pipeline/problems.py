@@ -16,6 +16,7 @@ from pipeline.errors import one_line_errors
 from pipeline.files import replacing
 from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
 from pipeline.nn.mlp import MLP
+from pipeline.nn.training import accuracy
 from pipeline.nn.types import Array
 from pipeline.tracking import Tracker
 from pipeline.train import CONF, train_and_write
@@ -67,7 +68,7 @@ def measure(config: Config, model: MLP) -> dict[str, Any]:
     part = data_for(config).train
     predictions, labels = model.predict(part.images)[:, 0], part.labels[:, 0]
     return {
-        "accuracy": float(np.mean((predictions > 0.5) == labels)),
+        "accuracy": accuracy(model, part),
         "largest_error": round(float(np.abs(predictions - labels).max()), 4),
         "predictions": {
             ", ".join(f"{value:g}" for value in point): round(float(prediction), 4)

@@ -106,11 +106,10 @@ def test_metrics_agree_with_scikit_learn(seed: int) -> None:
     labels, classes = rng.integers(0, k, 40), rng.integers(0, max(k - 1, 1), 40)
     predictions = Predictions(labels, classes, np.ones(40))
     names = [f"class {i}" for i in range(k)]
-    metrics = measure({"test": predictions}, predictions, names)
+    metrics = measure({}, predictions, names)
     expected = precision_recall_fscore_support(labels, classes, labels=range(k), zero_division=0)
     for name, *figures in zip(names, *expected[:3], strict=True):
         assert list(metrics["classes"][name].values()) == pytest.approx(figures, abs=1e-6)
-    assert metrics["test"]["accuracy"] == pytest.approx(np.mean(labels == classes), abs=1e-6)
 
 
 def test_predictions_are_read_back_as_they_were_written() -> None:

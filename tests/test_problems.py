@@ -7,6 +7,7 @@ from PIL import Image, ImageSequence
 
 from pipeline import problems
 from pipeline.config import flat, read_params
+from pipeline.nn.mlp import MLP
 from tests.commands import ROOT, run_module
 
 FIGURES = {"alternating_points", "sheet_alternating", "alternating_solved", "xor", "xor_3d"}
@@ -31,6 +32,13 @@ def test_the_sheets_network_fails_where_the_other_fits(done: Path) -> None:
     np.testing.assert_allclose(sheet[:4], [0, 1, 0, 1], atol=0.3)
     np.testing.assert_allclose(sheet[4:], 0.5, atol=0.1)
     assert metrics["sheet_alternating"]["accuracy"] < 1
+
+
+def test_a_network_that_cannot_decide_is_right_about_no_point() -> None:
+    config = problems.read_recipe("xor")
+    undecided = MLP((2, 1), activation="relu", output="sigmoid", bias=False)
+    assert set(problems.measure(config, undecided)["predictions"].values()) == {0.5}
+    assert problems.measure(config, undecided)["accuracy"] == 0
 
 
 def test_every_figure_is_drawn_and_those_over_training_move(done: Path) -> None:
