@@ -31,7 +31,7 @@ bench: $(VENV)/.synced ## measure speed and memory, side by side with other libr
 	python -m benchmarks.stages
 	python -m benchmarks.sweep
 
-results: $(VENV)/.synced ## train the default network with seeds 0 to 4 and print its accuracy
+results: $(VENV)/.synced ## train the network of params.yaml with seeds 0 to 4 and print its accuracy
 	python -m benchmarks.accuracy
 
 problems: $(VENV)/.synced ## solve the alternating points and XOR with seeds 0 to 9 and print the errors
