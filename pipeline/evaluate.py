@@ -1,4 +1,4 @@
-"""Evaluate: how often the trained network is right, part by part and class by class, and on which images."""
+"""Stage 4: how often the trained network is right, part by part and class by class, and on which images."""
 
 import csv
 import json

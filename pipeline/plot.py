@@ -1,4 +1,4 @@
-"""Plot: the figures that show what the network learned and where it errs."""
+"""Stage 5: the figures that show what the network learned and where it errs."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The training loop: mini-batches from a random permutation, a step for each, a measurement every epoch."""
+"""The training loop: mini-batches from a random permutation, a step for each, measurements in between."""
 
 import math
 import time
@@ -179,7 +179,7 @@ def train(
         rng: where the permutations come from.
         schedule: the learning rate of each step; None for the optimizer's own throughout.
         label_smoothing: share of each target that is spread over all classes.
-        dropout: probability with which each hidden unit is left out of a step.
+        dropout: probability with which each hidden unit is left out, drawn anew for each image of a step.
         dropout_rng: where dropout's choices come from; needed where `dropout` is not 0.
         augment: what distorts the images before they are learned from; they are measured as they are.
         ema: decay of the moving average of the parameters; where it is not 0, that average is what is
