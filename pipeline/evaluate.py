@@ -13,7 +13,7 @@ from pipeline.config import read_params
 from pipeline.data.dataset import PROCESSED, Dataset, Part, load_dataset
 from pipeline.errors import UserError, one_line_errors
 from pipeline.files import replacing
-from pipeline.models import MODEL, load_model
+from pipeline.models import MODEL, load_model, misfit
 from pipeline.nn.mlp import MLP, probabilities
 from pipeline.nn.training import accuracy
 from pipeline.tracking import Tracker
@@ -59,13 +59,8 @@ def main() -> None:
 
 def check_fit(model: MLP, dataset: Dataset) -> None:
     """Raise a `UserError` where the network's input or output has another width than the data."""
-    inputs, outputs = model.widths[0], model.widths[-1]
-    columns, classes = dataset.train.images.shape[1], len(dataset.classes)
-    if (inputs, outputs) != (columns, classes):
-        raise UserError(
-            f"{MODEL} takes {inputs} values and tells {outputs} classes apart, but the images in {PROCESSED}"
-            f" have {columns} and {classes}: `dvc repro train` trains a network that fits"
-        )
+    if reason := misfit(model, dataset.image_shape, dataset.classes):
+        raise UserError(f"{MODEL} {reason} in {PROCESSED}: `dvc repro train` trains a network that fits")
 
 
 def parts_with_images(dataset: Dataset) -> dict[str, Part]:

@@ -167,7 +167,7 @@ def find_finished(key: str) -> Outcome | None:
         outcome = read_outcome(FINISHED / f"{key}.json")
         read_history(Path(outcome.folder) / HISTORY)
         whole = sha256(Path(outcome.folder) / MODEL) == outcome.model
-    except (FileNotFoundError, ValueError, TypeError, UserError):
+    except (FileNotFoundError, UserError):
         return None
     return outcome if whole else None
 
@@ -257,8 +257,16 @@ def outcome_paths(folder: Path) -> list[Path]:
 
 
 def read_outcome(path: Path) -> Outcome:
-    """Return the outcome that is kept at `path`."""
-    return Outcome(**json.loads(path.read_text(encoding="utf-8")))
+    """Return the outcome that is kept at `path`.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        UserError: if it is damaged, or of a version that kept other things.
+    """
+    try:
+        return Outcome(**json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError):
+        raise UserError(f"{path} is no outcome of a job: the same sweep writes it anew") from None
 
 
 OmegaConf.register_new_resolver("environment", environment, replace=True)

@@ -1,7 +1,8 @@
 """A trained network as a file: its parameters and what is needed to rebuild it."""
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,6 +50,20 @@ def load_model(path: Path = MODEL) -> MLP:
             raise ValueError(f"{parameters.size} parameters, not {mlp.parameters.vector.size}")
         mlp.parameters.vector[:] = parameters
     return mlp
+
+
+def misfit(mlp: MLP, image_shape: Sequence[int], classes: Sequence[str]) -> str | None:
+    """Say how `mlp` does not fit images of this shape and these classes; None where it does.
+
+    A single output tells two classes apart.
+    """
+    inputs, outputs = mlp.widths[0], max(mlp.widths[-1], 2)
+    if (inputs, outputs) == (math.prod(image_shape), len(classes)):
+        return None
+    return (
+        f"takes {inputs} values and tells {outputs} classes apart, but the images have"
+        f" {math.prod(image_shape)} and {len(classes)}"
+    )
 
 
 def save_snapshots(snapshots: Snapshots | None, path: Path) -> None:

@@ -69,7 +69,7 @@ def depth_width(jobs: list[Job]) -> "Figure":
     fits: dict[tuple[int, tuple[int, ...]], list[bool]] = defaultdict(list)
     for config, history in jobs:
         dataset, hidden = config.dataset, tuple(config.model.hidden)
-        if not isinstance(dataset, AlternatingDataset) or not hidden:
+        if not isinstance(dataset, AlternatingDataset) or len(set(hidden)) != 1:  # layers of equal width
             what = f"{dataset.title}, model.hidden = {config.model.hidden}"
             raise UserError(f"{what}: not a sweep of the recipe depth_width")
         fits[dataset.n, hidden].append(bool(history) and history[-1]["train_accuracy"] == 1)
@@ -99,8 +99,8 @@ def dying_relu(jobs: list[Job]) -> "Figure":
             raise UserError(
                 f"two jobs of {activation} at the rate {rate:g}: not a sweep of the recipe dying_relu"
             )
-        if not config.model.hidden:
-            raise UserError("model.hidden = []: not a sweep of the recipe dying_relu")
+        if len(config.model.hidden) != 1:
+            raise UserError(f"model.hidden = {config.model.hidden}: not a sweep of the recipe dying_relu")
         last = history[-1] if history else {"dead_1": math.nan, "train_accuracy": math.nan}
         lines[activation][rate] = last["dead_1"], last.get("test_accuracy", last["train_accuracy"])
     return dying_units(lines, jobs[0][0].dataset.title, jobs[0][0].training.epochs)

@@ -76,9 +76,11 @@ def test_a_network_that_diverged_has_not_fitted(tmp_path: Path, monkeypatch: pyt
     [
         ("depth_width", "dying_relu", [], "XOR, model.hidden = [5]"),
         ("depth_width", "depth_width", ["model.hidden=[],[4]"], "Alternating points, model.hidden = []"),
+        ("depth_width", "depth_width", ["model.hidden=[4,8]"], "Alternating points, model.hidden = [4, 8]"),
         ("dying_relu", "depth_width", [], "two jobs of sigmoid at the rate 0.01"),
         ("dying_relu", "dying_relu", ["seed=0,1"], "two jobs of relu at the rate 0.1"),
         ("dying_relu", "dying_relu", ["model.hidden=[]"], "model.hidden = []"),
+        ("dying_relu", "dying_relu", ["model.hidden=[5,5]"], "model.hidden = [5, 5]"),
     ],
 )
 def test_another_sweep_than_the_recipes_is_not_drawn(
@@ -98,6 +100,16 @@ def test_there_are_looks_for_any_number_of_lines() -> None:
         points = {f"activation {i}": {0.1: (0.0, 1.0)} for i in depths}
         figure = recipe_figures.dying_units(points, "MNIST", 5)
         assert len(figure.axes[0].lines) == 8
+
+
+def test_an_outcome_that_is_none_is_refused(tmp_path: Path) -> None:
+    outcome = tmp_path / "multirun/depth_width/jobs/0.json"
+    outcome.parent.mkdir(parents=True)
+    outcome.write_text('{"key": "of an earlier version"}', encoding="utf-8")
+    drawn = run_module(tmp_path, "pipeline.recipes", "depth_width")
+    assert drawn.returncode == 1
+    told = "error: multirun/depth_width/jobs/0.json is no outcome of a job: the same sweep writes it anew\n"
+    assert drawn.stderr == told
 
 
 def test_a_sweep_that_has_not_been_trained(tmp_path: Path) -> None:

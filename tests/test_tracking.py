@@ -239,6 +239,21 @@ def test_a_training_is_not_recorded_with_another_dataset_than_its_own(workspace:
     assert len(runs(client(workspace))) == 1
 
 
+def test_a_training_is_not_recorded_with_data_that_it_does_not_fit(workspace: Path) -> None:
+    Path("params.yaml").write_text(yaml.safe_dump(asdict(configuration())))
+    for labels in Path("data/processed").glob("*_labels.npy"):
+        np.save(labels, np.load(labels)[:, :5])
+    description = json.loads(Path("data/processed/dataset.json").read_text())
+    Path("data/processed/dataset.json").write_text(json.dumps({**description, "classes": list("01234")}))
+    refused = run_module(workspace, "pipeline.tracking", ".")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "error: models/model.npz takes 784 values and tells 10 classes apart, but the images have 784 and 5:"
+        " prepare the data that it was trained on\n"
+    )
+    assert not runs(client(workspace))
+
+
 def test_what_cannot_be_recorded_is_told_in_one_line_and_by_the_exit_status(workspace: Path) -> None:
     shutil.copytree(workspace, "outputs/first", ignore=shutil.ignore_patterns("outputs", "data", "mlflow.db"))
     Path("outputs/first/params.yaml").write_text(yaml.safe_dump(asdict(configuration())))

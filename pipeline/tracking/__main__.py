@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.config import PARAMS, Tracking, read_params
 from pipeline.errors import UserError, one_line_errors
-from pipeline.models import MODEL
+from pipeline.models import MODEL, load_model, misfit
 from pipeline.tracking import Tracker
 from pipeline.training_data import data_for
 
@@ -26,7 +26,9 @@ def main() -> None:
     if not (folder / MODEL).exists():
         raise UserError(f"{folder} holds no {MODEL}: there is nothing to record")
     config = read_params(folder / PARAMS)
-    data_for(config)  # refuses another dataset, whose title and classes would be recorded
+    dataset = data_for(config)  # refuses another one, whose title and classes would be recorded
+    if reason := misfit(load_model(folder / MODEL), dataset.image_shape, dataset.classes):
+        raise UserError(f"{folder / MODEL} {reason}: prepare the data that it was trained on")
     with Tracker(replace(config, tracking=Tracking(enabled=True, patience=PATIENCE)), folder) as tracker:
         tracker.record()
     if tracker.failure:  # of which it has warned
