@@ -1,4 +1,4 @@
-"""What docs/ says is true: the links lead to what they name, and what is to be run runs."""
+"""What README and docs/ say is true: what they name is there, and what is to be run runs."""
 
 import json
 import re
@@ -13,13 +13,22 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from benchmarks.records import RECORDS
 from docs.links import LINK, mended
-from pipeline.config import resolve
+from pipeline.checkpoints import CHECKPOINTS
+from pipeline.config import flat, read_params, resolve
+from pipeline.recipes import DRAWN
 from tests.commands import ROOT, run_module
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 WORKING_DAY = (ROOT / "docs/pipeline.md").read_text(encoding="utf-8")
-EVERYTHING = "\n".join(page.read_text(encoding="utf-8") for page in PAGES).replace("\\\n", "")
+TOUR = json.loads((ROOT / "docs/tour.ipynb").read_text(encoding="utf-8"))["cells"]
+PROSE = "\n\n".join("".join(cell["source"]) for cell in TOUR if cell["cell_type"] == "markdown")
+EVERYTHING = "\n".join([*(page.read_text(encoding="utf-8") for page in PAGES), PROSE]).replace("\\\n", "")
+CODE = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", EVERYTHING)
+LINES = [*CODE, *"\n".join(re.findall(r"```sh\n(.+?)```", EVERYTHING, re.DOTALL)).splitlines()]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -34,14 +43,15 @@ def test_links_to_code_lead_to_that_code(page: Path) -> None:
     assert moved == [], "`python docs/links.py` mends them"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "docs/tour.ipynb"], ids=lambda page: page.name)
 def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)", text)
+    text = PROSE if page.suffix == ".ipynb" else page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", text)
     for target, anchor in links:
-        assert (page.parent / target).exists(), f"{target} is not there"
-        if not target:
-            assert anchor.removeprefix("#") in anchors(text), f"no heading for {anchor}"
+        to = page.parent / target if target else page
+        assert to.exists(), f"{target} is not there"
+        if to.suffix == ".md" and anchor:
+            assert anchor in anchors(to.read_text(encoding="utf-8")), f"{target} has no heading for #{anchor}"
 
 
 def anchors(text: str) -> set[str]:
@@ -58,12 +68,15 @@ def test_a_link_follows_its_line(tmp_path: Path) -> None:
         mended("[`z = a @ w`](code.py#L2)", tmp_path)
 
 
+ADDED = re.findall(r"`conf/(\S+)`:\n\n```yaml\n(.+?)```", WORKING_DAY, re.DOTALL)
+
+
 @pytest.fixture(scope="module")
 def menu(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of conf/ with the files that docs/pipeline.md adds to it."""
     folder = tmp_path_factory.mktemp("menu") / "conf"
     shutil.copytree(ROOT / "conf", folder)
-    for name, content in re.findall(r"`conf/(\S+)`:\n\n```yaml\n(.+?)```", WORKING_DAY, re.DOTALL):
+    for name, content in ADDED:
         (folder / name).write_text(content, encoding="utf-8")
     return folder
 
@@ -73,8 +86,7 @@ ROWS = re.findall(r"^\| (`.+`) \| ((\w+).*) \|$", WORKING_DAY, re.MULTILINE)
 
 @pytest.mark.parametrize(("changes", "consequence", "first"), ROWS)
 def test_what_runs_again_when(changes: str, consequence: str, first: str) -> None:
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    read = {stage: {*of.get("params", ()), *of["deps"]} for stage, of in stages.items()}
+    read = {stage: {*of.get("params", ()), *of["deps"]} for stage, of in STAGES.items()}
     for change in re.findall(r"`([^`]+)`", changes):
         stages_named = [stage for stage, names in read.items() if change in names]
         assert (*stages_named, "nothing")[0] == first, change
@@ -83,9 +95,10 @@ def test_what_runs_again_when(changes: str, consequence: str, first: str) -> Non
         assert in_a_folder == ("besides what all of the folder does" in consequence), change
 
 
-COMMANDS = re.findall(
-    r"^(?:dvc exp run|python -m pipeline.train) ([^#\n]*=[^#\n]*)", EVERYTHING, re.MULTILINE
-)
+COMMANDS = [
+    *re.findall(r"^(?:dvc exp run|python -m pipeline.train) ([^#\n]*=[^#\n]*)", EVERYTHING, re.MULTILINE),
+    *sorted({code for code in CODE if re.fullmatch(r"([a-z_./]+=\S+ ?)+", code) and "hydra" not in code}),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -102,6 +115,60 @@ def test_what_the_pages_order_can_be_had(menu: Path, command: str) -> None:
     with initialize_config_dir(str(menu), version_base="1.3"):
         for overrides in product(*choices):
             resolve(compose("config", list(overrides)), command)
+
+
+def named(pattern: str) -> set[str]:
+    """Return what `pattern` captures in the commands of the pages, of which there must be something."""
+    found = {match for line in LINES for match in re.findall(pattern, line)}
+    assert found
+    return found
+
+
+def test_the_commands_that_the_pages_name_are_there() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert named(r"^(?:\w+=\S+ )?make ([a-z]+)") <= set(targets)
+    assert named(r"^dvc repro (?:-\w+ )*([a-z]+)") <= STAGES.keys()
+    assert named(r"python -m benchmarks\.records (\w+)") <= {record.recipe for record in RECORDS}
+    assert named(r"python -m pipeline\.recipes (\w+)") <= DRAWN.keys()
+    for module in named(r"python -m ((?:pipeline|benchmarks)\.[a-z_.]+)"):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+
+
+def test_the_keys_that_the_pages_name_are_there() -> None:
+    config = flat(read_params(ROOT / "params.yaml"))
+    groups = {key.split(".")[0] for key in config}
+    keys = named(r"^([a-z]+(?:\.[a-z_]+)+)(?:[=:] ?\S+)?$")
+    asked = {
+        key for key in keys if key.split(".")[0] in groups and not key.endswith((".csv", ".png", ".org"))
+    }
+    assert "training.threads" in asked
+    assert asked <= config.keys()
+
+
+def test_the_files_that_the_pages_name_are_there() -> None:
+    made = [CHECKPOINTS.as_posix()]
+    for stage in STAGES.values():
+        for out in [*stage.get("outs", ()), *stage.get("metrics", ())]:
+            made += [out] if isinstance(out, str) else list(out)
+    made += [f"conf/{name}" for name, _ in ADDED]
+    made += [parent.as_posix() for path in made for parent in PurePosixPath(path).parents]
+    for name in named(r"^((?:conf|pipeline|tests|benchmarks|docs|data|models|reports)/[\w./]*)$"):
+        assert name.rstrip("/") in made or (ROOT / name).exists(), name
+
+
+def test_the_map_of_the_repository_is_of_what_is_there() -> None:
+    [tree] = re.findall(r"## What is where\n\n```\n(.+?)```", README, re.DOTALL)
+    for line in tree.splitlines():
+        *names, _ = re.split(r"\s{2,}", line.strip())
+        for name in names:
+            assert (ROOT / ("pipeline" if line.startswith(" ") else "") / name).exists(), name
+
+
+def test_the_results_of_the_committed_run_are_those_in_git() -> None:
+    metrics = json.loads((ROOT / "reports/metrics.json").read_text(encoding="utf-8"))
+    [told] = re.findall(r"^\| the committed run, .* \| (.+) \| `dvc metrics show` \|$", README, re.MULTILINE)
+    assert told == ", ".join(f"{100 * metrics[part]['accuracy']:.2f} %" for part in ("test", "official"))
 
 
 @pytest.mark.parametrize(
@@ -124,8 +191,7 @@ def test_the_tour_runs(data: str, images: int, classes: int, workspace: Path) ->
         shutil.rmtree(workspace / "data")
     shutil.copytree(ROOT / "conf", workspace / "conf")
     shutil.copy(ROOT / "dvc.yaml", workspace)
-    cells = json.loads((ROOT / "docs/tour.ipynb").read_text(encoding="utf-8"))["cells"]
-    program = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    program = "\n".join("".join(cell["source"]) for cell in TOUR if cell["cell_type"] == "code")
     (workspace / "tour.py").write_text(program, encoding="utf-8")
     done = run_module(workspace, "tour", MPLBACKEND="Agg")
     assert done.returncode == 0, done.stderr
