@@ -21,6 +21,12 @@ PORTABLE = (
     else {}
 )
 
-if NATIVE not in os.environ:
+COMPUTES_NATIVELY = NATIVE in os.environ  # whether it was set in time: NumPy, once imported, keeps its choice
+
+if COMPUTES_NATIVELY:
+    for name, value in PORTABLE.items():
+        if os.environ.get(name) == value:
+            del os.environ[name]  # from a process that computes portably and started this one
+else:
     os.environ.update(PORTABLE)
     os.environ.pop("NPY_ENABLE_CPU_FEATURES", None)  # NumPy takes no more than one of the two

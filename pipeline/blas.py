@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np  # noqa: F401 - its library of matrix products is what is looked at here
 from threadpoolctl import ThreadpoolController
 
-from pipeline import NATIVE, PORTABLE
+from pipeline import COMPUTES_NATIVELY, NATIVE, PORTABLE
 from pipeline.errors import UserError
 
 
@@ -22,30 +22,48 @@ def arithmetic(blas: str, threads: int) -> Iterator[None]:
         threads: how many threads a matrix product may use.
 
     Raises:
-        UserError: if `portable` is asked for and NumPy was imported with other kernels.
+        UserError: if NumPy was imported with other kernels.
     """
-    libraries = ThreadpoolController().select(user_api="blas")
-    kernels = {library.get("architecture", library["internal_api"]) for library in libraries.info()}
-    if blas == "portable" and PORTABLE and kernels != {PORTABLE["OPENBLAS_CORETYPE"]}:
-        raise UserError(
-            f"training.blas = portable, but NumPy computes with {', '.join(kernels) or 'another library'}:"
-            f" import pipeline before numpy, and do not set {NATIVE}"
-        )
-    with libraries.limit(limits=threads):
+    check_kernels(blas)
+    with libraries_of_products().limit(limits=threads):
         yield
 
 
-def computes_natively() -> bool:
-    """Return whether NumPy has been left to choose the machine's own kernels."""
-    return NATIVE in os.environ
+def check_kernels(blas: str) -> None:
+    """Raise `UserError` unless NumPy was imported with the kernels that `blas` asks for: see `arithmetic`."""
+    if not PORTABLE:
+        return
+    if blas == "native" and not COMPUTES_NATIVELY:
+        raise UserError(
+            f"training.blas = native, but NumPy was imported with the portable kernels: set {NATIVE}=1 in the"
+            " environment before the program starts"
+        )
+    if blas == "portable" and COMPUTES_NATIVELY:
+        raise UserError(f"portable kernels are asked for, but NumPy was imported with {NATIVE} set: unset it")
+    libraries = libraries_of_products().info()
+    kernels = {library.get("architecture", library["internal_api"]) for library in libraries}
+    if blas == "portable" and kernels != {PORTABLE["OPENBLAS_CORETYPE"]}:
+        raise UserError(
+            "portable kernels are asked for, but NumPy computes with"
+            f" {', '.join(kernels) or 'another library'}: import pipeline before numpy"
+        )
 
 
-def restart_natively(*arguments: str) -> None:
-    """Start this program again, with `arguments` added, so that NumPy chooses the machine's own kernels.
+def libraries_of_products() -> ThreadpoolController:
+    """Return what controls the libraries of matrix products that have been loaded."""
+    return ThreadpoolController().select(user_api="blas")
 
-    It chooses when it is imported, which is before any configuration is known.
+
+def restart_with(blas: str, *arguments: str) -> None:
+    """Start this program again, with `arguments` added, if NumPy was imported for other kernels than `blas`.
+
+    It chooses them when it is imported, which is before any configuration is known.
     """
-    for name in PORTABLE:
-        os.environ.pop(name, None)
-    os.environ[NATIVE] = "1"
+    native = blas == "native"
+    if native == COMPUTES_NATIVELY:
+        return
+    if native:
+        os.environ[NATIVE] = "1"
+    else:
+        os.environ.pop(NATIVE, None)
     os.execv(sys.executable, [*sys.orig_argv, *arguments])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.blas import arithmetic, restart_with
 from pipeline.config import Augmentation, read_params
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, Part, load_dataset
@@ -40,7 +41,7 @@ DISTORTIONS = 20
 def main() -> None:
     """Draw the model, the data it was trained on and what was measured into `reports/figures/`."""
     config = read_params()
-    with Tracker(config) as tracker:
+    with arithmetic("portable", threads=1), Tracker(config) as tracker:
         dataset = load_dataset().hold_out(config.split.validation)
         model = load_model(MODEL)
         check_fit(model, dataset)
@@ -213,4 +214,5 @@ def read_accuracies(path: Path, dataset: Dataset) -> dict[str, float]:
 
 if __name__ == "__main__":
     with one_line_errors():
+        restart_with("portable")
         main()

@@ -29,8 +29,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from pipeline import NATIVE
-from pipeline.blas import computes_natively
+from pipeline.blas import check_kernels
 from pipeline.config import Config
 from pipeline.data.dataset import digest
 from pipeline.errors import UserError, one_line_errors
@@ -273,8 +272,7 @@ def check_jobs(config: DictConfig, given: list[Override], data: str, code: str) 
 
 def check_arithmetic(config: DictConfig, job: Config, jobs: int) -> None:
     """Raise `UserError` where the jobs' kernels or threads cannot be had."""
-    if job.training.blas == "native" and not computes_natively():
-        raise UserError(f"training.blas = native: set {NATIVE}=1 in the environment of a sweep")
+    check_kernels(job.training.blas)
     launcher = config.hydra.launcher
     reserved = {key: count for key in RESERVES if (count := OmegaConf.select(launcher, key))}
     for key, count in reserved.items():

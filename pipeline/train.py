@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
-from pipeline.blas import arithmetic, computes_natively, restart_natively
+from pipeline.blas import arithmetic, check_kernels, restart_with
 from pipeline.checkpoints import Checkpoints
 from pipeline.config import PARAMS, Config, write_params
 from pipeline.data.augmentation import augmentation
@@ -118,7 +118,11 @@ def start_training(
         snapshots: what training fills with the parameters' snapshots, if anything.
         streams: what `random_streams` returns; made where it is not given.
         checkpoints: where to go on from, and what keeps checkpoints of all this; None for neither.
+
+    Raises:
+        UserError: if NumPy was imported with other kernels than `training.blas` asks for.
     """
+    check_kernels(config.training.blas)
     initialisation, shuffling, dropout, augmenting = streams or random_streams(config.seed)
     distortion = augmentation(image_shape=dataset.image_shape, **asdict(config.augmentation))
     mlp = build_mlp(config, dataset, initialisation)
@@ -221,9 +225,8 @@ def main(values: DictConfig) -> float | None:
     with one_line_errors():
         config = checked(values)
         folder = HydraConfig.get().runtime.output_dir
-        if config.training.blas == "native" and not computes_natively():
-            quoted = folder.replace("'", r"\'")
-            restart_natively(f"hydra.run.dir='{quoted}'")
+        quoted = folder.replace("'", r"\'")
+        restart_with(config.training.blas, f"hydra.run.dir='{quoted}'")
         train_and_record(config, Path(os.path.relpath(folder)))
         return None
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from sklearn.metrics import precision_recall_fscore_support
 
+from pipeline import NATIVE
 from pipeline.config import PARAMS
 from pipeline.data.dataset import PROCESSED, load_dataset, write_description
 from pipeline.errors import UserError
@@ -125,6 +126,20 @@ def test_bytes_depend_neither_on_the_run_nor_on_time_zone_and_locale() -> None:
     before = [path.read_bytes() for path in (METRICS, PREDICTIONS)]
     elsewhere = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONHASHSEED": "7"}
     done = run_module(Path(), "pipeline.evaluate", **elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert [path.read_bytes() for path in (METRICS, PREDICTIONS)] == before
+
+
+def test_bytes_depend_not_on_the_kernels_that_the_environment_asks_for() -> None:
+    rng = np.random.default_rng(0)
+    model = MLP((3, 50, 3), activation="tanh", output="softmax", bias=True)
+    model.parameters.vector[:] = rng.normal(size=len(model.parameters.vector))
+    save_model(model, MODEL)
+    write_data("test", rng.random((1000, 3)).tolist(), [0] * 1000)
+    main()
+    before = [path.read_bytes() for path in (METRICS, PREDICTIONS)]
+    other_kernels = {NATIVE: "1", "OPENBLAS_CORETYPE": "Sandybridge"}
+    done = run_module(Path(), "pipeline.evaluate", **other_kernels)
     assert done.returncode == 0, done.stderr
     assert [path.read_bytes() for path in (METRICS, PREDICTIONS)] == before
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,7 +19,7 @@ from pipeline.errors import UserError
 from pipeline.history import read_history
 from pipeline.models import load_model, load_snapshots
 from pipeline.train import random_streams
-from tests.commands import PATIENCE, SMALL, UNDER_DVC, files, run_module, start_module
+from tests.commands import PATIENCE, ROOT, SMALL, UNDER_DVC, files, run_module, start_module
 
 EXPLODING = ["model.activation=identity", "model.output=identity", "optimizer.learning_rate=9"]
 
@@ -231,19 +232,79 @@ def test_portable_arithmetic_refuses_other_kernels(
     expected = pytest.raises(UserError, match="computes with") if refused else nullcontext()
     with expected, blas.arithmetic("portable", 1):
         pass
-    with blas.arithmetic("native", 1):
-        pass
 
 
-def test_native_kernels_are_chosen_by_a_restart_without_what_pins_them(
-    monkeypatch: pytest.MonkeyPatch,
+NATIVE_TRAINING = """
+import os, pipeline
+os.environ["PIPELINE_NATIVE"] = "1"  # too late
+from dataclasses import replace
+from pathlib import Path
+from pipeline.config import read_params
+from pipeline.train import start_training, train_and_record
+from pipeline.data.dataset import load_dataset
+from pipeline.errors import UserError
+config = read_params()
+config = replace(config, training=replace(config.training, blas="native"))
+for start in (lambda: train_and_record(config, Path("out")), lambda: start_training(config, load_dataset())):
+    try:
+        start()
+    except UserError as error:
+        print(error)
+"""
+
+
+def test_native_training_is_refused_where_numpy_computes_portably(workspace: Path) -> None:
+    program = workspace / "native_training.py"
+    program.write_text(NATIVE_TRAINING, encoding="utf-8")
+    done = run_module(workspace, "native_training")
+    told = "training.blas = native, but NumPy was imported with the portable kernels: set PIPELINE_NATIVE=1"
+    assert [line.startswith(told) for line in done.stdout.splitlines()] == [True, True], done.stderr
+    assert not (workspace / "out/models").exists()
+
+
+def test_only_the_configuration_decides_on_the_kernels(workspace: Path) -> None:
+    """The stage restarts itself, whatever the environment says; in a sweep the two have to agree."""
+    natively = {NATIVE: "1", "OPENBLAS_CORETYPE": "Sandybridge"}
+    made = []
+    for environment in ({}, natively):
+        done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=out", **environment)
+        assert done.returncode == 0, done.stderr
+        made.append((workspace / "out/models/model.npz").read_bytes())
+    assert made[0] == made[1]
+    sweep = run_module(workspace, "pipeline.train", "-m", *SMALL, "seed=0,1", **natively)
+    assert (sweep.returncode, sweep.stderr.count("\n")) == (1, 1)
+    assert sweep.stderr.startswith("error: portable kernels are asked for, but")
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "plot"])
+def test_a_program_that_computes_natively_cannot_do_a_stage_whose_bytes_are_portable(
+    workspace: Path, stage: str
 ) -> None:
+    """The stage itself, which may, restarts where it computes natively."""
+    (workspace / "program.py").write_text(f"from pipeline.{stage} import main; main()", encoding="utf-8")
+    done = run_module(workspace, "program", PIPELINE_NATIVE="1")
+    assert "portable kernels are asked for" in done.stderr
+
+
+@pytest.mark.parametrize("inherited", [{}, PORTABLE], ids=["from a shell", "from a portable process"])
+def test_native_kernels_are_not_the_portable_ones_that_were_inherited(inherited: dict[str, str]) -> None:
+    program = "import os, pipeline; print([name for name in pipeline.PORTABLE if name in os.environ])"
+    environment = {"PYTHONPATH": str(ROOT), NATIVE: "1", **inherited}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_native_kernels_are_chosen_by_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what the program itself was started with, and what the caller adds."""
     started = []
-    monkeypatch.setattr(os, "environ", {**PORTABLE, "HOME": "somewhere"})
+    monkeypatch.setattr(os, "environ", {"HOME": "somewhere"})
     monkeypatch.setattr(os, "execv", lambda *command: started.append(command))
     monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "pipeline.train", "seed=1"])
-    blas.restart_natively("hydra.run.dir=out")
+    blas.restart_with("portable")
+    assert started == []
+    blas.restart_with("native", "hydra.run.dir=out")
     assert os.environ == {"HOME": "somewhere", NATIVE: "1"}
     assert started == [(sys.executable, ["python", "-m", "pipeline.train", "seed=1", "hydra.run.dir=out"])]
 
