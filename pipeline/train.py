@@ -7,6 +7,7 @@ repository's root. A generated problem (`dataset=xor`) needs no `data/processed`
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -237,7 +238,7 @@ if __name__ == "__main__":
         try:
             main()
         except (HydraException, OmegaConfBaseException) as error:
-            message, *_ = str(error).split("\nConfig search path")
+            message, *_ = re.split("\n(?:Config search path|To append to your config)", str(error))
             where = f"{error.override}: " if isinstance(error, OverrideParseException) else ""
             raise UserError(where + " ".join(message.split())) from None
         except Exception as error:

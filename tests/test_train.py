@@ -106,7 +106,7 @@ def test_two_that_start_at_once_have_a_folder_each(workspace: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["optimizer.rate=1"], "error: Could not override 'optimizer.rate'."),
+        (["optimizer.rate=1"], "error: Could not override 'optimizer.rate'.\n"),
         (["seed=["], "error: seed=[: "),
         (["optimizer=newton"], "error: In 'config': Could not find 'optimizer/newton'"),
         (["training.epochs=ten"], "error: configuration: training.epochs = 'ten': should be a valid integer"),
@@ -127,7 +127,7 @@ def test_what_cannot_work_ends_in_one_line_and_leaves_nothing(
     assert done.returncode == 1
     lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if "epoch/s" not in line]
     assert [line for line in lines if line.strip()] == lines[-1:]
-    assert lines[-1].startswith(told)
+    assert f"{lines[-1]}\n".startswith(told)
     assert not (workspace / "out/models").exists()
     assert not (workspace / "out/reports").exists()
 
