@@ -34,7 +34,7 @@ def products(dataset: Dataset, kernels: str) -> Epoch:
     weights = [rng.standard_normal((n, m), np.float32) for m, n in pairwise(WIDTHS)]
     gradients = [np.empty_like(w) for w in weights]
     units = [rng.standard_normal((n, BATCH), np.float32) for n in WIDTHS[1:]]
-    deltas = [np.empty_like(a) for a in units]
+    deltas = [rng.standard_normal(a.shape, np.float32) for a in units]  # whatever lay in memory may be slow
     results = [np.empty_like(a) for a in units]
 
     def epoch() -> None:
