@@ -9,12 +9,14 @@ import numpy as np  # noqa: F401 - its library of matrix products is what is loo
 from threadpoolctl import ThreadpoolController
 
 from pipeline import COMPUTES_NATIVELY, NATIVE, PORTABLE
-from pipeline.errors import UserError
+from pipeline.errors import UserError, tell
 
 
 @contextmanager
 def arithmetic(blas: str, threads: int) -> Iterator[None]:
     """Compute with the kernels and the number of threads that are asked for, within the block.
+
+    Where there are fewer cores than threads, the user is told: fewer threads would give other bits.
 
     Args:
         blas: `portable` for kernels that give the same bits on every x86-64 machine with AVX2 (elsewhere the
@@ -25,6 +27,9 @@ def arithmetic(blas: str, threads: int) -> Iterator[None]:
         UserError: if NumPy was imported with other kernels.
     """
     check_kernels(blas)
+    cores = os.cpu_count() or 1
+    if threads > cores:  # waiting for one another, they can take a hundred times as long
+        tell(f"training.threads = {threads}: this machine has {cores} cores, so expect training to crawl")
     with libraries_of_products().limit(limits=threads):
         yield
 

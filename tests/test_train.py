@@ -140,6 +140,16 @@ def test_divergence_names_epoch_step_and_what_to_do(workspace: Path) -> None:
     assert "smaller optimizer.learning_rate (it is 9)" in message
 
 
+def test_more_threads_than_cores_are_told(workspace: Path) -> None:
+    cores = os.cpu_count() or 1
+    for threads in (cores, cores + 1):  # of a problem whose products are too small for more than one
+        options = ["experiment=xor", f"training.threads={threads}", "tracking.enabled=false"]
+        done = run_module(workspace, "pipeline.train", *options)
+        assert done.returncode == 0, done.stderr
+        told = f"training.threads = {threads}: this machine has {cores} cores, so expect training to crawl"
+        assert (told in done.stderr) == (threads > cores)
+
+
 @pytest.mark.parametrize("problem", ["alternating", "xor"])
 def test_generated_problems_need_no_files(tmp_path: Path, problem: str) -> None:
     options = [
