@@ -7,10 +7,12 @@ from pipeline.nn.optimizers import BLOCK
 
 
 class MovingAverage:
-    """θ̄ ← θ̄ + (1 − d)(θ − θ̄) after each step, θ being the network's parameters.
+    """θ̄ ← θ̄ + (1 − dᵏ)(θ − θ̄) after every k-th step, θ being the network's parameters.
 
     B. Polyak, A. Juditsky, "Acceleration of Stochastic Approximation by Averaging" (1992), is the idea. Over
     the first steps t the decay d is at most t / (t + 9), so that the average soon forgets how training began.
+    k is a hundredth of the steps that count, and at least 1: from one step to the next the parameters hardly
+    move, and in a wide network averaging takes as long as memory does.
 
     Args:
         mlp: the network whose parameters are averaged.
@@ -18,20 +20,23 @@ class MovingAverage:
 
     Attributes:
         mlp: a network with the averaged parameters.
-        steps: how many steps were averaged.
+        steps: how many steps were made.
     """
 
     def __init__(self, mlp: MLP, decay: float) -> None:
         self.decay = decay
         self.mlp = mlp.copy()
         self.steps = 0
+        self._stride = max(1, round(0.01 / (1 - decay)))
         self._latest = mlp.parameters.vector
         self._difference = np.empty_like(self._latest[:BLOCK])
 
     def update(self) -> None:
-        """Take the network's parameters of this moment in."""
+        """Take the network's parameters of this moment in, if it is their turn."""
         self.steps += 1
-        share = 1 - min(self.decay, self.steps / (self.steps + 9))
+        if self.steps % self._stride:
+            return
+        share = 1 - min(self.decay, self.steps / (self.steps + 9)) ** self._stride
         average = self.mlp.parameters.vector
         for start in range(0, len(average), BLOCK):
             block = average[start : start + BLOCK]

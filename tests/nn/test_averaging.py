@@ -16,19 +16,35 @@ def network() -> MLP:
 
 
 @pytest.mark.parametrize("block", [4, 1 << 17])
+@pytest.mark.parametrize(("decay", "stride"), [(0.8, 1), (0.98, 1), (0.998, 5)])
 def test_it_is_the_weighted_mean_of_all_that_was_taken_in(
-    block: int, monkeypatch: pytest.MonkeyPatch
+    block: int, decay: float, stride: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(averaging, "BLOCK", block)
     mlp = network()
-    average = MovingAverage(mlp, 0.8)
+    average = MovingAverage(mlp, decay)
     expected = mlp.parameters.vector.copy()
     for step in range(1, 60):
         mlp.parameters.vector += step
         average.update()
-        decay = min(0.8, step / (step + 9))
-        expected = decay * expected + (1 - decay) * mlp.parameters.vector
+        if step % stride == 0:
+            kept = min(decay, step / (step + 9)) ** stride
+            expected = kept * expected + (1 - kept) * mlp.parameters.vector
     np.testing.assert_allclose(average.mlp.parameters.vector, expected, rtol=1e-12)
+
+
+def test_taking_in_every_few_steps_hardly_changes_the_average() -> None:
+    mlp = network()
+    average = MovingAverage(mlp, 0.999)
+    expected = mlp.parameters.vector.copy()
+    rng = np.random.default_rng(0)
+    for step in range(1, 4001):
+        mlp.parameters.vector += rng.normal(0, 0.01, len(expected))
+        average.update()
+        kept = min(0.999, step / (step + 9))
+        expected += (1 - kept) * (mlp.parameters.vector - expected)
+    behind = np.linalg.norm(mlp.parameters.vector - expected)
+    assert np.linalg.norm(average.mlp.parameters.vector - expected) < 0.02 * behind
 
 
 def test_the_average_is_what_is_measured_and_what_training_ends_with() -> None:
