@@ -86,7 +86,7 @@ RECORDS = (
         CIRESAN,
         0.35,
         seeds=(0,),
-        changes=("split.train=60000", "split.test=0", "training.epochs=400", "training.threads=1"),
+        changes=("split.train=60000", "split.test=0"),
     ),
 )
 
