@@ -37,6 +37,8 @@ LECUN = "LeCun, Bottou, Bengio, Haffner 1998"
 SIMARD = "Simard, Steinkraus, Platt 2003"
 CIRESAN = "Cireşan, Meier, Gambardella, Schmidhuber 2010"
 
+SHORT = 7  # characters of a commit's name
+
 COLUMNS = (
     "network",
     "published by",
@@ -46,6 +48,7 @@ COLUMNS = (
     "epochs",
     "minutes",
     "parameters",
+    "commit",
     "command",
 )
 BETWEEN_MARKS = re.compile(r"(?<=<!-- written by `make records` -->\n).*(?=<!-- end -->)", re.DOTALL)
@@ -151,9 +154,9 @@ def main() -> None:
         alike = [run for run in runs if run.config.training.threads == threads]
         Parallel(n_jobs=max(cpu_count() // threads, 1))(delayed(train_and_measure)(run) for run in alike)
 
-    text = BETWEEN_MARKS.sub(table(), PAGE.read_text(encoding="utf-8"))
+    page = PAGE.read_text(encoding="utf-8")
     with replacing(PAGE) as path:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(BETWEEN_MARKS.sub(lambda match: table(match[0]), page), encoding="utf-8")
     print(f"the table in {PAGE.relative_to(ROOT)} is written")
 
 
@@ -216,17 +219,22 @@ def read_result(run: Run) -> Result | None:
         return None
 
 
-def table() -> str:
-    """Return a row for each record whose runs are all finished, and what they were made by."""
-    rows, results = [], []
+def table(before: str) -> str:
+    """Return the table, a row for each record, and below it on which machines the commits ran.
+
+    A record whose runs are not all finished here keeps the row that it had `before`.
+    """
+    rows, machines = [], [line for line in before.splitlines() if line.startswith("- ")]
     for record in RECORDS:
         runs = plan_runs(record)
-        finished = [result for run in runs if (result := read_result(run))]
-        if len(finished) == len(runs):
-            rows.append(row(record, runs[0].config, finished))
-            results += finished
-    made_by = dict.fromkeys(f"Made by commit {result.commit[:12]} on {result.machine}." for result in results)
-    return "\n".join([as_line(COLUMNS), as_line(["---"] * len(COLUMNS)), *rows, "", *made_by, ""])
+        results = [result for run in runs if (result := read_result(run))]
+        if len(results) == len(runs):
+            rows.append(row(record, runs[0].config, results))
+            machines += [f"- {result.commit[:SHORT]}: {result.machine}" for result in results]
+        else:
+            rows += [line for line in before.splitlines() if line.startswith(f"| {record.title} |")]
+    told = [line for line in dict.fromkeys(machines) if any(line[2 : 2 + SHORT] in cells for cells in rows)]
+    return "\n".join([as_line(COLUMNS), as_line(["---"] * len(COLUMNS)), *rows, "", *told, ""])
 
 
 def row(record: Record, config: Config, results: Sequence[Result]) -> str:
@@ -240,6 +248,7 @@ def row(record: Record, config: Config, results: Sequence[Result]) -> str:
         f"{config.training.epochs}",
         f"{median(result.minutes for result in results):.1f}",
         f"{results[0].parameters:,}",
+        ", ".join(dict.fromkeys(result.commit[:SHORT] for result in results)),
         f"`python -m benchmarks.records {record.recipe}`",
     )
     return as_line(cells)
@@ -251,9 +260,8 @@ def as_line(cells: Sequence[str]) -> str:
 
 
 def summary(errors: Sequence[float]) -> str:
-    """Return the mean of `errors`, in percent, and their standard deviation if there are more than one."""
-    spread = f" ± {stdev(errors):.2f}" if len(errors) > 1 else ""
-    return f"{mean(errors):.2f}{spread} %"
+    """Return the mean of `errors`, in percent, and their standard deviation; a single one in full."""
+    return f"{mean(errors):.2f} ± {stdev(errors):.2f} %" if len(errors) > 1 else f"{errors[0]:g} %"
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 """The page of published results, and the recipes that are to match them."""
 
+import json
 import re
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
-from benchmarks.records import BETWEEN_MARKS, PAGE, RECORDS, Record
+from benchmarks import records
+from benchmarks.records import BETWEEN_MARKS, PAGE, RECORDS, Record, Result, table
 from pipeline.train import CONF
 from tests.commands import ROOT, run_module
 
@@ -26,6 +30,27 @@ def test_the_table_has_a_row_a_record() -> None:
         r"^\| (.*?) \| (.*?) \| ([\d.]+) % \|.*`python -m benchmarks.records (\w+)`", table, re.MULTILINE
     )
     assert rows == [(r.title, r.source, f"{r.published:g}", r.recipe) for r in RECORDS]
+
+
+def test_a_record_that_was_not_trained_here_keeps_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    [before] = BETWEEN_MARKS.findall(PAGE.read_text(encoding="utf-8"))
+    assert table(before) == before
+    for seed in range(3):
+        folder = tmp_path / f"60000/lecun_300/{seed}"
+        folder.mkdir(parents=True)
+        errors = {"train": 0.0, "official": 1.0 + seed}
+        result = Result("key", errors, minutes=4.0, parameters=5, commit="0123456789", machine="a machine")
+        (folder / "result.json").write_text(json.dumps(asdict(result)))
+    after = table(before)
+    assert re.findall(r"\| 2.00 ± 1.00 % \|.*\| 4.0 \| 5 \| 0123456 \| .*lecun_300`", after)
+    rest = [line for line in before.splitlines() if "lecun_300`" not in line]
+    assert [line for line in after.splitlines() if "lecun_300`" not in line] == [
+        *rest,
+        "- 0123456: a machine",
+    ]
 
 
 def test_a_recipe_that_does_not_exist_is_named_in_one_line() -> None:
