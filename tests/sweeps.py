@@ -16,7 +16,7 @@ JOBLIB = "hydra/launcher=joblib"
 KILLED = "error: the process of a job was killed; the same command again finishes the sweep"
 EXPLODING = ["model.activation=identity", "model.output=identity"]
 LONGER = [
-    *("training.epochs=100", "training.checkpoint=0.0"),
+    *("training.epochs=30", "training.checkpoint=0.0"),
     *("optimizer.learning_rate=0.03,0.1,0.3", "seed=0,1"),
 ]
 

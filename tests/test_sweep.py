@@ -336,7 +336,7 @@ def test_parallel_jobs_give_the_same_bits(workspace: Path) -> None:
 
 def disturb(folder: Path, victim: str) -> None:
     """Start the sweep of `LONGER` and do away with `victim` in the middle of a job."""
-    with freezing(checkpoint=60) as (frozen, environment):  # of 600: however often, one gets there
+    with freezing(checkpoint=18) as (frozen, environment):  # of 180: however often, one gets there
         started = start(folder, JOBLIB, "hydra.launcher.n_jobs=2", **environment)
         job = wait_until_frozen(started, frozen)
         children = descendants(started.pid)
@@ -375,7 +375,7 @@ def test_a_sweep_killed_again_and_again_ends_as_if_undisturbed(tracked: Path, tm
 
 @needs_proc
 def test_the_same_command_finishes_a_sweep_of_which_a_process_was_killed(tracked: Path) -> None:
-    with freezing(checkpoint=150) as (frozen, environment):  # in its second job at least, of 100 each
+    with freezing(checkpoint=45) as (frozen, environment):  # in its second job at least, of 30 each
         started = start(tracked, JOBLIB, "hydra.launcher.n_jobs=2", **environment)
         kill(wait_until_frozen(started, frozen))
         errors = started.communicate(timeout=PATIENCE)[1]
