@@ -15,7 +15,7 @@ repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot, problems:
 
 # More processes than two cores: many tests wait for a server or a stage.
 test: $(VENV)/.synced ## run the tests
-	pytest --numprocesses=4 --dist=worksteal
+	pytest --numprocesses=6 --dist=worksteal
 
 scaling: $(SCALING)/.synced ## install the launchers for Ray and Slurm into an environment of their own and test them
 	$(SCALING)/bin/python -m pytest tests/test_scaling.py

@@ -13,7 +13,7 @@ from tests.stores import client
 
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test's run lands in the store of whoever runs the tests
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what runs in the background
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # or what the tests interrupt would ignore it, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # or what tests interrupt ignores it, too
 
 
 @pytest.fixture(scope="session")
