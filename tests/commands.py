@@ -1,5 +1,6 @@
 """The stages as a user starts them, on a few drawn images; and how tests wait for them or kill them."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -12,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 600.0  # seconds: more than anything takes on a busy machine; a test that waits in vain fails then
@@ -56,6 +59,25 @@ def start_module(folder: Path, *arguments: str, **environment: str) -> subproces
         text=True,
         start_new_session=True,
     )
+
+
+def made_once(name: str, make: Callable[[Path], Any], factory: pytest.TempPathFactory) -> Path:
+    """Return the folder `name`, which the first of the test processes to ask for it fills by `make` for all.
+
+    They may be at it at once, so a test reads what is there, or copies it, and changes nothing.
+    """
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # the one that the processes of a test run have in common
+    folder, made = root / name, root / f"{name}.made"
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # left by one that failed
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
 
 
 def copy_code(folder: Path) -> Path:

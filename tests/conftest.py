@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import pipeline  # noqa: F401 - before any test imports NumPy, whose kernels it chooses
-from tests.commands import SMALL, run_module
+from tests.commands import SMALL, made_once, run_module
 from tests.stores import client
 
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test's run lands in the store of whoever runs the tests
@@ -19,13 +19,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for w
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `params.yaml`, `data/raw` and `data/processed` of 300 + 60 drawn digits."""
-    folder = tmp_path_factory.mktemp("prepared")
-    composed = run_module(folder, "pipeline.train", "--cfg", "job", "--resolve", *SMALL)
-    (folder / "params.yaml").write_text(composed.stdout, encoding="utf-8")
-    for stage in ("download", "preprocess"):
-        done = run_module(folder, f"pipeline.{stage}")
-        assert done.returncode == 0, done.stderr
-    return folder
+
+    def prepare(folder: Path) -> None:
+        composed = run_module(folder, "pipeline.train", "--cfg", "job", "--resolve", *SMALL)
+        (folder / "params.yaml").write_text(composed.stdout, encoding="utf-8")
+        for stage in ("download", "preprocess"):
+            done = run_module(folder, f"pipeline.{stage}")
+            assert done.returncode == 0, done.stderr
+
+    return made_once("prepared", prepare, tmp_path_factory)
 
 
 @pytest.fixture
@@ -37,8 +39,7 @@ def workspace(prepared: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store, migrated once for all tests, which takes seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    client(folder).search_experiments()
+    folder = made_once("store", lambda folder: client(folder).search_experiments(), tmp_path_factory)
     return folder / "mlflow.db"
 
 

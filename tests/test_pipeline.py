@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pipeline.history import read_history
-from tests.commands import ROOT, SMALL, TRACKED, kill_in_training, run_module, wait_for
+from tests.commands import ROOT, SMALL, TRACKED, kill_in_training, made_once, run_module, wait_for
 
 CHAIN = ["download", "preprocess", "train", "evaluate", "plot"]
 STAGES = [*CHAIN, "problems"]
@@ -77,10 +77,13 @@ def runs(clone: Path) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def untracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone in which the pipeline has run once, without MLflow; its results are committed."""
-    clone = make_clone(tmp_path_factory.mktemp("untracked") / "clone", "tracking.enabled=false")
-    assert ran(run(clone, "dvc", "repro")) == STAGES
-    commit(clone)
-    return clone
+
+    def reproduce(clone: Path) -> None:
+        make_clone(clone, "tracking.enabled=false")
+        assert ran(run(clone, "dvc", "repro")) == STAGES
+        commit(clone)
+
+    return made_once("untracked", reproduce, tmp_path_factory)
 
 
 @pytest.fixture
@@ -89,25 +92,25 @@ def clone(untracked: Path, tmp_path: Path) -> Path:
     return shutil.copytree(untracked, tmp_path / "clone", symlinks=True)
 
 
-def test_every_stage_leaves_what_the_next_one_reads(untracked: Path) -> None:
+def test_every_stage_leaves_what_the_next_one_reads(clone: Path) -> None:
     figures = {"digits", "accuracy", "dead_units", "confusion_matrix", "misread", "weights"}
-    assert {path.stem for path in (untracked / "reports/figures").glob("*.png")} == figures
-    assert (untracked / "reports/figures/weights.gif").stat().st_size < 2_000_000
-    problems = json.loads((untracked / "reports/problems.json").read_text(encoding="utf-8"))
+    assert {path.stem for path in (clone / "reports/figures").glob("*.png")} == figures
+    assert (clone / "reports/figures/weights.gif").stat().st_size < 2_000_000
+    problems = json.loads((clone / "reports/problems.json").read_text(encoding="utf-8"))
     assert problems["xor"]["largest_error"] < 0.05
-    metrics = json.loads((untracked / "reports/metrics.json").read_text(encoding="utf-8"))
-    last = read_history(untracked / "reports/history.csv")[-1]
+    metrics = json.loads((clone / "reports/metrics.json").read_text(encoding="utf-8"))
+    last = read_history(clone / "reports/history.csv")[-1]
     assert metrics["train"]["accuracy"] == last["train_accuracy"]
     assert metrics["test"]["accuracy"] == last["test_accuracy"]
-    with (untracked / "reports/predictions.csv").open(encoding="utf-8") as file:
+    with (clone / "reports/predictions.csv").open(encoding="utf-8") as file:
         predictions = list(csv.DictReader(file))
     right = sum(row["label"] == row["prediction"] for row in predictions)
     assert right / len(predictions) == pytest.approx(metrics["test"]["accuracy"], abs=1e-6)
-    assert run(untracked, "git", "status", "--porcelain") == ""
+    assert run(clone, "git", "status", "--porcelain") == ""
 
 
-def test_a_second_run_does_nothing(untracked: Path) -> None:
-    output = run(untracked, "dvc", "repro")
+def test_a_second_run_does_nothing(clone: Path) -> None:
+    output = run(clone, "dvc", "repro")
     assert ran(output) == []
     assert "Data and pipelines are up to date." in output
 
