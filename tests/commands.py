@@ -1,6 +1,5 @@
 """The stages as a user starts them, on a few drawn images; and how tests wait for them or kill them."""
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -15,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 600.0  # seconds: more than anything takes on a busy machine; a test that waits in vain fails then
@@ -70,8 +70,7 @@ def made_once(name: str, make: Callable[[Path], Any], factory: pytest.TempPathFa
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent  # the one that the processes of a test run have in common
     folder, made = root / name, root / f"{name}.made"
-    with (root / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(root / f"{name}.lock"):
         if not made.exists():
             shutil.rmtree(folder, ignore_errors=True)  # left by one that failed
             folder.mkdir()
