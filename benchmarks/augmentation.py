@@ -36,10 +36,9 @@ def main() -> None:
     recipe, rng = recipes["none"], np.random.default_rng(0)
     images = rng.random((IMAGES, SHAPE[0] * SHAPE[1]), np.float32)
     part = Part(images, np.eye(10, dtype=np.uint8)[rng.integers(0, 10, IMAGES)])
-    mlp = build_mlp(recipe, Dataset("noise", "noise", list("0123456789"), SHAPE, part, part, part), rng)
-    optimizer = build_optimizer(recipe, mlp)
+    dataset = Dataset("noise", "noise", list("0123456789"), SHAPE, part, part, part)
     batch_size = recipe.training.batch_size or IMAGES
-    backpropagation = {batch_size: Backpropagation(mlp, LOSSES[recipe.loss.name], batch_size)}
+    widths = build_mlp(recipe, dataset, rng).widths
     distortions = {
         name: augmentation(image_shape=SHAPE, **asdict(other.augmentation)) for name, other in recipes.items()
     }
@@ -47,6 +46,11 @@ def main() -> None:
     def epoch(name: str) -> float:
         distortion = distortions[name]
         augment = partial(distortion, rng=rng) if distortion else None
+        mlp = build_mlp(recipe, dataset, rng)  # anew: after some epochs on noise most units are dead
+        optimizer = build_optimizer(recipe, mlp)
+        backpropagation = {
+            batch_size: Backpropagation(mlp, LOSSES[recipe.loss.name], batch_size, optimizer.gradient)
+        }
         started = time.perf_counter()
         batches = mini_batches(part, batch_size, mlp.dtype, rng, augment=augment)
         train_epoch(batches, backpropagation, optimizer, epoch=1)
@@ -65,7 +69,7 @@ def main() -> None:
             for _ in progress(range(ROUNDS), "measuring")
         ]
     title = (
-        f"An epoch of {'-'.join(map(str, mlp.widths))} on {IMAGES:,} images, mini-batches of {batch_size},"
+        f"An epoch of {'-'.join(map(str, widths))} on {IMAGES:,} images, mini-batches of {batch_size},"
         f" {THREADS} threads:\n"
         f"medians of {ROUNDS} rounds"
     )

@@ -20,6 +20,7 @@ from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP, Backpropagation
 from pipeline.nn.optimizers import SGD
+from pipeline.nn.products import gemm
 from pipeline.nn.training import mini_batches, train, train_epoch
 
 WIDTHS = (784, 100, 10)
@@ -41,11 +42,11 @@ def products(dataset: Dataset) -> Epoch:
     def epoch() -> None:
         for start in range(0, len(images), BATCH):
             x = images[start : start + BATCH]
-            np.dot(w1, x.T, out=z1)
-            np.dot(w2, a1, out=z2)
-            np.dot(delta2, a1.T, out=g2)
-            np.dot(w2.T, delta2, out=delta1)
-            np.dot(delta1, x, out=g1)
+            gemm(w1, x.T, z1)
+            gemm(w2, a1, z2)
+            gemm(delta2, a1.T, g2)
+            gemm(w2.T, delta2, delta1)
+            gemm(delta1, x, g1)
 
     return timed(epoch)
 
@@ -55,7 +56,7 @@ def ours(dataset: Dataset) -> Epoch:
     rng = np.random.default_rng(0)
     mlp = _network(rng)
     optimizer = SGD(mlp.parameters, learning_rate=LEARNING_RATE)
-    backpropagation = {BATCH: Backpropagation(mlp, LOSSES["canonical"], BATCH)}
+    backpropagation = {BATCH: Backpropagation(mlp, LOSSES["canonical"], BATCH, optimizer.gradient)}
 
     def epoch() -> None:
         batches = mini_batches(dataset.train, BATCH, mlp.dtype, rng)

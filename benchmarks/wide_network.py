@@ -18,6 +18,7 @@ from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP, Backpropagation
 from pipeline.nn.optimizers import Momentum
+from pipeline.nn.products import gemm
 from pipeline.nn.training import mini_batches, train_epoch
 
 WIDTHS = (784, 1200, 1200, 10)
@@ -42,11 +43,11 @@ def products(dataset: Dataset, kernels: str) -> Epoch:
             for start in range(0, len(images) - BATCH + 1, BATCH):
                 inputs = [images[start : start + BATCH].T, *units[:-1]]
                 for w, a, z in zip(weights, inputs, results, strict=True):
-                    np.dot(w, a, out=z)
+                    gemm(w, a, z)
                 for layer in reversed(range(len(weights))):
-                    np.dot(deltas[layer], inputs[layer].T, out=gradients[layer])
+                    gemm(deltas[layer], inputs[layer].T, gradients[layer])
                     if layer:
-                        np.dot(weights[layer].T, deltas[layer], out=results[layer - 1])
+                        gemm(weights[layer].T, deltas[layer], results[layer - 1])
 
     return timed(epoch)
 
@@ -58,7 +59,8 @@ def ours(dataset: Dataset, kernels: str) -> Epoch:
     initialise(mlp, rng, "he")
     optimizer = Momentum(mlp.parameters, learning_rate=LEARNING_RATE, momentum=MOMENTUM, nesterov=False)
     sizes = {BATCH, len(dataset.train.images) % BATCH} - {0}
-    backpropagation = {rows: Backpropagation(mlp, LOSSES["canonical"], rows) for rows in sizes}
+    loss = LOSSES["canonical"]
+    backpropagation = {rows: Backpropagation(mlp, loss, rows, optimizer.gradient) for rows in sizes}
 
     def epoch() -> None:
         with arithmetic(kernels, THREADS):

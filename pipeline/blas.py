@@ -4,8 +4,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-import numpy as np  # noqa: F401 - its library of matrix products is what is looked at here
+import numpy as np
+import scipy.linalg.blas  # noqa: F401 - its library of matrix products is looked at here, beside NumPy's
 from threadpoolctl import ThreadpoolController
 
 from pipeline import COMPUTES_NATIVELY, NATIVE, PORTABLE
@@ -21,7 +23,7 @@ def arithmetic(blas: str, threads: int) -> Iterator[None]:
     Args:
         blas: `portable` for kernels that give the same bits on every x86-64 machine with AVX2 (elsewhere the
             machine's own), `native` for the machine's own.
-        threads: how many threads a matrix product may use.
+        threads: how many threads a matrix product of training may use; all others use one.
 
     Raises:
         UserError: if NumPy was imported with other kernels.
@@ -30,7 +32,8 @@ def arithmetic(blas: str, threads: int) -> Iterator[None]:
     cores = os.cpu_count() or 1
     if threads > cores:  # waiting for one another, they can take a hundred times as long
         tell(f"training.threads = {threads}: this machine has {cores} cores, so expect training to crawl")
-    with libraries_of_products().limit(limits=threads):
+    libraries = libraries_of_products()
+    with libraries.limit(limits=threads), libraries.select(filepath=_numpys_own()).limit(limits=1):
         yield
 
 
@@ -57,6 +60,18 @@ def check_kernels(blas: str) -> None:
 def libraries_of_products() -> ThreadpoolController:
     """Return what controls the libraries of matrix products that have been loaded."""
     return ThreadpoolController().select(user_api="blas")
+
+
+def _numpys_own() -> list[str]:
+    """Return the paths of the libraries that came with NumPy.
+
+    Training multiplies by SciPy's (`pipeline.nn.products`), all else by NumPy's. Where both have threads,
+    those of the one wait for work in a loop that keeps the cores from the other's: a hundred times slower.
+    """
+    folder = Path(np.__file__).parent
+    folders = {folder, folder.with_name("numpy.libs")}
+    paths = [library["filepath"] for library in libraries_of_products().info()]
+    return [path for path in paths if not folders.isdisjoint(Path(path).parents)]
 
 
 def restart_with(blas: str, *arguments: str) -> None:

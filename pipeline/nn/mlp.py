@@ -6,7 +6,7 @@ Notation, with l = 1 … L counting the layers and a⁽⁰⁾ = x the input; bat
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline.nn.activations import ACTIVATIONS, Activation
 from pipeline.nn.losses import Loss
+from pipeline.nn.products import gemm
 from pipeline.nn.types import Array
 
 PREDICTION_ROWS = 1000  # rows predicted at a time: their activations stay in the processor's cache
@@ -31,6 +32,7 @@ class Parameters:
     """
 
     def __init__(self, widths: Sequence[int], bias: bool, dtype: str) -> None:
+        self._layout = widths, bias, dtype
         shapes: list[tuple[int, ...]] = [(n, m) for m, n in pairwise(widths)]
         depth = len(shapes)
         if bias:
@@ -41,6 +43,10 @@ class Parameters:
         views = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
         self.weights, self.biases = views[:depth], views[depth:]
         self.weight_count = int(ends[depth - 1])
+
+    def zeros_like(self) -> Self:
+        """Return as many zeros, laid out alike."""
+        return type(self)(*self._layout)
 
 
 class MLP:
@@ -102,7 +108,7 @@ class Layer:
         a: the batch's activations a⁽ˡ⁾, shape (rows, n_l).
 
     In memory the buffers are column by column, so that their transposes are what BLAS writes the products
-    W⁽ˡ⁾ a⁽ˡ⁻¹⁾ᵀ to; with few rows that is faster than a⁽ˡ⁻¹⁾ W⁽ˡ⁾ᵀ, by a third with AVX-512 kernels.
+    W⁽ˡ⁾ a⁽ˡ⁻¹⁾ᵀ to; with few rows that is faster than a⁽ˡ⁻¹⁾ W⁽ˡ⁾ᵀ, by a tenth with AVX-512 kernels.
     """
 
     weights: Array
@@ -115,11 +121,19 @@ class Layer:
 class Forward:
     """The forward pass for batches of exactly `rows` rows, through buffers that are allocated once.
 
+    Args:
+        mlp: the network.
+        rows: of a batch.
+        product: what multiplies two matrices into a third one.
+
     Attributes:
         layers: the layers l = 1 … L, which hold z⁽ˡ⁾ and a⁽ˡ⁾ of the last batch.
     """
 
-    def __init__(self, mlp: MLP, rows: int) -> None:
+    def __init__(
+        self, mlp: MLP, rows: int, product: Callable[[Array, Array, Array], object] = np.dot
+    ) -> None:
+        self._product = product
         hidden, output = ACTIVATIONS[mlp.activation], ACTIVATIONS[mlp.output]
         depth = len(mlp.weights)
         self.layers = [
@@ -137,7 +151,7 @@ class Forward:
         """Return a⁽ᴸ⁾ for the batch `x`, shape (rows, n_0); the next call overwrites it."""
         a = x
         for layer in self.layers:
-            np.dot(layer.weights, a.T, out=layer.z.T)  # np.matmul takes longer over small arrays
+            self._product(layer.weights, a.T, layer.z.T)
             if layer.bias is not None:
                 np.add(layer.z, layer.bias, out=layer.z)
             layer.function.forward(layer.z, out=layer.a)
@@ -148,39 +162,45 @@ class Forward:
 class Backpropagation:
     """The loss and its gradient for mini-batches of exactly `rows` rows.
 
+    Args:
+        mlp: the network.
+        loss: C.
+        rows: of a mini-batch.
+        gradient: where the gradient goes, which may be the network's own parameters; None for a new place.
+
     Attributes:
-        gradient: ∂C/∂W⁽ˡ⁾ and ∂C/∂b⁽ˡ⁾ of the last mini-batch, times the `scale` asked for, laid out like
-            the network's parameters.
+        gradient: ∂C/∂W⁽ˡ⁾ and ∂C/∂b⁽ˡ⁾ of the last mini-batch, or what they were added to.
     """
 
-    def __init__(self, mlp: MLP, loss: Loss, rows: int) -> None:
+    def __init__(self, mlp: MLP, loss: Loss, rows: int, gradient: Parameters | None = None) -> None:
         self.loss = loss
-        self.forward = Forward(mlp, rows)
+        self.forward = Forward(mlp, rows, product=gemm)
         self.deltas = [np.empty_like(layer.a) for layer in self.forward.layers]
-        self.gradient = Parameters(mlp.widths, mlp.bias, mlp.dtype)
-        self._ones = np.ones(rows, mlp.dtype)
+        self.gradient = gradient or mlp.parameters.zeros_like()
+        self._ones = np.ones((1, rows), mlp.dtype)
 
-    def __call__(self, x: Array, y: Array, scale: float = 1.0) -> float:
-        """Compute the gradient and return the loss C, the mean over the mini-batch.
+    def __call__(self, x: Array, y: Array, scale: float = 1.0, keep: float = 0.0) -> float:
+        """Compute gradient ← keep · gradient + scale · ∂C/∂θ and return C, the mean over the mini-batch.
 
         Args:
             x: inputs, shape (rows, n_0), of the network's dtype.
             y: targets, shape (rows, n_L), of the network's dtype.
             scale: factor of the gradient. It is applied to δ⁽ᴸ⁾, the smallest array that it could be.
+            keep: factor of what `gradient` holds.
         """
         self.forward(x)
         layers, deltas, gradient = self.forward.layers, self.deltas, self.gradient
         top = layers[-1]
         self.loss.delta(top.z, top.a, y, top.function, scale, out=deltas[-1])
         for i in reversed(range(len(layers))):
-            a_below = layers[i - 1].a if i else x
-            np.dot(deltas[i].T, a_below, out=gradient.weights[i])
-            if gradient.biases:
-                np.dot(self._ones, deltas[i], out=gradient.biases[i])  # their sum; np.sum takes longer
-            if i:
+            if i:  # before `gradient` takes a part in, as it may be W⁽ˡ⁾ itself
                 below = layers[i - 1]
-                np.dot(layers[i].weights.T, deltas[i].T, out=deltas[i - 1].T)
+                gemm(layers[i].weights.T, deltas[i].T, out=deltas[i - 1].T)
                 below.function.backward(below.z, below.a, deltas[i - 1])
+            a_below = layers[i - 1].a if i else x
+            gemm(deltas[i].T, a_below, gradient.weights[i], keep)
+            if gradient.biases:
+                gemm(self._ones, deltas[i], gradient.biases[i][np.newaxis], keep)  # the sum over the rows
         return self.loss.value(top.z, top.a, y, top.function)
 
 

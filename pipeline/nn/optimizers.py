@@ -1,4 +1,8 @@
-"""Optimizers: each turns a gradient into a step of the parameters, in place."""
+"""Optimizers: each turns a gradient into a step of the parameters, in place.
+
+Where an optimizer does no more with gradients than add them up, backpropagation does so for it: that saves a
+pass over all parameters, which takes as long as memory does.
+"""
 
 import math
 from abc import ABC, abstractmethod
@@ -7,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.nn.mlp import Parameters
+from pipeline.nn.products import axpy
 from pipeline.nn.types import Array
 
 BLOCK = 1 << 16  # numbers updated at a time: they stay in the cache through all operations of a step
+FLUSH_EVERY = 100  # steps
 
 
 class Optimizer(ABC):
@@ -21,7 +27,13 @@ class Optimizer(ABC):
         weight_decay: λ; the gradient becomes ∂C/∂W + λW.
         clip_norm: a gradient ∂C/∂θ whose norm, over all parameters, is greater is scaled down to it; None
             leaves every gradient as it is. The penalty is added afterwards.
+
+    Attributes:
+        gradient: where backpropagation is to add the gradient of each step.
+        keep: what it is to multiply by what is there before.
     """
+
+    keep = 0.0
 
     def __init__(
         self,
@@ -36,36 +48,49 @@ class Optimizer(ABC):
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
         self.steps = 0
+        self.gradient = parameters.zeros_like()
         size = len(parameters.vector)
         self._blocks = [slice(start, min(start + BLOCK, size)) for start in range(0, size, BLOCK)]
 
     @property
-    def gradient_scale(self) -> float:
-        """The factor that `step` wants the gradient to have been multiplied by."""
+    def scale(self) -> float:
+        """What it is to multiply the gradient by."""
         return 1.0
 
-    def step(self, gradient: Parameters) -> None:
-        """Change the parameters by one step along `gradient`, which is overwritten.
+    def step(self) -> None:
+        """Change the parameters by one step along `gradient`.
 
         Raises:
             FloatingPointError: if the step needs the gradient's square, and the dtype has no such number.
         """
+        self.steps += 1
         if self.clip_norm:
-            self._clip(gradient)
+            self._clip(self.clip_norm)
         if self.weight_decay:
-            self._decay(gradient)
+            self._decay()
         for block in self._blocks:
-            self._update(self.parameters.vector[block], gradient.vector[block], block)
+            self._update(self.parameters.vector[block], self.gradient.vector[block], block)
+        if self.steps % FLUSH_EVERY == 0:
+            self._flush()
 
-    def _clip(self, gradient: Parameters) -> None:
-        norm = norm_of(gradient.vector)
-        limit = self.gradient_scale * (self.clip_norm or math.inf)
-        if norm > limit:
-            gradient.vector *= limit / norm
+    def _clip(self, norm: float) -> None:
+        limit = abs(self.scale) * norm
+        length = norm_of(self.gradient.vector)
+        if length > limit:
+            self.gradient.vector *= limit / length
 
-    def _decay(self, gradient: Parameters) -> None:
-        for gradient_weights, weights in zip(gradient.weights, self.parameters.weights, strict=True):
-            gradient_weights += self.gradient_scale * self.weight_decay * weights
+    def _decay(self) -> None:
+        for gradient_weights, weights in zip(self.gradient.weights, self.parameters.weights, strict=True):
+            gradient_weights += self.scale * self.weight_decay * weights
+
+    def _flush(self) -> None:
+        """Set denormal numbers to 0: they can cost a processor a hundred times the work of others.
+
+        Where gradients have become 0, as those of a dead unit, their moving average decays to the smallest of
+        these numbers and would stay there.
+        """
+        for array in self.arrays().values():
+            array[np.abs(array) < np.finfo(array.dtype).tiny] = 0
 
     def arrays(self) -> dict[str, Array]:
         """Return by name what a step changes besides the parameters, as it is: not a copy."""
@@ -77,15 +102,30 @@ class Optimizer(ABC):
 
 
 class SGD(Optimizer):
-    """θ ← θ − ηg."""
+    """θ ← θ − ηg: without penalty and clipping it is backpropagation that adds −ηg to the parameters.
+
+    Args:
+        parameters: what `step` changes.
+        **common: see `Optimizer`.
+    """
+
+    def __init__(self, parameters: Parameters, **common: Any) -> None:
+        super().__init__(parameters, **common)
+        if not self.clip_norm and not self.weight_decay:
+            self.gradient, self.keep = parameters, 1.0
 
     @property
-    def gradient_scale(self) -> float:
-        """η: to scale every gradient here would cost as much as the step itself."""
-        return self.learning_rate
+    def scale(self) -> float:
+        """−η."""
+        return -self.learning_rate
+
+    def step(self) -> None:
+        """Change the parameters by one step along `gradient`, if that is not done already."""
+        if self.gradient is not self.parameters:
+            super().step()
 
     def _update(self, theta: Array, g: Array, block: slice) -> None:
-        theta -= g
+        theta += g
 
 
 class Momentum(Optimizer):
@@ -106,26 +146,29 @@ class Momentum(Optimizer):
         super().__init__(parameters, **common)
         self.momentum = momentum
         self.nesterov = nesterov
-        self.velocity = np.zeros_like(parameters.vector)
+        self.velocity = parameters.zeros_like()
+        if not self.clip_norm and not nesterov:
+            self.gradient, self.keep = self.velocity, momentum
 
     @property
-    def gradient_scale(self) -> float:
-        """η, as for `SGD`."""
+    def scale(self) -> float:
+        """η: to multiply every gradient by it here would cost as much as the step itself."""
         return self.learning_rate
 
     def arrays(self) -> dict[str, Array]:
         """Return by name what a step changes besides the parameters, as it is: not a copy."""
-        return {"velocity": self.velocity}
+        return {"velocity": self.velocity.vector}
 
     def _update(self, theta: Array, g: Array, block: slice) -> None:
-        v = self.velocity[block]
-        v *= self.momentum
-        v += g
+        v = self.velocity.vector[block]
+        if self.gradient is not self.velocity:
+            v *= self.momentum
+            v += g
         if self.nesterov:
             theta -= self.momentum * v
             theta -= g
         else:
-            theta -= v
+            axpy(-1, v, theta)
 
 
 class Adam(Optimizer):
@@ -157,11 +200,6 @@ class Adam(Optimizer):
         """Return by name what a step changes besides the parameters, as it is: not a copy."""
         return {"mean": self.mean, "square": self.square}
 
-    def step(self, gradient: Parameters) -> None:
-        """Change the parameters by one step along `gradient`, which is overwritten."""
-        self.steps += 1
-        super().step(gradient)
-
     def _update(self, theta: Array, g: Array, block: slice) -> None:
         m, v = self.mean[block], self.square[block]
         m *= self.beta1
@@ -186,7 +224,7 @@ class AdamW(Adam):
     I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization" (2019), as PyTorch writes it.
     """
 
-    def _decay(self, gradient: Parameters) -> None:
+    def _decay(self) -> None:
         self.parameters.vector[: self.parameters.weight_count] *= 1 - self.learning_rate * self.weight_decay
 
 

@@ -194,7 +194,7 @@ def train(
     """
     batch_size = batch_size or len(train_part.images)
     sizes = {min(batch_size, len(train_part.images)), len(train_part.images) % batch_size} - {0}
-    backpropagation = {rows: Backpropagation(mlp, loss, rows) for rows in sizes}
+    backpropagation = {rows: Backpropagation(mlp, loss, rows, optimizer.gradient) for rows in sizes}
     if dropout:
         assert dropout_rng
         for gradient in backpropagation.values():
@@ -330,7 +330,7 @@ def train_epoch(
 
     Args:
         batches: the mini-batches, images and labels.
-        backpropagation: what computes the gradient, by the number of rows of a mini-batch.
+        backpropagation: what computes the gradient for `optimizer`, by the number of rows of a mini-batch.
         optimizer: what makes a step of it.
         epoch: from 1, for the message of `Diverged`.
         rates: the learning rate of each step; None for the optimizer's own.
@@ -340,12 +340,11 @@ def train_epoch(
     for step, (x, y) in enumerate(batches, start=1):
         if rates:
             optimizer.learning_rate = rates[step - 1]
-        gradient_of = backpropagation[len(x)]
-        loss = gradient_of(x, y, scale=optimizer.gradient_scale)
+        loss = backpropagation[len(x)](x, y, optimizer.scale, optimizer.keep)
         if not math.isfinite(loss):
             raise Diverged(f"the loss became {loss}", epoch, step)
         try:
-            optimizer.step(gradient_of.gradient)
+            optimizer.step()
         except FloatingPointError:
             raise Diverged("the square of a gradient became infinite", epoch, step) from None
         if average:

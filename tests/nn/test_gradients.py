@@ -67,6 +67,19 @@ def test_scale_multiplies_the_gradient_and_not_the_loss() -> None:
     np.testing.assert_allclose(backpropagation.gradient.vector, 0.25 * gradient, rtol=1e-12)
 
 
+@pytest.mark.parametrize("hidden", DEPTHS.values(), ids=DEPTHS)
+def test_the_gradient_is_added_to_parameters_which_it_does_not_change_under_way(hidden: list[int]) -> None:
+    """Also where they are the network's own: that is how plain descent makes its step."""
+    mlp, x, y = make("tanh", "softmax", hidden, bias=True)
+    before = mlp.parameters.vector.copy()
+    plain = Backpropagation(mlp, LOSSES["canonical"], len(x))
+    loss = plain(x, y)
+    stepping = Backpropagation(mlp, LOSSES["canonical"], len(x), mlp.parameters)
+    assert stepping(x, y, scale=-0.3, keep=0.9) == loss
+    expected = 0.9 * before - 0.3 * plain.gradient.vector
+    np.testing.assert_allclose(mlp.parameters.vector, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("output", ["sigmoid", "softmax", "relu"])
 def test_smoothing_the_labels_mixes_the_gradients_of_all_classes(output: str, loss: str) -> None:
@@ -228,10 +241,10 @@ def test_a_hundred_steps_are_those_of_pytorch(optimizer: str, decay: float) -> N
     ]
     torch_optimizer = getattr(torch.optim, theirs)(groups, lr=0.05, **torch_settings)
     numpy_optimizer = OPTIMIZERS[ours](mlp.parameters, learning_rate=0.05, weight_decay=decay, **settings)
-    backpropagation = Backpropagation(mlp, LOSSES["canonical"], len(x))
+    backpropagation = Backpropagation(mlp, LOSSES["canonical"], len(x), numpy_optimizer.gradient)
     for _ in range(100):
-        loss = backpropagation(x, y, scale=numpy_optimizer.gradient_scale)
-        numpy_optimizer.step(backpropagation.gradient)
+        loss = backpropagation(x, y, numpy_optimizer.scale, numpy_optimizer.keep)
+        numpy_optimizer.step()
         torch_optimizer.zero_grad()
         z = torch_forward(torch, mlp, parameters, torch.tensor(x))
         torch_value = torch_loss(torch, "canonical", "softmax", z, torch.tensor(y))

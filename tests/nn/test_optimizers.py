@@ -3,11 +3,18 @@ import pytest
 
 from pipeline.nn import optimizers
 from pipeline.nn.mlp import Parameters
-from pipeline.nn.optimizers import OPTIMIZERS, SGD, Momentum
+from pipeline.nn.optimizers import FLUSH_EVERY, OPTIMIZERS, SGD, Momentum, Optimizer
 
 
 def parameters(bias: bool = True, dtype: str = "float64") -> Parameters:
     return Parameters((2, 2), bias=bias, dtype=dtype)
+
+
+def step(optimizer: Optimizer, gradient: np.ndarray | float) -> None:
+    """Have `optimizer` make a step along `gradient`, handed over as backpropagation does."""
+    into = optimizer.gradient.vector
+    into[:] = optimizer.keep * into + optimizer.scale * gradient
+    optimizer.step()
 
 
 class Textbook:
@@ -54,14 +61,13 @@ def test_the_steps_are_the_textbooks(name: str, decay: float, monkeypatch: pytes
     """However many blocks the parameters are updated in; the biases do not decay."""
     monkeypatch.setattr(optimizers, "BLOCK", 4)
     rng = np.random.default_rng(0)
-    theta, gradient = parameters(), parameters()
+    theta = parameters()
     theta.vector[:] = rng.normal(size=6)
     weights, biases = Textbook(theta.vector[:4], decay), Textbook(theta.vector[4:], 0)
     optimizer = OPTIMIZERS[name](theta, learning_rate=0.05, weight_decay=decay, **SETTINGS[name])
     for _ in range(10):
         g = rng.normal(size=6)
-        gradient.vector[:] = optimizer.gradient_scale * g
-        optimizer.step(gradient)
+        step(optimizer, g)
         getattr(weights, name)(g[:4])
         getattr(biases, name)(g[4:])
         np.testing.assert_allclose(theta.vector, [*weights.theta, *biases.theta], rtol=1e-10)
@@ -70,42 +76,50 @@ def test_the_steps_are_the_textbooks(name: str, decay: float, monkeypatch: pytes
 @pytest.mark.parametrize(("norm", "factor"), [(5.0, 1.0), (10.0, 0.5), (500.0, 0.01)])
 def test_a_gradient_longer_than_the_limit_is_scaled_down_to_it(norm: float, factor: float) -> None:
     """Over all parameters at once, and by the gradient's own length though SGD takes it times the rate."""
-    theta, gradient = parameters(), parameters()
+    theta = parameters()
     direction = np.array([3.0, 0, 0, 0, 4.0, 0]) / 5
-    gradient.vector[:] = 0.1 * norm * direction
-    SGD(theta, learning_rate=0.1, clip_norm=5.0).step(gradient)
+    step(SGD(theta, learning_rate=0.1, clip_norm=5.0), norm * direction)
     np.testing.assert_allclose(theta.vector, -0.1 * norm * factor * direction, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("dtype", "norm"), [("float32", 1e30), ("float64", 1e200)])
 def test_a_gradient_is_clipped_however_long_it_is(dtype: str, norm: float) -> None:
     """Also where the square of its length is no number of its dtype any more."""
-    theta, gradient = parameters(dtype=dtype), parameters(dtype=dtype)
+    theta = parameters(dtype=dtype)
     direction = np.array([3.0, 0, 0, 0, 4.0, 0]) / 5
-    gradient.vector[:] = norm * direction
-    SGD(theta, learning_rate=0.1, clip_norm=5.0).step(gradient)
+    step(SGD(theta, learning_rate=0.1, clip_norm=5.0), norm * direction)
     np.testing.assert_allclose(theta.vector, -0.1 * 5 * direction, rtol=1e-6)
 
 
 def test_clipping_leaves_the_penalty_alone() -> None:
-    theta, gradient = parameters(bias=False), parameters(bias=False)
+    theta = parameters(bias=False)
     theta.vector[:] = 1
-    gradient.vector[:] = [30.0, 0, 0, 40.0]
     optimizer = Momentum(
         theta, learning_rate=0.1, clip_norm=1.0, weight_decay=0.5, momentum=0.9, nesterov=False
     )
-    optimizer.step(gradient)
+    step(optimizer, np.array([300.0, 0, 0, 400.0]))
     np.testing.assert_allclose(theta.vector, [1 - 0.11, 1 - 0.05, 1 - 0.05, 1 - 0.13], rtol=1e-12)
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_momentum_keeps_each_gradient_times_the_rate_of_its_own_step(nesterov: bool) -> None:
-    theta, gradient = parameters(), parameters()
+    theta = parameters()
     optimizer = Momentum(theta, learning_rate=0.1, momentum=0.5, nesterov=nesterov)
     for rate in (0.1, 0.01):
         optimizer.learning_rate = rate
-        gradient.vector[:] = optimizer.gradient_scale * 3.0
-        optimizer.step(gradient)
+        step(optimizer, 3.0)
     v = [0.3, 0.5 * 0.3 + 0.03]
     change = [0.3 + 0.5 * v[0], 0.03 + 0.5 * v[1]] if nesterov else v
     np.testing.assert_allclose(theta.vector, -sum(change), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["momentum", "adam"])
+def test_averages_of_gradients_that_have_ended_end_in_zero_and_not_in_denormal_numbers(name: str) -> None:
+    """They can cost a processor a hundred times as long, and averaging alone would stay at the smallest."""
+    theta = parameters(dtype="float32")
+    optimizer = OPTIMIZERS[name](theta, learning_rate=0.05, **SETTINGS[name])
+    step(optimizer, 1.0)
+    for _ in range(20 * FLUSH_EVERY):
+        step(optimizer, 0.0)
+    for average in optimizer.arrays().values():
+        assert (average == 0).all()
