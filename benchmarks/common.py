@@ -4,13 +4,16 @@ import os
 import platform
 import sys
 from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import scipy.linalg.blas  # whose library is named below
 from rich.console import Console
 from rich.progress import track
-from threadpoolctl import ThreadpoolController
+
+from pipeline.blas import libraries_of_products
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,12 +28,14 @@ def progress(items: Iterable[T], words: str) -> Iterable[T]:
 
 
 def machine() -> str:
-    """Return the processor, its cores, and what NumPy computes with, in one line."""
+    """Return the processor, its cores, and what NumPy and SciPy compute with, in one line."""
     blas = ", ".join(
         f"{library['internal_api']} {library['version']} ({library.get('architecture', 'its own')} kernels)"
-        for library in ThreadpoolController().select(user_api="blas").info()
+        for library in sorted(libraries_of_products().info(), key=itemgetter("filepath"))
     )
-    return f"{_processor()}, {os.cpu_count()} cores; NumPy {np.__version__}, {blas}"
+    return (
+        f"{_processor()}, {os.cpu_count()} cores; NumPy {np.__version__}, SciPy {scipy.__version__}, {blas}"
+    )
 
 
 def verdict(met: bool, target: str) -> str:

@@ -101,6 +101,7 @@ class Result:
     Attributes:
         key: of its training: configuration, data and code.
         errors: on each part of the data, in percent.
+        epochs: it took.
         minutes: it took from its last start.
         parameters: how many the network has.
         commit: of the code.
@@ -109,6 +110,7 @@ class Result:
 
     key: str
     errors: dict[str, float]
+    epochs: int
     minutes: float
     parameters: int
     commit: str
@@ -201,6 +203,7 @@ def train_and_measure(run: Run) -> None:
     result = Result(
         key=key,
         errors=errors,
+        epochs=run.config.training.epochs,
         minutes=round(minutes, 1),
         parameters=len(model.parameters.vector),
         commit=commit,
@@ -229,7 +232,7 @@ def table(before: str) -> str:
         runs = plan_runs(record)
         results = [result for run in runs if (result := read_result(run))]
         if len(results) == len(runs):
-            rows.append(row(record, runs[0].config, results))
+            rows.append(row(record, results))
             machines += [f"- {result.commit[:SHORT]}: {result.machine}" for result in results]
         else:
             rows += [line for line in before.splitlines() if line.startswith(f"| {record.title} |")]
@@ -237,15 +240,15 @@ def table(before: str) -> str:
     return "\n".join([as_line(COLUMNS), as_line(["---"] * len(COLUMNS)), *rows, "", *told, ""])
 
 
-def row(record: Record, config: Config, results: Sequence[Result]) -> str:
-    """Return the table's row for `record`, of which these are the `results`."""
+def row(record: Record, results: Sequence[Result]) -> str:
+    """Return the table's row for `record`, of which these are the `results`, by one recipe."""
     cells = (
         record.title,
         record.source,
         f"{record.published:g} %",
         summary([result.errors["official"] for result in results]),
-        summary([result.errors["test"] for result in results]) if config.split.test else "",
-        f"{config.training.epochs}",
+        summary([result.errors["test"] for result in results]) if "test" in results[0].errors else "",
+        f"{results[0].epochs}",
         f"{median(result.minutes for result in results):.1f}",
         f"{results[0].parameters:,}",
         ", ".join(dict.fromkeys(result.commit[:SHORT] for result in results)),

@@ -4,10 +4,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-import scipy.linalg.blas  # noqa: F401 - its library of matrix products is looked at here, beside NumPy's
 from threadpoolctl import ThreadpoolController
 
 from pipeline import COMPUTES_NATIVELY, NATIVE, PORTABLE
@@ -15,19 +15,32 @@ from pipeline.errors import UserError, tell
 
 
 @contextmanager
+def portable_arithmetic() -> Iterator[None]:
+    """Compute with the portable kernels on one thread, within the block: what is no training.
+
+    Raises:
+        UserError: if NumPy was imported with other kernels.
+    """
+    check_kernels("portable")
+    with libraries_of_products().limit(limits=1):
+        yield
+
+
+@contextmanager
 def arithmetic(blas: str, threads: int) -> Iterator[None]:
-    """Compute with the kernels and the number of threads that are asked for, within the block.
+    """Train with the kernels and the number of threads that are asked for, within the block.
 
     Where there are fewer cores than threads, the user is told: fewer threads would give other bits.
 
     Args:
         blas: `portable` for kernels that give the same bits on every x86-64 machine with AVX2 (elsewhere the
             machine's own), `native` for the machine's own.
-        threads: how many threads a matrix product of training may use; all others use one.
+        threads: how many threads a matrix product of training may use; those that measure use one.
 
     Raises:
         UserError: if NumPy was imported with other kernels.
     """
+    import_module("scipy.linalg.blas")  # or its library would be loaded later, with a thread for each core
     check_kernels(blas)
     cores = os.cpu_count() or 1
     if threads > cores:  # waiting for one another, they can take a hundred times as long

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.blas import arithmetic, restart_with
+from pipeline.blas import portable_arithmetic, restart_with
 from pipeline.config import read_params
 from pipeline.data.dataset import PROCESSED, Dataset, Part, load_dataset
 from pipeline.errors import UserError, one_line_errors
@@ -42,7 +42,7 @@ class Predictions:
 def main() -> None:
     """Put `models/model.npz` to the test on `data/processed`; write two files to `reports/`."""
     config = read_params()
-    with arithmetic("portable", threads=1), Tracker(config) as tracker:
+    with portable_arithmetic(), Tracker(config) as tracker:
         dataset = load_dataset().hold_out(config.split.validation)
         model = load_model(MODEL)
         check_fit(model, dataset)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.blas import arithmetic, restart_with
+from pipeline.blas import portable_arithmetic, restart_with
 from pipeline.config import Augmentation, read_params
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, Part, load_dataset
@@ -41,7 +41,7 @@ DISTORTIONS = 20
 def main() -> None:
     """Draw the model, the data it was trained on and what was measured into `reports/figures/`."""
     config = read_params()
-    with arithmetic("portable", threads=1), Tracker(config) as tracker:
+    with portable_arithmetic(), Tracker(config) as tracker:
         dataset = load_dataset().hold_out(config.split.validation)
         model = load_model(MODEL)
         check_fit(model, dataset)

@@ -42,10 +42,12 @@ def test_a_record_that_was_not_trained_here_keeps_its_row(
         folder = tmp_path / f"60000/lecun_300/{seed}"
         folder.mkdir(parents=True)
         errors = {"train": 0.0, "official": 1.0 + seed}
-        result = Result("key", errors, minutes=4.0, parameters=5, commit="0123456789", machine="a machine")
+        result = Result(
+            "key", errors, epochs=3, minutes=4.0, parameters=5, commit="0123456789", machine="a machine"
+        )
         (folder / "result.json").write_text(json.dumps(asdict(result)))
     after = table(before)
-    assert re.findall(r"\| 2.00 ± 1.00 % \|.*\| 4.0 \| 5 \| 0123456 \| .*lecun_300`", after)
+    assert re.findall(r"\| 2.00 ± 1.00 % \|.*\| 3 \| 4.0 \| 5 \| 0123456 \| .*lecun_300`", after)
     rest = [line for line in before.splitlines() if "lecun_300`" not in line]
     assert [line for line in after.splitlines() if "lecun_300`" not in line] == [
         *rest,

@@ -1,12 +1,11 @@
 """The matrix products of training, which can be added to what is there already."""
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
-from scipy.linalg import blas
 
 from pipeline.nn.types import Array
-
-_GEMM = {np.dtype(np.float32): blas.sgemm, np.dtype(np.float64): blas.dgemm}
-_AXPY = {np.dtype(np.float32): blas.saxpy, np.dtype(np.float64): blas.daxpy}
 
 
 def gemm(a: Array, b: Array, out: Array, keep: float = 0.0) -> None:
@@ -27,7 +26,7 @@ def gemm(a: Array, b: Array, out: Array, keep: float = 0.0) -> None:
     if not out.flags.f_contiguous:  # BLAS thinks in columns
         a, b, out = b.T, a.T, out.T
     transpose_a, transpose_b = not a.flags.f_contiguous, not b.flags.f_contiguous
-    result = _GEMM[out.dtype](
+    result = _function("gemm", out.dtype)(
         1.0,
         a.T if transpose_a else a,
         b.T if transpose_b else b,
@@ -49,4 +48,12 @@ def axpy(factor: float, x: Array, out: Array) -> None:
         x: shape (n,), of the dtype of `out`.
         out: shape (n,), float32 or float64, without gaps in memory.
     """
-    _AXPY[out.dtype](x, out, a=factor)
+    _function("axpy", out.dtype)(x, out, a=factor)
+
+
+@cache
+def _function(name: str, dtype: np.dtype) -> Callable[..., Array]:
+    from scipy.linalg.blas import get_blas_funcs  # takes 0.15 s, which only training has to pay
+
+    function: Callable[..., Array] = get_blas_funcs(name, dtype=dtype)
+    return function

@@ -358,7 +358,9 @@ class Recorder:
                 python_model=str(Path(__file__).with_name("served.py")),
                 artifacts={"model": str(self.model), "dataset": str(Path(folder) / "dataset.json")},
                 code_paths=[str(Path(pipeline.__file__).parent)],
-                pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "numpy", "pandas")],
+                pip_requirements=[
+                    f"{name}=={version(name)}" for name in ("mlflow", "numpy", "pandas", "scipy")
+                ],
                 signature=ModelSignature(
                     # Flat or square: a tensor's signature has one shape only, so the model checks it itself.
                     inputs=Schema([TensorSpec(np.dtype(object), (-1,))]),
