@@ -1,8 +1,8 @@
 """A pipeline around a neural network whose backpropagation is written by hand in NumPy.
 
-NumPy picks its matrix kernels by processor, and each rounds in its own way. So that the same commit
-gives the same bits on every x86-64 machine with AVX2, this package fixes the choice, whatever the
-user's environment says, before NumPy is imported for the first time. `training.blas: native` lifts it
+NumPy and SciPy pick their matrix kernels by processor, and each rounds in its own way. So that the same
+commit gives the same bits on every x86-64 machine with AVX2, this package fixes the choice, whatever the
+user's environment says, before they are imported for the first time. `training.blas: native` lifts it
 (see `pipeline.blas`).
 """
 

@@ -244,6 +244,14 @@ def test_portable_arithmetic_refuses_other_kernels(
         pass
 
 
+def test_only_the_library_that_training_multiplies_by_has_its_threads() -> None:
+    """Threads of both, waiting for work, would keep the cores from one another."""
+    with blas.arithmetic("portable", 2):
+        libraries = blas.libraries_of_products().info()
+    threads = {Path(library["filepath"]).parent.name: library["num_threads"] for library in libraries}
+    assert threads == {"numpy.libs": 1, "scipy.libs": 2}
+
+
 NATIVE_TRAINING = """
 import os, pipeline
 os.environ["PIPELINE_NATIVE"] = "1"  # too late
