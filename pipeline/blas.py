@@ -46,7 +46,7 @@ def arithmetic(blas: str, threads: int) -> Iterator[None]:
     if threads > cores:  # waiting for one another, they can take a hundred times as long
         tell(f"training.threads = {threads}: this machine has {cores} cores, so expect training to crawl")
     libraries = libraries_of_products()
-    with libraries.limit(limits=threads), libraries.select(filepath=_numpys_own()).limit(limits=1):
+    with libraries.limit(limits=threads), _numpys_own(libraries).limit(limits=1):
         yield
 
 
@@ -75,16 +75,16 @@ def libraries_of_products() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
-def _numpys_own() -> list[str]:
-    """Return the paths of the libraries that came with NumPy.
+def _numpys_own(libraries: ThreadpoolController) -> ThreadpoolController:
+    """Return what controls those of the `libraries` that came with NumPy.
 
     Training multiplies by SciPy's (`pipeline.nn.products`), all else by NumPy's. Where both have threads,
     those of the one wait for work in a loop that keeps the cores from the other's: a hundred times slower.
     """
     folder = Path(np.__file__).parent
     folders = {folder, folder.with_name("numpy.libs")}
-    paths = [library["filepath"] for library in libraries_of_products().info()]
-    return [path for path in paths if not folders.isdisjoint(Path(path).parents)]
+    paths = [library["filepath"] for library in libraries.info()]
+    return libraries.select(filepath=[path for path in paths if not folders.isdisjoint(Path(path).parents)])
 
 
 def restart_with(blas: str, *arguments: str) -> None:

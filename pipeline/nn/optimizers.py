@@ -15,7 +15,7 @@ from pipeline.nn.products import axpy
 from pipeline.nn.types import Array
 
 BLOCK = 1 << 16  # numbers updated at a time: they stay in the cache through all operations of a step
-FLUSH_EVERY = 100  # steps
+FLUSH_EVERY = 100  # steps after which denormal numbers are set to 0
 
 
 class Optimizer(ABC):
@@ -54,7 +54,7 @@ class Optimizer(ABC):
 
     @property
     def scale(self) -> float:
-        """What it is to multiply the gradient by."""
+        """What backpropagation is to multiply the gradient by."""
         return 1.0
 
     def step(self) -> None:

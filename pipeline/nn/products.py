@@ -40,8 +40,12 @@ def axpy(factor: float, x: Array, out: Array) -> None:
         factor: of `x`.
         x: shape (n,), of the dtype of `out`.
         out: shape (n,), float32 or float64, without gaps in memory.
+
+    Raises:
+        ValueError: if `out` has gaps in memory.
     """
-    _function("axpy", out.dtype)(x, out, a=factor)
+    if _function("axpy", out.dtype)(x, out, a=factor) is not out:
+        raise ValueError("axpy can't compute in place in an array with gaps in memory")
 
 
 @cache

@@ -46,6 +46,11 @@ def test_gemm_does_not_lose_its_result(place: np.ndarray) -> None:
         gemm(np.ones((3, 2)), np.ones((2, 4)), place)
 
 
+def test_axpy_does_not_lose_its_result() -> None:
+    with pytest.raises(ValueError, match="in place"):
+        axpy(1, np.ones(3), np.zeros(6)[::2])
+
+
 def test_axpy_adds_in_place() -> None:
     x, out = np.arange(20_000.0), np.ones(20_000)
     axpy(-2, x, out[:])
