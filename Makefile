@@ -5,7 +5,7 @@ SCALING := .venv-scaling
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test scaling ui bench results problems records lint format params lock clean
+.PHONY: help repro test stress scaling ui bench results problems records lint format params lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +15,10 @@ repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot, problems:
 
 # More processes than two cores: many tests wait for a server or a stage.
 test: $(VENV)/.synced ## run the tests
-	pytest --numprocesses=6 --dist=worksteal
+	pytest --numprocesses=5 --dist=worksteal
+
+stress: $(VENV)/.synced ## run the tests that take minutes each: many processes at once, killed again and again
+	pytest -m stress
 
 scaling: $(SCALING)/.synced ## install the launchers for Ray and Slurm into an environment of their own and test them
 	$(SCALING)/bin/python -m pytest tests/test_scaling.py

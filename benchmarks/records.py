@@ -164,12 +164,12 @@ def main() -> None:
 
 def plan_runs(record: Record) -> list[Run]:
     """Return the runs of `record`."""
-    runs = []
-    for seed in record.seeds:
-        config = read_recipe(record.recipe, *record.changes, f"seed={seed}")
-        workspace = FOLDER / str(config.split.train)
-        runs.append(Run(record, config, workspace, Path(record.recipe) / str(seed)))
-    return runs
+    config = read_recipe(record.recipe, *record.changes)
+    workspace = FOLDER / str(config.split.train)
+    return [
+        Run(record, replace(config, seed=seed), workspace, Path(record.recipe) / str(seed))
+        for seed in record.seeds
+    ]
 
 
 def prepare(workspace: Path, config: Config) -> None:

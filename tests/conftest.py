@@ -11,6 +11,7 @@ import pipeline  # noqa: F401 - before any test imports NumPy, whose kernels it 
 from tests.commands import SMALL, made_once, run_module
 from tests.stores import client
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would compile the pipeline each
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test's run lands in the store of whoever runs the tests
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)  # or what tests interrupt ignores it, too

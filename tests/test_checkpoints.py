@@ -25,6 +25,7 @@ from tests.commands import (
     copy_code,
     files,
     kill_in_training,
+    made_once,
     run_module,
     start_module,
     wait_for,
@@ -59,6 +60,18 @@ def test_one_is_due_so_many_minutes_after_the_start_and_after_the_latest(
 def train_until_killed(workspace: Path, *options: str) -> None:
     """Start a training and kill it as `kill_in_training` does."""
     kill_in_training(workspace, sys.executable, "-m", "pipeline.train", *options)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `EVERYTHING` trains to."""
+
+    def train(folder: Path) -> None:
+        shutil.copytree(prepared, folder, dirs_exist_ok=True)
+        done = run_module(folder, "pipeline.train", *EVERYTHING, "hydra.run.dir=whole")
+        assert done.returncode == 0, done.stderr
+
+    return made_once("undisturbed", train, tmp_path_factory) / "whole"
 
 
 def results(folder: Path) -> dict[str, str]:
@@ -122,7 +135,9 @@ def test_it_goes_on_under_dvc_and_in_a_sweep_from_where_it_was_killed(workspace:
 
 
 @pytest.mark.parametrize("damage", ["cut short", "a byte changed", "another shape", "another training's"])
-def test_a_checkpoint_that_cannot_be_used_is_told_and_left_alone(workspace: Path, damage: str) -> None:
+def test_a_checkpoint_that_cannot_be_used_is_told_and_left_alone(
+    workspace: Path, undisturbed: Path, damage: str
+) -> None:
     train_until_killed(workspace, *EVERYTHING, "hydra.run.dir=killed")
     path = checkpoint(workspace)
     assert path
@@ -151,9 +166,7 @@ def test_a_checkpoint_that_cannot_be_used_is_told_and_left_alone(workspace: Path
     assert [line.startswith(told) for line in done.stderr.splitlines()].count(True) == 1
     assert "goes on after" not in done.stderr
     assert not (workspace / CHECKPOINTS).exists()
-    undisturbed = run_module(workspace, "pipeline.train", *EVERYTHING, "hydra.run.dir=undisturbed")
-    assert undisturbed.returncode == 0, undisturbed.stderr
-    assert results(workspace / "again") == results(workspace / "undisturbed")
+    assert results(workspace / "again") == results(undisturbed)
 
 
 @pytest.mark.parametrize("change", ["configuration", "data", "code"])

@@ -3,8 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.commands import TRACKED, run_module, start_module, wait_for
 from tests.stores import client, free_port, mlflow_server
+
+pytestmark = pytest.mark.stress
 
 EPOCHS = [1, 2]
 SWEEP = [
