@@ -6,15 +6,18 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import mlflow
 import numpy as np
 import pytest
 
+from pipeline.errors import UserError
 from pipeline.models import load_model
+from pipeline.tracking.registry import Promoted, promote_best
 from tests.commands import PATIENCE, TRACKED, made_once, run_module, wait_for
 from tests.stores import answers, client, free_port, mlflow_server
 
@@ -32,6 +35,21 @@ def swept(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     trained = made_once("swept", train, tmp_path_factory)
     return shutil.copytree(trained, tmp_path_factory.mktemp("promote") / "copy", symlinks=True)
+
+
+Promote = Callable[[Path, str], Promoted]
+
+
+@pytest.fixture
+def promote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Promote]:
+    """What promotes, of an experiment in the store in a folder, the run that is best on the test images."""
+
+    def promote(folder: Path, experiment: str) -> Promoted:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        return promote_best(experiment, "champion", "test")
+
+    yield promote
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # which unsets it
 
 
 @pytest.fixture(scope="module")
@@ -103,15 +121,13 @@ def test_anything_else_gets_a_400_that_says_what_is_right(endpoint: str) -> None
 @pytest.mark.parametrize(
     ("experiment", "told"),
     [
-        ("Nowhere", "error: there is no experiment Nowhere: the store has Strokes"),
+        ("Nowhere", "there is no experiment Nowhere: the store has Strokes"),
         ("Default", "has no finished run with a test accuracy: that takes images and split.test above 0"),
     ],
 )
-def test_nothing_to_promote(swept: Path, experiment: str, told: str) -> None:
-    done = run_module(swept, "pipeline.promote", experiment)
-    assert done.returncode == 1
-    assert told in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_nothing_to_promote(swept: Path, promote: Promote, experiment: str, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        promote(swept, experiment)
 
 
 @pytest.mark.parametrize("alias", ["v1", "latest", "a/b"])
@@ -144,15 +160,18 @@ def test_the_password_of_a_server_is_not_shown(swept: Path) -> None:
     ("title", "name"),
     [
         ("Teacher's shapes / 2024", "teacher-s-shapes-2024"),
+        ("Fashion-MNIST", "fashion-mnist"),
         ("…", "model"),
     ],
 )
-def test_a_title_may_be_any_text(swept: Path, tmp_path: Path, title: str, name: str) -> None:
+def test_a_title_may_be_any_text(
+    swept: Path, tmp_path: Path, promote: Promote, title: str, name: str
+) -> None:
     shutil.copy(swept / "mlflow.db", tmp_path)
     experiment = client(tmp_path).get_experiment_by_name("Strokes")
     client(tmp_path).rename_experiment(experiment.experiment_id, title)
-    done = run_module(tmp_path, "pipeline.promote", title)
-    assert done.stdout.startswith(f"models:/{name}@champion is version 1: "), done.stderr
+    promoted = promote(tmp_path, title)
+    assert (promoted.uri, promoted.version) == (f"models:/{name}@champion", "1")
 
 
 def test_what_was_chosen_on_the_validation_part_is_promoted_by_it(swept: Path) -> None:

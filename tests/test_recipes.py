@@ -1,13 +1,18 @@
 """The sweeps' recipes, shortened, and their figures."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from pipeline import figures, recipe_figures
-from pipeline.recipes import depth_width, dying_relu, read_jobs
+from pipeline.errors import UserError
+from pipeline.problems import read_recipe
+from pipeline.recipes import Job, depth_width, dying_relu, read_jobs
 from tests.commands import run_module
 
 FEW = {
@@ -71,25 +76,31 @@ def test_a_network_that_diverged_has_not_fitted(tmp_path: Path, monkeypatch: pyt
         assert not any(np.size(line.get_ydata()) for line in depth_width(jobs).axes[0].lines)
 
 
+def test_another_sweep_than_the_recipes_is_not_drawn(tmp_path: Path) -> None:
+    run_module(tmp_path, "pipeline.train", "experiment=dying_relu", *FEW["dying_relu"])
+    drawn = run_module(tmp_path, "pipeline.recipes", "depth_width", "--folder", "multirun/dying_relu")
+    assert drawn.returncode == 1
+    told = "error: XOR, model.hidden = [5]: not a sweep of the recipe depth_width\n"
+    assert drawn.stderr == told
+
+
 @pytest.mark.parametrize(
-    ("recipe", "trained", "options", "told"),
+    ("draw", "recipe", "options", "jobs", "told"),
     [
-        ("depth_width", "dying_relu", [], "XOR, model.hidden = [5]"),
-        ("depth_width", "depth_width", ["model.hidden=[],[4]"], "Alternating points, model.hidden = []"),
-        ("depth_width", "depth_width", ["model.hidden=[4,8]"], "Alternating points, model.hidden = [4, 8]"),
-        ("dying_relu", "depth_width", [], "two jobs of sigmoid at the rate 0.01"),
-        ("dying_relu", "dying_relu", ["seed=0,1"], "two jobs of relu at the rate 0.1"),
-        ("dying_relu", "dying_relu", ["model.hidden=[]"], "model.hidden = []"),
-        ("dying_relu", "dying_relu", ["model.hidden=[5,5]"], "model.hidden = [5, 5]"),
+        (depth_width, "depth_width", ["model.hidden=[]"], 1, "Alternating points, model.hidden = []"),
+        (depth_width, "depth_width", ["model.hidden=[4,8]"], 1, "Alternating points, model.hidden = [4, 8]"),
+        (dying_relu, "depth_width", ["model.hidden=[4]"], 2, "two jobs of sigmoid at the rate 0.01"),
+        (dying_relu, "dying_relu", ["model.hidden=[5]"], 2, "two jobs of relu at the rate 0.1"),
+        (dying_relu, "dying_relu", ["model.hidden=[]"], 1, "model.hidden = []"),
+        (dying_relu, "dying_relu", ["model.hidden=[5,5]"], 1, "model.hidden = [5, 5]"),
     ],
 )
-def test_another_sweep_than_the_recipes_is_not_drawn(
-    tmp_path: Path, recipe: str, trained: str, options: list[str], told: str
+def test_jobs_that_a_recipe_has_not_are_named(
+    draw: Callable[[list[Job]], Figure], recipe: str, options: list[str], jobs: int, told: str
 ) -> None:
-    run_module(tmp_path, "pipeline.train", f"experiment={trained}", *FEW[trained], *options)
-    drawn = run_module(tmp_path, "pipeline.recipes", recipe, "--folder", f"multirun/{trained}")
-    assert drawn.returncode == 1
-    assert drawn.stderr == f"error: {told}: not a sweep of the recipe {recipe}\n"
+    config = read_recipe(recipe, *options)
+    with pytest.raises(UserError, match=re.escape(f"{told}: not a sweep of the recipe {draw.__name__}")):
+        draw([(config, [])] * jobs)
 
 
 def test_there_are_looks_for_any_number_of_lines() -> None:

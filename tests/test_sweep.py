@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import time
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -163,25 +162,25 @@ class Lost(Callback):
 
 def test_a_sweep_whose_job_left_no_outcome_is_not_complete(tracked: Path) -> None:
     lose = "+hydra.callbacks.lost._target_=tests.test_sweep.Lost"
-    done = sweep(tracked, "seed=0,1,2", lose, base=TRACKED)
+    done = sweep(tracked, "seed=0,1", lose, base=TRACKED)
     assert done.returncode == 1
-    told = "1 of 3 jobs left no outcome: the same command again finishes them"
+    told = "1 of 2 jobs left no outcome: the same command again finishes them"
     assert done.stderr.endswith(f"error: {told}\n")
-    assert [row["seed"] for row in sorted(table(tracked), key=itemgetter("seed"))] == ["0", "2"]
+    assert [row["seed"] for row in table(tracked)] == ["0"]
     [parent], _ = runs(client(tracked))
     assert (parent.info.status, parent.data.tags["failure"]) == ("FAILED", told)
 
-    again = sweep(tracked, "seed=0,1,2", base=TRACKED)
+    again = sweep(tracked, "seed=0,1", base=TRACKED)
     assert again.returncode == 0, again.stderr
-    assert again.stdout.count("(finished before, skipped)") == 2
+    assert again.stdout.count("(finished before, skipped)") == 1
     [parent], jobs = runs(client(tracked))
-    assert [run.info.status for run in (parent, *jobs)] == ["FINISHED"] * 4
+    assert [run.info.status for run in (parent, *jobs)] == ["FINISHED"] * 3
     assert "failure" not in parent.data.tags
 
 
 def test_one_bad_job_spoils_nothing(tracked: Path) -> None:
     options = [*EXPLODING, "optimizer.learning_rate=0.01,9,0.02"]
-    done = sweep(tracked, JOBLIB, *options, base=TRACKED)
+    done = sweep(tracked, *options, base=TRACKED)
     assert done.returncode == 1
     assert done.stderr.endswith("error: 1 of 3 jobs failed: the table says why\n")
     *good, bad = table(tracked)
@@ -206,7 +205,7 @@ def test_a_job_that_takes_more_memory_than_there_is_fails_with_that_reason(works
 
 
 def test_jobs_side_by_side_never_share_a_folder(workspace: Path) -> None:
-    options = ["hydra.sweep.subdir=same", "seed=0,1,2,3", "hydra.launcher.n_jobs=4"]
+    options = ["hydra.sweep.subdir=same", "seed=0,1", "hydra.launcher.n_jobs=2"]
     assert sweep(workspace, JOBLIB, *options).returncode == 0
     for path in (workspace / "sweep/jobs").glob("*.json"):
         outcome = json.loads(path.read_text(encoding="utf-8"))
@@ -220,10 +219,8 @@ def test_a_finished_job_is_not_done_again_in_any_sweep(tracked: Path) -> None:
     [parent], jobs = runs(client(tracked))
     assert len(jobs) == 2
     assert len(client(tracked).get_metric_history(parent.info.run_id, "test_error")) == 1
-    larger = sweep(tracked, JOBLIB, "hydra.sweep.dir=larger", "seed=0,1,2", base=TRACKED)
+    larger = sweep(tracked, JOBLIB, "hydra.sweep.dir=larger", "seed=0,1,2")
     assert larger.stdout.count("(finished before, skipped)") == 2
-    parents, jobs = runs(client(tracked))
-    assert [len(parents), len(jobs)] == [2, 3]
     fresh = sweep(tracked, "hydra.sweep.dir=fresh", "seed=0,1", "sweep.resume=false")
     assert "skipped" not in fresh.stdout
 
@@ -318,11 +315,11 @@ def test_a_generated_problem_depends_on_no_prepared_data(workspace: Path) -> Non
 
 
 def test_parallel_jobs_give_the_same_bits(workspace: Path) -> None:
-    assert sweep(workspace, "seed=0,1,2", "model.hidden=[8]").returncode == 0
-    models = [sha256(workspace / f"sweep/{job}/models/model.npz") for job in range(3)]
-    options = ["sweep.resume=false", "hydra.sweep.dir=parallel", "seed=0,1,2", "model.hidden=[8]"]
+    assert sweep(workspace, "seed=0,1", "model.hidden=[8]").returncode == 0
+    models = [sha256(workspace / f"sweep/{job}/models/model.npz") for job in (0, 1)]
+    options = ["sweep.resume=false", "hydra.sweep.dir=parallel", "seed=0,1", "model.hidden=[8]"]
     assert sweep(workspace, JOBLIB, *options).returncode == 0
-    assert models == [sha256(workspace / f"parallel/{job}/models/model.npz") for job in range(3)]
+    assert models == [sha256(workspace / f"parallel/{job}/models/model.npz") for job in (0, 1)]
     assert (workspace / "sweep/sweep.csv").read_bytes() == (workspace / "parallel/sweep.csv").read_bytes()
 
 
