@@ -14,9 +14,11 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 import pipeline.sweep
+from pipeline.data.dataset import PROCESSED, digest
 from pipeline.files import sha256
 from pipeline.history import read_history
-from pipeline.job import FINISHED, POLL, Outcome
+from pipeline.job import FINISHED, POLL, Outcome, job_key
+from pipeline.problems import read_recipe
 from pipeline.ranking import Ranking
 from tests.commands import (
     PATIENCE,
@@ -270,21 +272,34 @@ def test_what_is_given_takes_the_place_of_what_a_recipe_sweeps(workspace: Path) 
     assert done.stdout.startswith("job 0: learning_rate 0.1: test error")
 
 
-def test_another_configuration_or_other_data_make_another_job(workspace: Path) -> None:
-    assert sweep(workspace, "seed=0").returncode == 0
-    for option in ("training.epochs=1", "model.bias=true"):
-        assert "skipped" not in sweep(workspace, "hydra.sweep.dir=other", "seed=0", option).stdout
-    assert "skipped" in sweep(workspace, "hydra.sweep.dir=same", "seed=0", "tracking.patience=5").stdout
-    labels = workspace / "data/processed/train_labels.npy"
+def key_of(workspace: Path, *options: str) -> str:
+    """Return the key of the job that `options` and the data in `workspace` make."""
+    return job_key(read_recipe("sheet_mnist", *SMALL, *options), digest(workspace / PROCESSED), "code")
+
+
+@pytest.mark.parametrize(
+    ("option", "another"),
+    [
+        ("training.epochs=1", True),
+        ("model.bias=true", True),
+        ("split.validation=50", True),
+        ("tracking.patience=5", False),
+        ("training.checkpoint=1.0", False),
+        ("dataset.title=T", False),
+        ("sweep.resume=false", False),
+    ],
+)
+def test_what_the_model_is_made_from_makes_another_job(workspace: Path, option: str, another: bool) -> None:
+    assert (key_of(workspace, option) != key_of(workspace)) is another
+
+
+def test_the_content_of_the_data_makes_another_job(workspace: Path) -> None:
+    before = key_of(workspace)
+    (workspace / PROCESSED / ".DS_Store").touch()
+    assert key_of(workspace) == before
+    labels = workspace / PROCESSED / "train_labels.npy"
     labels.write_bytes(labels.read_bytes()[:-20] + labels.read_bytes()[-10:] + labels.read_bytes()[-20:-10])
-    assert "skipped" not in sweep(workspace, "hydra.sweep.dir=changed", "seed=0").stdout
-
-
-def test_a_dataset_of_the_same_content_from_elsewhere_makes_the_same_job(workspace: Path) -> None:
-    assert sweep(workspace, "seed=0").returncode == 0
-    (workspace / "data/processed/.DS_Store").touch()
-    again = sweep(workspace, "hydra.sweep.dir=same", "seed=0", "dataset.title=T", "training.checkpoint=1.0")
-    assert "skipped" in again.stdout
+    assert key_of(workspace) != before
 
 
 CHANGES_THE_CODE = """
