@@ -17,8 +17,8 @@ repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot, problems:
 test: $(VENV)/.synced ## run the tests
 	pytest --numprocesses=5 --dist=worksteal
 
-stress: $(VENV)/.synced ## run the tests that take minutes each: many processes at once, killed again and again
-	pytest -m stress
+stress: $(VENV)/.synced ## run the tests that take long: many processes at once, killed again and again
+	pytest -m stress --numprocesses=3 --dist=worksteal
 
 scaling: $(SCALING)/.synced ## install the launchers for Ray and Slurm into an environment of their own and test them
 	$(SCALING)/bin/python -m pytest tests/test_scaling.py

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.commands import SMALL, files, run_module
 
 ROOM = 200_000  # bytes: less than a model, more than any other file
@@ -43,6 +45,7 @@ def test_preprocessing(workspace: Path) -> None:
     assert files(workspace) == before
 
 
+@pytest.mark.stress
 def test_a_sweep(workspace: Path) -> None:
     command = ["pipeline.train", "-m", *SMALL, "hydra.sweep.dir=sweep", "seed=0,1", "hydra/launcher=joblib"]
     with little_room():

@@ -126,6 +126,7 @@ def test_another_clone_elsewhere_gives_the_same_lock(untracked: Path, tmp_path: 
     assert (other / "dvc.lock").read_text() == (untracked / "dvc.lock").read_text()
 
 
+@pytest.mark.stress
 @pytest.mark.parametrize(
     ("key", "value", "stages"),
     [

@@ -147,6 +147,7 @@ def test_a_store_under_another_name(swept: Path, tmp_path: Path) -> None:
     assert nowhere.stderr.startswith("error: there is no mlflow.db here: run this at the repository's root")
 
 
+@pytest.mark.stress
 def test_the_password_of_a_server_is_not_shown(swept: Path) -> None:
     port = free_port()
     with mlflow_server(swept, port):
@@ -174,6 +175,7 @@ def test_a_title_may_be_any_text(
     assert (promoted.uri, promoted.version) == (f"models:/{name}@champion", "1")
 
 
+@pytest.mark.stress
 def test_what_was_chosen_on_the_validation_part_is_promoted_by_it(swept: Path) -> None:
     options = [*TRACKED, "split.validation=50", "optimizer.learning_rate=0.01"]
     trained = run_module(swept, "pipeline.train", *options)

@@ -157,6 +157,7 @@ class Lost(Callback):
         pipeline.sweep.LATE = 0.0  # no shared folder here that could show it late
 
 
+@pytest.mark.stress
 def test_a_sweep_whose_job_left_no_outcome_is_not_complete(tracked: Path) -> None:
     lose = "+hydra.callbacks.lost._target_=tests.test_sweep.Lost"
     done = sweep(tracked, "seed=0,1", lose, base=TRACKED)
@@ -175,6 +176,7 @@ def test_a_sweep_whose_job_left_no_outcome_is_not_complete(tracked: Path) -> Non
     assert "failure" not in parent.data.tags
 
 
+@pytest.mark.stress
 def test_one_bad_job_spoils_nothing(tracked: Path) -> None:
     options = [*EXPLODING, "optimizer.learning_rate=0.01,9,0.02"]
     done = sweep(tracked, *options, base=TRACKED)
@@ -201,6 +203,7 @@ def test_a_job_that_takes_more_memory_than_there_is_fails_with_that_reason(works
     assert bad["reason"].startswith("not enough memory: Unable to allocate")
 
 
+@pytest.mark.stress
 def test_jobs_side_by_side_never_share_a_folder(workspace: Path) -> None:
     options = ["hydra.sweep.subdir=same", "seed=0,1", "hydra.launcher.n_jobs=2"]
     assert sweep(workspace, JOBLIB, *options).returncode == 0
@@ -209,6 +212,7 @@ def test_jobs_side_by_side_never_share_a_folder(workspace: Path) -> None:
         assert sha256(workspace / outcome["folder"] / "models/model.npz") == outcome["model"]
 
 
+@pytest.mark.stress
 def test_a_finished_job_is_not_done_again_in_any_sweep(tracked: Path) -> None:
     assert sweep(tracked, "seed=0,1", base=TRACKED).returncode == 0
     again = sweep(tracked, "seed=0,1", base=TRACKED)
@@ -222,6 +226,7 @@ def test_a_finished_job_is_not_done_again_in_any_sweep(tracked: Path) -> None:
     assert "skipped" not in fresh.stdout
 
 
+@pytest.mark.stress
 def test_other_jobs_in_the_same_folder_leave_what_is_there(tracked: Path) -> None:
     """Though Hydra numbers the jobs anew, and so has their folders change hands."""
     assert sweep(tracked, "optimizer.learning_rate=0.1,0.3").returncode == 0  # not yet in MLflow
@@ -395,6 +400,7 @@ def test_the_same_command_finishes_a_sweep_of_which_a_process_was_killed(workspa
     assert [row["jobs"] for row in table(workspace)] == ["2"] * 3
 
 
+@pytest.mark.stress
 def test_what_the_server_did_not_take_is_recorded_by_the_same_command_again(tracked: Path) -> None:
     with failing_server(stalls=False) as (broken, _):
         options = ["seed=0,1", "tracking.patience=1"]

@@ -309,6 +309,7 @@ def test_a_stage_that_breaks_off_ends_its_run(workspace: Path) -> None:
     assert all(run.data.metrics == {"loss": 0.5, "seconds": 0.1} for run in ended.values())
 
 
+@pytest.mark.stress
 def test_recipes_that_train_to_the_same_bits_have_a_run_each(workspace: Path) -> None:
     training = asdict(configuration())["training"]
     for minutes, accuracy in ((1.0, 0.25), (2.0, 0.75), (1.0, 0.5)):
@@ -603,6 +604,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.stress
 def test_four_processes_open_a_fresh_store_at_once(workspace: Path) -> None:
     Path("mlflow.db").unlink()
     program = f"CONFIG = {asdict(configuration())!r}\n{FRESH}"
@@ -624,6 +626,7 @@ def test_four_processes_open_a_fresh_store_at_once(workspace: Path) -> None:
 CREATION = [sys.executable, "-c", "from pipeline.tracking.store import open_store; open_store()"]
 
 
+@pytest.mark.stress
 def test_a_fresh_store_is_opened_from_several_folders_at_once(tmp_path: Path) -> None:
     environment = {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
     opening = []

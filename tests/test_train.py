@@ -333,6 +333,7 @@ def test_a_warmup_as_long_as_training_is_refused(workspace: Path) -> None:
     )
 
 
+@pytest.mark.stress
 def test_each_means_of_training_changes_the_model(workspace: Path) -> None:
     """With all of them on, training is as reproducible as without."""
     means = ["loss.label_smoothing=0.1", "model.dropout=0.2", "training.ema=0.9", "optimizer.clip_norm=0.1"]
