@@ -46,8 +46,16 @@ def test_preprocessing(workspace: Path) -> None:
 
 
 @pytest.mark.stress
-def test_a_sweep(workspace: Path) -> None:
-    command = ["pipeline.train", "-m", *SMALL, "hydra.sweep.dir=sweep", "seed=0,1", "hydra/launcher=joblib"]
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_a_sweep(workspace: Path, launcher: str) -> None:
+    command = [
+        "pipeline.train",
+        "-m",
+        *SMALL,
+        "hydra.sweep.dir=sweep",
+        "seed=0,1",
+        f"hydra/launcher={launcher}",
+    ]
     with little_room():
         done = run_module(workspace, *command)
     assert done.returncode == 1

@@ -8,7 +8,7 @@ from PIL import Image, ImageSequence
 from pipeline import problems
 from pipeline.config import flat, read_params
 from pipeline.nn.mlp import MLP
-from tests.commands import ROOT, made_once, run_module
+from tests.commands import ROOT, files, made_once, run_module
 
 FIGURES = {"alternating_points", "sheet_alternating", "alternating_solved", "xor", "xor_3d"}
 
@@ -55,6 +55,16 @@ def test_every_figure_is_drawn_and_those_over_training_move(done: Path) -> None:
         assert (frames[0] != frames[-1]).any()
         below_title = [frame[80:] for frame in frames]
         assert (below_title[0] != below_title[-1]).any()
+
+
+@pytest.mark.stress
+def test_bytes_do_not_depend_on_the_run(done: Path, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes((done / "params.yaml").read_bytes())
+    elsewhere = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "7"}
+    other_kernels = {"PIPELINE_NATIVE": "1", "OPENBLAS_CORETYPE": "Sandybridge"}
+    again = run_module(tmp_path, "pipeline.problems", **elsewhere, **other_kernels)
+    assert again.returncode == 0, again.stderr
+    assert files(tmp_path) == files(done)
 
 
 def test_the_default_by_name_is_the_default() -> None:

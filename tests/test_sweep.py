@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,22 @@ def test_one_parent_run_with_table_figure_and_the_best_jobs_metrics(tracked: Pat
     assert [line.split(":")[0] for line in done.stdout.splitlines()[:4]] == [f"job {i}" for i in range(4)]
 
 
+@pytest.mark.stress
+def test_a_sweep_of_nothing_is_one_job(tracked: Path) -> None:
+    assert sweep(tracked, base=TRACKED).returncode == 0
+    [parent], _ = runs(client(tracked))
+    assert parent.info.run_name == "sweep of one job"
+
+
 @pytest.mark.parametrize(
     ("swept", "combinations", "status"),
     [
         (["optimizer.learning_rate=0.1,0.3", "model.hidden=[5],[9]"], 4, 0),
+        pytest.param(
+            ["optimizer.learning_rate=0.1,0.3", "model.hidden=[5],[9]", "optimizer=sgd,adam"],
+            *(8, 0),
+            marks=pytest.mark.stress,
+        ),
         (["seed=0", "optimizer.learning_rate=0.1"], 1, 0),
         ([], 1, 0),
         ([*EXPLODING, "optimizer.learning_rate=5,9"], 2, 1),
@@ -160,26 +173,26 @@ class Lost(Callback):
 @pytest.mark.stress
 def test_a_sweep_whose_job_left_no_outcome_is_not_complete(tracked: Path) -> None:
     lose = "+hydra.callbacks.lost._target_=tests.test_sweep.Lost"
-    done = sweep(tracked, "seed=0,1", lose, base=TRACKED)
+    done = sweep(tracked, "seed=0,1,2", lose, base=TRACKED)
     assert done.returncode == 1
-    told = "1 of 2 jobs left no outcome: the same command again finishes them"
+    told = "1 of 3 jobs left no outcome: the same command again finishes them"
     assert done.stderr.endswith(f"error: {told}\n")
-    assert [row["seed"] for row in table(tracked)] == ["0"]
+    assert [row["seed"] for row in sorted(table(tracked), key=itemgetter("seed"))] == ["0", "2"]
     [parent], _ = runs(client(tracked))
     assert (parent.info.status, parent.data.tags["failure"]) == ("FAILED", told)
 
-    again = sweep(tracked, "seed=0,1", base=TRACKED)
+    again = sweep(tracked, "seed=0,1,2", base=TRACKED)
     assert again.returncode == 0, again.stderr
-    assert again.stdout.count("(finished before, skipped)") == 1
+    assert again.stdout.count("(finished before, skipped)") == 2
     [parent], jobs = runs(client(tracked))
-    assert [run.info.status for run in (parent, *jobs)] == ["FINISHED"] * 3
+    assert [run.info.status for run in (parent, *jobs)] == ["FINISHED"] * 4
     assert "failure" not in parent.data.tags
 
 
 @pytest.mark.stress
 def test_one_bad_job_spoils_nothing(tracked: Path) -> None:
     options = [*EXPLODING, "optimizer.learning_rate=0.01,9,0.02"]
-    done = sweep(tracked, *options, base=TRACKED)
+    done = sweep(tracked, JOBLIB, *options, base=TRACKED)
     assert done.returncode == 1
     assert done.stderr.endswith("error: 1 of 3 jobs failed: the table says why\n")
     *good, bad = table(tracked)
@@ -205,7 +218,7 @@ def test_a_job_that_takes_more_memory_than_there_is_fails_with_that_reason(works
 
 @pytest.mark.stress
 def test_jobs_side_by_side_never_share_a_folder(workspace: Path) -> None:
-    options = ["hydra.sweep.subdir=same", "seed=0,1", "hydra.launcher.n_jobs=2"]
+    options = ["hydra.sweep.subdir=same", "seed=0,1,2,3", "hydra.launcher.n_jobs=4"]
     assert sweep(workspace, JOBLIB, *options).returncode == 0
     for path in (workspace / "sweep/jobs").glob("*.json"):
         outcome = json.loads(path.read_text(encoding="utf-8"))
@@ -215,15 +228,19 @@ def test_jobs_side_by_side_never_share_a_folder(workspace: Path) -> None:
 @pytest.mark.stress
 def test_a_finished_job_is_not_done_again_in_any_sweep(tracked: Path) -> None:
     assert sweep(tracked, "seed=0,1", base=TRACKED).returncode == 0
-    again = sweep(tracked, "seed=0,1", base=TRACKED)
+    again = sweep(tracked, JOBLIB, "seed=0,1", base=TRACKED)
     assert again.stdout.count("(finished before, skipped)") == 2
     [parent], jobs = runs(client(tracked))
     assert len(jobs) == 2
     assert len(client(tracked).get_metric_history(parent.info.run_id, "test_error")) == 1
-    larger = sweep(tracked, JOBLIB, "hydra.sweep.dir=larger", "seed=0,1,2")
+    larger = sweep(tracked, "hydra.sweep.dir=larger", "seed=0,1,2", base=TRACKED)
     assert larger.stdout.count("(finished before, skipped)") == 2
-    fresh = sweep(tracked, "hydra.sweep.dir=fresh", "seed=0,1", "sweep.resume=false")
+    parents, jobs = runs(client(tracked))
+    assert [len(parents), len(jobs)] == [2, 3]
+    fresh = sweep(tracked, "hydra.sweep.dir=fresh", "seed=0,1", "sweep.resume=false", base=TRACKED)
     assert "skipped" not in fresh.stdout
+    parents, jobs = runs(client(tracked))
+    assert [len(parents), len(jobs)] == [3, 5]
 
 
 @pytest.mark.stress

@@ -65,7 +65,13 @@ def test_the_surroundings_change_no_bit(workspace: Path, options: list[str]) -> 
         {},
         {"OPENBLAS_CORETYPE": "SkylakeX", "OPENBLAS_NUM_THREADS": "2"},
         {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR", "OMP_NUM_THREADS": "2"},
-        {"NPY_ENABLE_CPU_FEATURES": "X86_V4", "TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "7"},
+        {
+            "NPY_ENABLE_CPU_FEATURES": "X86_V4",
+            "TZ": "Asia/Tokyo",
+            "LC_ALL": "C",
+            "USER": "somebody",
+            "PYTHONHASHSEED": "7",
+        },
     ):
         done = run_module(workspace, "pipeline.train", *UNDER_DVC, *options, **environment)
         assert done.returncode == 0, done.stderr
