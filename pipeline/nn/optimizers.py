@@ -16,6 +16,9 @@ from pipeline.nn.types import Array
 
 BLOCK = 1 << 16  # numbers updated at a time: they stay in the cache through all operations of a step
 FLUSH_EVERY = 100  # steps after which denormal numbers are set to 0
+SMALLEST_UNIT = (
+    2**-10
+)  # of what a velocity is kept in: the numbers kept are a thousand times as large at most
 
 
 class Optimizer(ABC):
@@ -30,10 +33,7 @@ class Optimizer(ABC):
 
     Attributes:
         gradient: where backpropagation is to add the gradient of each step.
-        keep: what it is to multiply by what is there before.
     """
-
-    keep = 0.0
 
     def __init__(
         self,
@@ -57,17 +57,22 @@ class Optimizer(ABC):
         """What backpropagation is to multiply the gradient by."""
         return 1.0
 
+    @property
+    def keep(self) -> float:
+        """What it is to multiply by what `gradient` holds before."""
+        return 0.0
+
     def step(self) -> None:
         """Change the parameters by one step along `gradient`.
 
         Raises:
             FloatingPointError: if the step needs the gradient's square, and the dtype has no such number.
         """
-        self.steps += 1
         if self.clip_norm:
             self._clip(self.clip_norm)
         if self.weight_decay:
             self._decay()
+        self.steps += 1
         for block in self._blocks:
             self._update(self.parameters.vector[block], self.gradient.vector[block], block)
         if self.steps % FLUSH_EVERY == 0:
@@ -112,12 +117,17 @@ class SGD(Optimizer):
     def __init__(self, parameters: Parameters, **common: Any) -> None:
         super().__init__(parameters, **common)
         if not self.clip_norm and not self.weight_decay:
-            self.gradient, self.keep = parameters, 1.0
+            self.gradient = parameters
 
     @property
     def scale(self) -> float:
         """−η."""
         return -self.learning_rate
+
+    @property
+    def keep(self) -> float:
+        """1 where the gradient is added to the parameters."""
+        return 1.0 if self.gradient is self.parameters else 0.0
 
     def step(self) -> None:
         """Change the parameters by one step along `gradient`, if that is not done already."""
@@ -135,6 +145,9 @@ class Momentum(Optimizer):
     learning" (2013). PyTorch keeps η out of v. As long as η stays the same so do the steps; where it changes,
     v here holds each gradient times the rate of its own step.
 
+    To multiply v by μ takes a pass over memory. So what is kept is v / u, and μ multiplies u. Once that has
+    become small it is 1 again, and what is kept is multiplied by what u was.
+
     Args:
         parameters: what `step` changes.
         momentum: μ.
@@ -147,28 +160,44 @@ class Momentum(Optimizer):
         self.momentum = momentum
         self.nesterov = nesterov
         self.velocity = parameters.zeros_like()
+        self._units = [1.0]  # u after 0, 1, 2, … steps, then from the start again
+        while self._units[-1] * momentum > SMALLEST_UNIT and len(self._units) < FLUSH_EVERY:
+            self._units.append(self._units[-1] * momentum)
+        self._last_unit = self._units[-1] * momentum  # which u would be next
         if not self.clip_norm and not nesterov:
-            self.gradient, self.keep = self.velocity, momentum
+            self.gradient = self.velocity
+            self._blocks = [slice(None)]  # a step is one operation then, which threads share
 
     @property
     def scale(self) -> float:
-        """η: to multiply every gradient by it here would cost as much as the step itself."""
-        return self.learning_rate
+        """η / u: to multiply every gradient by it here would cost as much as the step itself."""
+        return self.learning_rate / self._unit(self.steps + 1)
+
+    @property
+    def keep(self) -> float:
+        """1 where the gradient is added to the velocity, but for the steps at which that is scaled."""
+        if self.gradient is not self.velocity:
+            return 0.0
+        return self._last_unit if self._unit(self.steps + 1) == 1 else 1.0
 
     def arrays(self) -> dict[str, Array]:
         """Return by name what a step changes besides the parameters, as it is: not a copy."""
         return {"velocity": self.velocity.vector}
 
+    def _unit(self, steps: int) -> float:
+        return self._units[steps % len(self._units)]
+
     def _update(self, theta: Array, g: Array, block: slice) -> None:
-        v = self.velocity.vector[block]
+        v, unit = self.velocity.vector[block], self._unit(self.steps)
         if self.gradient is not self.velocity:
-            v *= self.momentum
+            if unit == 1:
+                v *= self._last_unit
             v += g
         if self.nesterov:
-            theta -= self.momentum * v
-            theta -= g
+            axpy(-unit * self.momentum, v, theta)
+            axpy(-unit, g, theta)
         else:
-            axpy(-1, v, theta)
+            axpy(-unit, v, theta)
 
 
 class Adam(Optimizer):

@@ -33,6 +33,27 @@ def gemm(a: Array, b: Array, out: Array, keep: float = 0.0) -> None:
         raise ValueError("gemm can't compute in place in an array with gaps in memory")
 
 
+def gemv(a: Array, x: Array, out: Array, keep: float = 0.0) -> None:
+    """Compute out ← keep · out + a x, BLAS's `gemv`.
+
+    Args:
+        a: shape (m, k), of the dtype of `out`; in memory row by row or column by column, without gaps.
+        x: shape (k,), likewise.
+        out: shape (m,), float32 or float64, without gaps in memory.
+        keep: factor of what is in `out`; where it is 0, NaN is overwritten too.
+
+    Raises:
+        ValueError: if `out` has gaps in memory.
+    """
+    transpose = not a.flags.f_contiguous
+    # alpha, a, x, beta, y, offx, incx, offy, incy, trans, overwrite_y.
+    result = _function("gemv", out.dtype)(
+        1.0, a.T if transpose else a, x, keep, out, 0, 1, 0, 1, transpose, True
+    )
+    if result is not out:
+        raise ValueError("gemv can't compute in place in an array with gaps in memory")
+
+
 def axpy(factor: float, x: Array, out: Array) -> None:
     """Compute out ← out + factor · x, BLAS's `axpy`, on as many threads as a product.
 

@@ -58,6 +58,23 @@ def test_gradient_is_that_of_finite_differences(activation: str, loss: str, bias
     np.testing.assert_allclose(gradient, numerical, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("bias", [False, True], ids=["no bias", "bias"])
+def test_gradient_of_wide_layers_is_that_of_finite_differences(bias: bool) -> None:
+    """Along random directions: wide layers hand it back by other products than narrow ones do."""
+    mlp, x, y = make("relu", "softmax", [300, 40, 280, 260], bias)
+    initialise(mlp, np.random.default_rng(1), "he")
+    backpropagation = Backpropagation(mlp, LOSSES["canonical"], len(x))
+    backpropagation(x, y)
+    gradient = backpropagation.gradient.vector.copy()
+    theta = mlp.parameters.vector.copy()
+    for direction in np.random.default_rng(2).normal(size=(10, len(theta))):
+        losses = []
+        for step in (1e-6, -1e-6):
+            mlp.parameters.vector[:] = theta + step * direction
+            losses.append(backpropagation(x, y))
+        np.testing.assert_allclose((losses[0] - losses[1]) / 2e-6, gradient @ direction, rtol=1e-5)
+
+
 def test_scale_multiplies_the_gradient_and_not_the_loss() -> None:
     mlp, x, y = make("tanh", "softmax", [6], bias=True)
     backpropagation = Backpropagation(mlp, LOSSES["canonical"], len(x))

@@ -65,7 +65,7 @@ def test_the_steps_are_the_textbooks(name: str, decay: float, monkeypatch: pytes
     theta.vector[:] = rng.normal(size=6)
     weights, biases = Textbook(theta.vector[:4], decay), Textbook(theta.vector[4:], 0)
     optimizer = OPTIMIZERS[name](theta, learning_rate=0.05, weight_decay=decay, **SETTINGS[name])
-    for _ in range(10):
+    for _ in range(150):  # a velocity is scaled every so often
         g = rng.normal(size=6)
         step(optimizer, g)
         getattr(weights, name)(g[:4])
@@ -111,6 +111,19 @@ def test_momentum_keeps_each_gradient_times_the_rate_of_its_own_step(nesterov: b
     v = [0.3, 0.5 * 0.3 + 0.03]
     change = [0.3 + 0.5 * v[0], 0.03 + 0.5 * v[1]] if nesterov else v
     np.testing.assert_allclose(theta.vector, -sum(change), rtol=1e-12)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 1e-12, 0.5, 0.9999999])
+def test_momentum_may_be_little_or_much(momentum: float, nesterov: bool) -> None:
+    theta = parameters(dtype="float32")
+    optimizer = Momentum(theta, learning_rate=0.1, momentum=momentum, nesterov=nesterov)
+    v, expected = 0.0, 0.0
+    for g in np.random.default_rng(0).normal(size=250):
+        step(optimizer, g)
+        v = momentum * v + 0.1 * g
+        expected -= 0.1 * g + momentum * v if nesterov else v
+        np.testing.assert_allclose(theta.vector, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["momentum", "adam"])
