@@ -175,8 +175,8 @@ def test_the_results_of_the_committed_run_are_those_in_git() -> None:
     ("data", "images", "classes"),
     [
         ("as prepared", 205, 10),
-        ("of two classes", 205, 2),
-        ("without a test part", 4000, 10),  # the tour's own
+        pytest.param("of two classes", 205, 2, marks=pytest.mark.stress),
+        pytest.param("without a test part", 4000, 10, marks=pytest.mark.stress),  # the tour's own images
         ("none", 4000, 10),
     ],
 )
