@@ -16,9 +16,7 @@ from pipeline.nn.types import Array
 
 BLOCK = 1 << 16  # numbers updated at a time: they stay in the cache through all operations of a step
 FLUSH_EVERY = 100  # steps after which denormal numbers are set to 0
-SMALLEST_UNIT = (
-    2**-10
-)  # of what a velocity is kept in: the numbers kept are a thousand times as large at most
+SMALLEST_UNIT = 2**-10  # that a velocity is kept in: the numbers kept are at most a thousand times as large
 
 
 class Optimizer(ABC):
@@ -145,8 +143,8 @@ class Momentum(Optimizer):
     learning" (2013). PyTorch keeps η out of v. As long as η stays the same so do the steps; where it changes,
     v here holds each gradient times the rate of its own step.
 
-    To multiply v by μ takes a pass over memory. So what is kept is v / u, and μ multiplies u. Once that has
-    become small it is 1 again, and what is kept is multiplied by what u was.
+    To multiply v by μ takes a pass over memory. So what is kept is v / u, and μ multiplies u. When that would
+    become too small it is 1 again, and what is kept is multiplied by what u would be.
 
     Args:
         parameters: what `step` changes.
@@ -163,7 +161,7 @@ class Momentum(Optimizer):
         self._units = [1.0]  # u after 0, 1, 2, … steps, then from the start again
         while self._units[-1] * momentum > SMALLEST_UNIT and len(self._units) < FLUSH_EVERY:
             self._units.append(self._units[-1] * momentum)
-        self._last_unit = self._units[-1] * momentum  # which u would be next
+        self._too_small = self._units[-1] * momentum  # what u would be next
         if not self.clip_norm and not nesterov:
             self.gradient = self.velocity
             self._blocks = [slice(None)]  # a step is one operation then, which threads share
@@ -178,7 +176,7 @@ class Momentum(Optimizer):
         """1 where the gradient is added to the velocity, but for the steps at which that is scaled."""
         if self.gradient is not self.velocity:
             return 0.0
-        return self._last_unit if self._unit(self.steps + 1) == 1 else 1.0
+        return self._too_small if self._unit(self.steps + 1) == 1 else 1.0
 
     def arrays(self) -> dict[str, Array]:
         """Return by name what a step changes besides the parameters, as it is: not a copy."""
@@ -191,7 +189,7 @@ class Momentum(Optimizer):
         v, unit = self.velocity.vector[block], self._unit(self.steps)
         if self.gradient is not self.velocity:
             if unit == 1:
-                v *= self._last_unit
+                v *= self._too_small
             v += g
         if self.nesterov:
             axpy(-unit * self.momentum, v, theta)

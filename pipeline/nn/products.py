@@ -29,8 +29,7 @@ def gemm(a: Array, b: Array, out: Array, keep: float = 0.0) -> None:
     a, b = a.T if transpose_a else a, b.T if transpose_b else b
     # alpha, a, b, beta, c, trans_a, trans_b, overwrite_c: by name they take 15 % longer in a small network.
     result = _function("gemm", out.dtype)(1.0, a, b, keep, out, transpose_a, transpose_b, True)
-    if result is not out:
-        raise ValueError("gemm can't compute in place in an array with gaps in memory")
+    _check_in_place("gemm", result, out)
 
 
 def gemv(a: Array, x: Array, out: Array, keep: float = 0.0) -> None:
@@ -50,8 +49,7 @@ def gemv(a: Array, x: Array, out: Array, keep: float = 0.0) -> None:
     result = _function("gemv", out.dtype)(
         1.0, a.T if transpose else a, x, keep, out, 0, 1, 0, 1, transpose, True
     )
-    if result is not out:
-        raise ValueError("gemv can't compute in place in an array with gaps in memory")
+    _check_in_place("gemv", result, out)
 
 
 def axpy(factor: float, x: Array, out: Array) -> None:
@@ -65,8 +63,12 @@ def axpy(factor: float, x: Array, out: Array) -> None:
     Raises:
         ValueError: if `out` has gaps in memory.
     """
-    if _function("axpy", out.dtype)(x, out, a=factor) is not out:
-        raise ValueError("axpy can't compute in place in an array with gaps in memory")
+    _check_in_place("axpy", _function("axpy", out.dtype)(x, out, a=factor), out)
+
+
+def _check_in_place(name: str, result: Array, out: Array) -> None:
+    if result is not out:
+        raise ValueError(f"{name} can't compute in place in an array with gaps in memory")
 
 
 @cache
