@@ -3,8 +3,9 @@
 They are built from `Figure` alone, without pyplot and its global state.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
@@ -14,8 +15,12 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from pipeline.animation import animate
 
 INK, QUIET, FAINT = "#222222", "#666666", "#e4e4e4"
 BLUE, VERMILION = "#0072b2", "#d55e00"
@@ -251,48 +256,79 @@ def misread(
     return figure
 
 
-def weights(
-    title: str,
-    subtitle: str,
-    matrix: np.ndarray,
-    image_shape: tuple[int, int],
-    names: Sequence[str],
-    limit: float | None = None,
-) -> Figure:
-    """Draw the weights into units of the first layer, as an image a unit where an input is an image.
+@dataclass
+class Weights:
+    """The weights into units of the first layer, as an image a unit where an input is an image.
 
-    Args:
-        title: the first line.
-        subtitle: the second line, which units these are.
-        matrix: (units, inputs).
-        image_shape: height and width of an input image; with a height or width of 1, or another number of
-            pixels than inputs, the matrix itself is drawn.
-        names: the units' names, or none.
-        limit: the absolute weight of the strongest colour; without it this matrix says.
+    Attributes:
+        figure: what is drawn.
     """
-    if limit is None:
+
+    figure: Figure
+    subtitle: Text
+    image: AxesImage
+    arrange: Callable[[np.ndarray], np.ndarray]
+
+    @classmethod
+    def draw(
+        cls,
+        title: str,
+        subtitle: str,
+        matrix: np.ndarray,
+        image_shape: tuple[int, int],
+        names: Sequence[str],
+    ) -> "Weights":
+        """Draw the weights in colours that they share with all that is shown later.
+
+        Args:
+            title: the first line.
+            subtitle: the second line, which units these are.
+            matrix: (units, inputs).
+            image_shape: height and width of an input image; with a height or width of 1, or another number of
+                pixels than inputs, the matrix itself is drawn.
+            names: the units' names, or none.
+        """
         limit = strongest(matrix)
-    height, width = image_shape
-    if min(image_shape) > 1 and height * width == matrix.shape[1]:
-        columns = min(10 if len(matrix) > 20 else 5, len(matrix))
-        rows = -(-len(matrix) // columns)
-        scale = (0.62 if len(matrix) > 20 else 1.2) / max(height, width)  # inches a pixel
-        pitch = (height + (0.25 / scale if names else 2), width + 2)
-        figure, axes = new_figure(columns * pitch[1] * scale + 1, rows * pitch[0] * scale, title, subtitle)
-        tiles = matrix.reshape(-1, height, width)
-        corners = _show_tiles(axes, tiles, columns, pitch, DIVERGING, -limit, limit)
-        for (x, y), name in zip(corners, names, strict=False):
-            _write(axes, x + width / 2, y + height, name, va="top")
-    else:
-        figure, axes = new_figure(6, 4, title, subtitle)
-        axes.imshow(matrix, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
-        axes.grid(False)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("input")
-        axes.set_ylabel("unit")
-    figure.colorbar(axes.images[0], ax=axes, label="weight", extend="both", aspect=30, panchor=False)
-    return figure
+        height, width = image_shape
+        if min(image_shape) > 1 and height * width == matrix.shape[1]:
+            columns = min(10 if len(matrix) > 20 else 5, len(matrix))
+            rows = -(-len(matrix) // columns)
+            scale = (0.62 if len(matrix) > 20 else 1.2) / max(height, width)  # inches a pixel
+            pitch = (height + (0.25 / scale if names else 2), width + 2)
+            figure, axes = new_figure(
+                columns * pitch[1] * scale + 1, rows * pitch[0] * scale, title, subtitle
+            )
+            tiles = matrix.reshape(-1, height, width)
+            corners = _show_tiles(axes, tiles, columns, pitch, DIVERGING, -limit, limit)
+            for (x, y), name in zip(corners, names, strict=False):
+                _write(axes, x + width / 2, y + height, name, va="top")
+
+            def arrange(matrix: np.ndarray) -> np.ndarray:
+                return _sheet(matrix.reshape(-1, height, width), columns, pitch)
+        else:
+            figure, axes = new_figure(6, 4, title, subtitle)
+            axes.imshow(
+                matrix, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
+            )
+            axes.grid(False)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set_xlabel("input")
+            axes.set_ylabel("unit")
+
+            def arrange(matrix: np.ndarray) -> np.ndarray:
+                return matrix
+
+        (image,) = axes.images
+        figure.colorbar(image, ax=axes, label="weight", extend="both", aspect=30, panchor=False)
+        animate(axes)
+        return cls(figure, figure.texts[1], image, arrange)
+
+    def show(self, subtitle: str, matrix: np.ndarray) -> Figure:
+        """Put in the weights `matrix`, (units, inputs), of the same units at another time."""
+        self.subtitle.set_text(subtitle)
+        self.image.set_data(self.arrange(matrix))
+        return self.figure
 
 
 def strongest(matrix: np.ndarray) -> float:
@@ -354,22 +390,31 @@ def _show_tiles(
     Returns:
         x and y of each image's upper left corner.
     """
-    down, across = (round(step) for step in pitch)
-    n, height, width = tiles.shape
-    rows = -(-n // columns)
-    sheet = np.full((rows * down, columns * across), np.nan)
-    corners = []
-    for i, tile in enumerate(tiles):
-        y, x = i // columns * down, i % columns * across + (across - width) // 2
-        sheet[y : y + height, x : x + width] = tile
-        corners.append((x - 0.5, y - 0.5))
+    sheet = _sheet(tiles, columns, pitch)
     axes.imshow(sheet, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
     axes.grid(False)
     axes.spines[:].set_visible(False)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_anchor("NW")
-    return corners
+    return [(x - 0.5, y - 0.5) for y, x in _corners(tiles, columns, pitch)]
+
+
+def _sheet(tiles: np.ndarray, columns: int, pitch: tuple[float, float]) -> np.ndarray:
+    """Return the images as one, with NaN around them: see `_show_tiles`."""
+    n, height, width = tiles.shape
+    rows = -(-n // columns)
+    sheet = np.full((rows * round(pitch[0]), columns * round(pitch[1])), np.nan)
+    for (y, x), tile in zip(_corners(tiles, columns, pitch), tiles, strict=True):
+        sheet[y : y + height, x : x + width] = tile
+    return sheet
+
+
+def _corners(tiles: np.ndarray, columns: int, pitch: tuple[float, float]) -> list[tuple[int, int]]:
+    """Return the row and column of each image's upper left pixel."""
+    down, across = round(pitch[0]), round(pitch[1])
+    indent = (across - tiles.shape[2]) // 2
+    return [(i // columns * down, i % columns * across + indent) for i in range(len(tiles))]
 
 
 def _write(axes: Axes, x: float, y: float, text: str, **look: Any) -> None:

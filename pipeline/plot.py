@@ -112,7 +112,7 @@ def draw_all(
         first_layer = model.weights[0]
         units = len(first_layer)
         shown = f"the {units} units" if units <= UNITS else f"the first {UNITS} of {units} units"
-        weights = figures.weights(
+        weights = figures.Weights.draw(
             title,
             f"Weights from the inputs to {shown} of the first layer",
             first_layer[:UNITS],
@@ -126,7 +126,7 @@ def draw_all(
             "dead_units": dead_units,
             "confusion_matrix": matrix,
             "misread": misread,
-            "weights": weights,
+            "weights": weights.figure,
         }
         distortion = augmentation(image_shape=dataset.image_shape, **asdict(augmenting))
         if distortion:
@@ -152,19 +152,19 @@ def animate_weights(folder: Path, dataset: Dataset, model: MLP, snapshots: list[
     first, *_, last = layers
     moved = np.linalg.norm(layers[last] - layers[first], axis=1)
     units = np.argsort(-moved, kind="stable")[:MOVING_UNITS]
-    limit = figures.strongest(layers[last][units])
+
+    def subtitle(epoch: int) -> str:
+        return f"The {len(units)} units whose weights change most, after {epoch} of {last} epochs"
+
     with figures.style():
-        frames = (
-            figures.weights(
-                f"{dataset.title}: the first layer learns",
-                f"The {len(units)} units whose weights change most, after {epoch} of {last} epochs",
-                layers[epoch][units],
-                dataset.image_shape,
-                [],
-                limit,
-            )
-            for epoch in some(list(layers))
+        weights = figures.Weights.draw(
+            f"{dataset.title}: the first layer learns",
+            subtitle(last),
+            layers[last][units],
+            dataset.image_shape,
+            [],
         )
+        frames = (weights.show(subtitle(epoch), layers[epoch][units]) for epoch in some(list(layers)))
         with replacing(folder / "weights.gif") as path:
             save_gif(path, frames)
 

@@ -10,6 +10,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
+from pipeline.animation import animate
 from pipeline.figures import BLUE, FAINT, INK, QUIET, VERMILION, new_figure
 
 SIDES = LinearSegmentedColormap.from_list("sides", [BLUE, "#ffffff", VERMILION])
@@ -72,6 +73,7 @@ class LearnedFunction:
         axes.set_xlabel("x")
         axes.set_ylabel("output")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+        animate(axes)
         return cls(figure, figure.texts[1], line, dots)
 
     def show(self, subtitle: str, function: np.ndarray, predictions: np.ndarray) -> Figure:
@@ -131,6 +133,7 @@ class DecisionPlane:
         axes.set_ylabel("x₂")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)
         figure.colorbar(image, ax=axes, label="output", ticks=[0, 0.5, 1], format="%g", aspect=30)
+        animate(axes)
         return cls(figure, figure.texts[1], image, None)
 
     def show(self, subtitle: str, surface: np.ndarray) -> Figure:
@@ -146,6 +149,7 @@ class DecisionPlane:
             self.border = self.image.axes.contour(
                 along, along, surface, levels=[0.5], colors=[INK], linewidths=1.2
             )
+            self.border.set_animated(True)
         return self.figure
 
 

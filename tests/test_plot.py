@@ -1,5 +1,6 @@
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from PIL import Image
 from sklearn.datasets import load_digits
 
-from pipeline import evaluate, figures, plot
+from pipeline import animation, evaluate, figures, plot
 from pipeline.config import read_params
 from pipeline.data.dataset import PROCESSED, write_description
 from pipeline.errors import UserError
 from pipeline.history import HISTORY
 from pipeline.plot import FIGURES
+from pipeline.problem_figures import DecisionPlane, LearnedFunction
 from pipeline.train import CONF, train_and_record
 from tests.commands import ROOT, run_module
 
@@ -190,9 +193,9 @@ TITLE = "A dataset with a title of some length: official test accuracy 97.25 % a
         lambda: figures.misread(TITLE, "Misread", IMAGES, PAIRS, NOTES),
         lambda: figures.misread("Bits", "Misread", IMAGES, [("7", "1")] * 24, NOTES),
         lambda: figures.misread("Bits", "Misread", IMAGES[:1], [("7", "1")], NOTES[:1]),
-        lambda: figures.weights(TITLE, "Weights", RNG.normal(size=(100, 784)), (28, 28), []),
-        lambda: figures.weights(TITLE, "Weights", RNG.normal(size=(10, 784)), (28, 28), CLASSES),
-        lambda: figures.weights(TITLE, "Weights", RNG.normal(size=(50, 2)), (1, 2), []),
+        lambda: figures.Weights.draw(TITLE, "Weights", RNG.normal(size=(100, 784)), (28, 28), []).figure,
+        lambda: figures.Weights.draw(TITLE, "Weights", RNG.normal(size=(10, 784)), (28, 28), CLASSES).figure,
+        lambda: figures.Weights.draw(TITLE, "Weights", RNG.normal(size=(50, 2)), (1, 2), []).figure,
     ],
 )
 def test_texts_lie_within_the_picture_and_not_on_one_another(draw: Callable[[], Figure]) -> None:
@@ -274,7 +277,7 @@ def test_misread_images_are_told_the_surest_first() -> None:
 
 def test_weights_have_one_scale_with_0_in_its_middle() -> None:
     matrix = RNG.normal(1, 0.1, size=(9, 784))
-    figure = figures.weights("Digits", "Weights", matrix, (28, 28), [])
+    figure = figures.Weights.draw("Digits", "Weights", matrix, (28, 28), []).figure
     low, high = figure.axes[0].images[0].get_clim()
     assert low == -high
     assert high == pytest.approx(matrix.max(), rel=0.1)
@@ -287,3 +290,34 @@ def test_digits_are_drawn_in_the_row_of_their_class() -> None:
     upper, lower = np.array_split(sheet, 2)
     assert np.nansum(upper) == pytest.approx(zeros.sum())
     assert np.nansum(lower) == pytest.approx(ones.sum())
+
+
+def weights_that_change() -> Iterator[Figure]:
+    weights = figures.Weights.draw(TITLE, "after 1", np.eye(9, 12), (4, 3), [])
+    for epoch in (0, 1):
+        yield weights.show(f"after {epoch}", np.eye(9, 12, epoch))
+
+
+def function_that_changes() -> Iterator[Figure]:
+    x = np.linspace(0, 1, 9)
+    function = LearnedFunction.draw("Points", x[::2], np.arange(5) % 2, x)
+    for power in (2, 3):
+        yield function.show(f"power {power}", x**power, x[::2] ** power)
+
+
+def plane_that_changes() -> Iterator[Figure]:
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    plane = DecisionPlane.draw("XOR", corners, np.array([0, 1, 1, 0]), -0.25, 1.25)
+    rising = np.linspace(0, 1, 25).reshape(5, 5)
+    for power in (2, 3):
+        yield plane.show(f"power {power}", rising**power)
+
+
+@pytest.mark.parametrize("picture", [weights_that_change, function_that_changes, plane_that_changes])
+def test_a_frame_is_what_the_whole_figure_would_be(picture: Callable[[], Iterator[Figure]]) -> None:
+    with figures.style():
+        *_, figure = picture()
+        file = BytesIO()
+        figure.savefig(file, dpi=animation.DPI)
+        *_, last = animation.pictures(picture())
+    np.testing.assert_array_equal(np.array(last), np.array(Image.open(file).convert("RGB")))
