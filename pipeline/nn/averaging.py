@@ -11,23 +11,24 @@ class MovingAverage:
 
     B. Polyak, A. Juditsky, "Acceleration of Stochastic Approximation by Averaging" (1992), is the idea. Over
     the first steps t the decay d is at most t / (t + 9), so that the average soon forgets how training began.
-    k is a hundredth of the steps that count, and at least 1: from one step to the next the parameters hardly
-    move, and in a wide network averaging takes as long as memory does.
+    k is a hundredth of the steps that count, or of all there are if those are fewer, and at least 1: from one
+    step to the next the parameters hardly move, and in a wide network averaging takes as long as memory does.
 
     Args:
         mlp: the network whose parameters are averaged.
         decay: d; about the last 1 / (1 − d) steps count.
+        total_steps: how many steps will be made.
 
     Attributes:
         mlp: a network with the averaged parameters.
         steps: how many steps were made.
     """
 
-    def __init__(self, mlp: MLP, decay: float) -> None:
+    def __init__(self, mlp: MLP, decay: float, total_steps: int) -> None:
         self.decay = decay
         self.mlp = mlp.copy()
         self.steps = 0
-        self._stride = max(1, round(0.01 / (1 - decay)))
+        self._stride = max(1, min(round(0.01 / (1 - decay)), total_steps // 100))
         self._latest = mlp.parameters.vector
         self._difference = np.empty_like(self._latest[:BLOCK])
 

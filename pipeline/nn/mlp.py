@@ -18,7 +18,7 @@ from pipeline.nn.losses import Loss
 from pipeline.nn.products import gemm, gemv
 from pipeline.nn.types import Array
 
-WIDE = 256  # units of a layer whose gradient by the layer below comes back row by row: see `Backpropagation`
+WIDE = 256  # units of a layer from which on δ⁽ˡ⁾ W⁽ˡ⁾ is computed row by row first: see `_hand_down`
 PREDICTION_ROWS = 1000  # rows predicted at a time: their activations stay in the processor's cache
 
 
@@ -192,10 +192,8 @@ class Backpropagation:
         self.forward = Forward(mlp, rows, pre_activate_by_gemm)
         self.deltas = [np.empty_like(layer.a) for layer in self.forward.layers]
         self.gradient = gradient or mlp.parameters.zeros_like()
-        # Where what a wide layer hands back goes first: BLAS packs its weights up to a third faster for a
-        # product that is row by row in memory, and copying that into δ⁽ˡ⁾ costs far less than it saves.
-        self._returned = [
-            np.empty_like(delta, order="C") if n >= WIDE else delta
+        self._row_by_row = [
+            np.empty_like(delta, order="C") if n >= WIDE else None
             for delta, n in zip(self.deltas[:-1], mlp.widths[2:], strict=True)
         ]
         self._ones = np.ones(rows, mlp.dtype)
@@ -215,16 +213,25 @@ class Backpropagation:
         self.loss.delta(top.z, top.a, y, top.function, scale, out=deltas[-1])
         for i in reversed(range(len(layers))):
             if i:  # before `gradient` takes a part in, as it may be W⁽ˡ⁾ itself
-                below = layers[i - 1]
-                gemm(layers[i].weights.T, deltas[i].T, out=self._returned[i - 1].T)
-                if self._returned[i - 1] is not deltas[i - 1]:
-                    deltas[i - 1][:] = self._returned[i - 1]
-                below.function.backward(below.z, below.a, deltas[i - 1])
+                self._hand_down(i)
             a_below = layers[i - 1].a if i else x
             gemm(deltas[i].T, a_below, gradient.weights[i], keep)
             if gradient.biases:
                 gemv(deltas[i].T, self._ones, gradient.biases[i], keep)  # the sum over the rows
         return self.loss.value(top.z, top.a, y, top.function)
+
+    def _hand_down(self, i: int) -> None:
+        """Compute δ of the layer below layer `i`, both counted from 0: δ⁽ˡ⁻¹⁾ = δ⁽ˡ⁾ W⁽ˡ⁾ ⊙ σ′(z⁽ˡ⁻¹⁾)."""
+        weights, below, delta = self.forward.layers[i].weights, self.forward.layers[i - 1], self.deltas[i - 1]
+        row_by_row = self._row_by_row[i - 1]
+        if row_by_row is None:
+            gemm(weights.T, self.deltas[i].T, out=delta.T)
+        else:
+            # BLAS packs wide weights up to a third faster for a product that is row by row in memory, and
+            # copying that costs far less than it saves.
+            gemm(weights.T, self.deltas[i].T, out=row_by_row.T)
+            delta[:] = row_by_row
+        below.function.backward(below.z, below.a, delta)
 
 
 def forward_in_blocks(mlp: MLP, x: Array) -> Iterator[tuple[slice, Forward]]:

@@ -1,7 +1,20 @@
 """Optimizers: each turns a gradient into a step of the parameters, in place.
 
 Where an optimizer does no more with gradients than add them up, backpropagation does so for it: that saves a
-pass over all parameters, which takes as long as memory does.
+pass over all parameters, which takes as long as memory does. It computes
+
+    gradient ← keep · gradient + scale · ∂C/∂θ
+
+for the optimizer's `gradient`, `keep` and `scale`, and `step` does the rest:
+
+                                            gradient       keep   scale   step
+    SGD                                     θ itself        1      −η     is done already
+    SGD, clipped or with a penalty          its own         0      −η     θ ← θ + gradient
+    momentum                                velocity v/u    1      η/u    θ ← θ − u · velocity
+    momentum, clipped or with look-ahead    its own         0      η/u    the whole rule
+    Adam, AdamW                             its own         0      1      the whole rule
+
+What `keep` of momentum is now and then instead, and u, is told there.
 """
 
 import math
@@ -17,6 +30,7 @@ from pipeline.nn.types import Array
 BLOCK = 1 << 16  # numbers updated at a time: they stay in the cache through all operations of a step
 FLUSH_EVERY = 100  # steps after which denormal numbers are set to 0
 SMALLEST_UNIT = 2**-10  # that a velocity is kept in: the numbers kept are at most a thousand times as large
+MOST_UNITS = 100  # steps after which a velocity's unit is 1 again, however slowly it becomes small
 
 
 class Optimizer(ABC):
@@ -159,9 +173,9 @@ class Momentum(Optimizer):
         self.nesterov = nesterov
         self.velocity = parameters.zeros_like()
         self._units = [1.0]  # u after 0, 1, 2, … steps, then from the start again
-        while self._units[-1] * momentum > SMALLEST_UNIT and len(self._units) < FLUSH_EVERY:
+        while self._units[-1] * momentum > SMALLEST_UNIT and len(self._units) < MOST_UNITS:
             self._units.append(self._units[-1] * momentum)
-        self._too_small = self._units[-1] * momentum  # what u would be next
+        self._renewal = self._units[-1] * momentum  # what u would be next, where it is 1 again
         if not self.clip_norm and not nesterov:
             self.gradient = self.velocity
             self._blocks = [slice(None)]  # a step is one operation then, which threads share
@@ -176,7 +190,7 @@ class Momentum(Optimizer):
         """1 where the gradient is added to the velocity, but for the steps at which that is scaled."""
         if self.gradient is not self.velocity:
             return 0.0
-        return self._too_small if self._unit(self.steps + 1) == 1 else 1.0
+        return self._renewal if self._unit(self.steps + 1) == 1 else 1.0
 
     def arrays(self) -> dict[str, Array]:
         """Return by name what a step changes besides the parameters, as it is: not a copy."""
@@ -189,7 +203,7 @@ class Momentum(Optimizer):
         v, unit = self.velocity.vector[block], self._unit(self.steps)
         if self.gradient is not self.velocity:
             if unit == 1:
-                v *= self._too_small
+                v *= self._renewal
             v += g
         if self.nesterov:
             axpy(-unit * self.momentum, v, theta)

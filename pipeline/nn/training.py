@@ -197,10 +197,10 @@ def train(
     backpropagation = {rows: Backpropagation(mlp, loss, rows, optimizer.gradient) for rows in sizes}
     if dropout:
         assert dropout_rng
-        for gradient in backpropagation.values():
-            gradient.forward.layers = drop_out(gradient.forward.layers, dropout, dropout_rng)
-    average = MovingAverage(mlp, ema) if ema else None
+        for of_size in backpropagation.values():
+            of_size.forward.layers = drop_out(of_size.forward.layers, dropout, dropout_rng)
     steps = math.ceil(len(train_part.images) / batch_size)
+    average = MovingAverage(mlp, ema, epochs * steps) if ema else None
     progress = Progress(mlp, optimizer, average, steps, snapshots)
     if snapshots:
         snapshots.take(0, mlp)

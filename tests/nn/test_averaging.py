@@ -16,13 +16,16 @@ def network() -> MLP:
 
 
 @pytest.mark.parametrize("block", [4, 1 << 17])
-@pytest.mark.parametrize(("decay", "stride"), [(0.8, 1), (0.98, 1), (0.998, 5)])
+@pytest.mark.parametrize(
+    ("decay", "total_steps", "stride"),
+    [(0.8, 1000, 1), (0.98, 1000, 1), (0.998, 1000, 5), (0.9999, 1000, 10), (0.9999, 59, 1)],
+)
 def test_it_is_the_weighted_mean_of_all_that_was_taken_in(
-    block: int, decay: float, stride: int, monkeypatch: pytest.MonkeyPatch
+    block: int, decay: float, total_steps: int, stride: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(averaging, "BLOCK", block)
     mlp = network()
-    average = MovingAverage(mlp, decay)
+    average = MovingAverage(mlp, decay, total_steps)
     expected = mlp.parameters.vector.copy()
     for step in range(1, 60):
         mlp.parameters.vector += step
@@ -35,7 +38,7 @@ def test_it_is_the_weighted_mean_of_all_that_was_taken_in(
 
 def test_taking_in_every_few_steps_hardly_changes_the_average() -> None:
     mlp = network()
-    average = MovingAverage(mlp, 0.999)
+    average = MovingAverage(mlp, 0.999, 4000)
     expected = mlp.parameters.vector.copy()
     rng = np.random.default_rng(0)
     for step in range(1, 4001):
