@@ -18,11 +18,11 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import numpy as np
 import yaml
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
@@ -104,8 +104,8 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> fl
         ) from None
     if digest_code() != sweep["code"]:
         raise UserError(
-            f"pipeline/, or NumPy, on {platform.node()} is not what the sweep began with: the same command"
-            " again makes a sweep of what it is now"
+            f"pipeline/, NumPy or SciPy on {platform.node()} is not what the sweep began with: the same"
+            " command again makes a sweep of what it is now"
         )
     config = checked(values)
     key = job_key(config, sweep["data"], sweep["code"])
@@ -199,7 +199,7 @@ def job_key(config: Config, data: str, code: str) -> str:
 
 @cache
 def digest_code() -> str:
-    """Return a hash of NumPy's version and of the code that a model depends on: see `dvc.yaml`, train.
+    """Return a hash of what a model depends on: NumPy, SciPy and the code (see `dvc.yaml`, train).
 
     It is of the code as it was when it was first asked for, which is what this process runs.
     """
@@ -208,7 +208,7 @@ def digest_code() -> str:
     files = [file for path in sources for file in ([path] if path.is_file() else path.rglob("*.py"))]
     files.append(ROOT / "pipeline/data/generated.py")
     hashes = [f"{file.relative_to(ROOT)} {sha256(file)}" for file in sorted(files) if file.name[0] != "."]
-    return hashlib.sha256("\n".join([np.__version__, *hashes]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([version("numpy"), version("scipy"), *hashes]).encode()).hexdigest()
 
 
 def checked(values: DictConfig) -> Config:
