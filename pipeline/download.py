@@ -28,7 +28,7 @@ from pipeline.config import File, GeneratedDataset, IdxDataset, StrokesDataset, 
 from pipeline.data.dataset import RAW, write_description
 from pipeline.data.idx import write_idx
 from pipeline.data.strokes import SIDE, choose_digits, draw
-from pipeline.errors import UserError, one_line_errors, public
+from pipeline.errors import UserError, in_need_of_room, one_line_errors, public
 from pipeline.files import replacing, sha256
 
 PATIENCE = 8.0  # seconds that a source may take to answer, and then from one packet to the next
@@ -92,7 +92,7 @@ def download(dataset: IdxDataset | StrokesDataset, raw: Path, mirror: str | None
                 path.replace(temporary)
 
     for path in raw.iterdir():
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name not in names.values():
             path.unlink()
@@ -163,7 +163,8 @@ def _fetch(files: Sequence[File], sources: Sequence[str], folder: Path) -> None:
         reached = True
         for file in list(missing):
             try:
-                _bring(file, source, folder)
+                with in_need_of_room(file.name):
+                    _bring(file, source, folder)
             except (ValueError, FileNotFoundError, requests.HTTPError) as error:
                 note(file, f"{file.name} from {source}: {_reason(error)}")
             except OSError as error:  # it broke off or fell silent: nothing more from there

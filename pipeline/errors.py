@@ -16,6 +16,10 @@ OF_THE_SYSTEM = {
     errno.ENFILE,
     errno.ENOMEM,
     errno.EIO,
+    errno.EROFS,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.ESTALE,
 }
 """What keeps a file from being read whatever bytes are in it."""
 
@@ -54,8 +58,8 @@ def one_line_errors() -> Iterator[None]:
     """End the program with one line on stderr where something that the user can mend ends the block.
 
     The line is `error: …` with exit status 1, of a `UserError`, a full disk, a file where a folder should be,
-    the reverse, what the user may not read or write, too many open files, or too little memory; or
-    `interrupted` with exit status 130, of Ctrl-C.
+    the reverse, what may not be read or written, too many open files, or too little memory; or `interrupted`
+    with exit status 130, of Ctrl-C.
     """
     try:
         with in_need_of_room("a file"):

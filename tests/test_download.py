@@ -21,6 +21,7 @@ from pipeline.data.idx import read_idx
 from pipeline.download import STROKES_FILES, download
 from pipeline.errors import UserError
 from tests.commands import ROOT, files, run_module
+from tests.test_full_disk import little_room
 
 ROLES = ["train_images", "train_labels", "official_images", "official_labels"]
 CONTENT = {f"{role}.gz": gzip.compress(os.urandom(3000), mtime=0) for role in ROLES}
@@ -342,6 +343,7 @@ def test_what_belongs_to_no_file_of_the_dataset_goes(server: Server, tmp_path: P
     (tmp_path / "another-dataset.gz").touch()
     (tmp_path / ".left").mkdir()
     (tmp_path / ".left" / "by a killed run").touch()
+    (tmp_path / "shared").symlink_to(tmp_path / ".left")
     download(dataset(server.url("good")), tmp_path, None)
     assert_whole(tmp_path)
 
@@ -362,6 +364,21 @@ def test_a_symbolic_link_is_refused_before_anything_is_touched(tmp_path: Path) -
     download(dataset(), raw, str(shared))
     assert_whole(raw)
     assert files(shared) == before
+
+
+def test_a_full_disk_is_no_fault_of_the_source(tmp_path: Path) -> None:
+    mirror, raw = tmp_path / "mirror", tmp_path / "raw"
+    mirror.mkdir()
+    for name, content in CONTENT.items():
+        (mirror / name).write_bytes(content)
+    with (
+        little_room(1000),
+        pytest.raises(UserError, match=r"^train_images\.gz cannot be written .*make room"),
+    ):
+        download(dataset(), raw, str(mirror))
+    assert not list(raw.iterdir())
+    download(dataset(), raw, str(mirror))
+    assert_whole(raw)
 
 
 def test_no_partial_file_is_ever_visible(server: Server, tmp_path: Path) -> None:

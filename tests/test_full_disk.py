@@ -15,10 +15,10 @@ TOLD = "models/model.npz cannot be written (File too large): make room, then run
 
 
 @contextmanager
-def little_room() -> Iterator[None]:
-    """Let no program's file grow beyond `ROOM`, which needs no root and fails as on a full disk."""
+def little_room(room: int = ROOM) -> Iterator[None]:
+    """Let no program's file grow beyond `room`, which needs no root and fails as on a full disk."""
     limit, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, most))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))
     try:
         yield
     finally:

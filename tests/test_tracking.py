@@ -480,6 +480,13 @@ def test_a_server_that_does_not_answer_is_told_of_in_one_line(tmp_path: Path, co
     assert done.stderr == told
 
 
+def test_an_address_that_is_none_is_told_of_in_one_line(tmp_path: Path) -> None:
+    done = run_module(tmp_path, "pipeline.tracking.page", MLFLOW_TRACKING_URI="http://me:secret@odd..host")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: MLFLOW_TRACKING_URI: http://odd..host is no address (")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def fails(times: int, before: float = 0.0) -> Callable[[], str]:
     """Return an act of the recorder that fails so often, each time after that many seconds of work."""
     left = iter(range(times))

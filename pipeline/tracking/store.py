@@ -82,17 +82,18 @@ def check_server(advice: str = "start the server") -> None:
     """Raise `UserError`, with `advice`, where the tracking URI is a server's and nothing answers there."""
     import requests
 
-    if urlsplit(address()).scheme not in {"http", "https"}:
-        return
     deadline = time.monotonic() + ANSWER
-    while True:
-        try:
-            requests.get(f"{address().rstrip('/')}/health", timeout=ANSWER)
+    try:
+        if urlsplit(address()).scheme not in {"http", "https"}:
             return
-        except requests.RequestException:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(PAUSE)
+        while time.monotonic() <= deadline:
+            try:
+                requests.get(f"{address().rstrip('/')}/health", timeout=ANSWER)
+                return
+            except requests.RequestException:
+                time.sleep(PAUSE)
+    except ValueError as error:
+        raise UserError(f"MLFLOW_TRACKING_URI: {public(address())} is no address ({error})") from None
     raise UserError(f"MLFLOW_TRACKING_URI: nothing answers at {public(address())}: {advice}")
 
 
