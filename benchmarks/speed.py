@@ -1,8 +1,8 @@
 """Seconds an epoch, ours beside other libraries': `python -m benchmarks.speed`.
 
 Two networks are trained, the sheet's (`benchmarks.sheet_network`) and a wide one (`benchmarks.wide_network`);
-these modules say who takes part. All take turns, round by round, so that whatever else the machine does hits
-all alike; each waits in a process of its own while another runs.
+these modules say who takes part. All take turns, round by round and there and back, so that whatever else the
+machine does hits all alike; each waits in a process of its own while another runs.
 
 PyTorch and JAX are no dependencies of this project. Where the environment variable BENCH_PYTHON names another
 interpreter that has them (with NumPy and threadpoolctl), they run in that one:
@@ -60,8 +60,8 @@ class Race:
 
 
 RACES = (
-    Race(sheet_network, rounds=9, environment=ONE_THREAD, threads="one thread"),
-    Race(wide_network, rounds=5, environment={}, threads=f"{wide_network.THREADS} threads"),
+    Race(sheet_network, rounds=10, environment=ONE_THREAD, threads="one thread"),
+    Race(wide_network, rounds=8, environment={}, threads=f"{wide_network.THREADS} threads"),
 )
 
 
@@ -132,9 +132,11 @@ def run(race: Race, dataset: Dataset, folder: Path) -> Table:
             workers_alive.enter_context(worker.process)
             if worker.version:
                 workers[name] = worker
+        there = list(workers)
+        back = there[::-1]
         rounds = [
-            {name: worker.epoch() for name, worker in workers.items()}
-            for _ in progress(range(race.rounds), "measuring")
+            {name: workers[name].epoch() for name in (back if i % 2 else there)}
+            for i in progress(range(race.rounds), "measuring")
         ]
         versions = {name: worker.version for name, worker in workers.items()}
     title = (
