@@ -82,7 +82,7 @@ class Checkpoints:
             if any(self.root.glob("*/checkpoint.npz")):
                 tell(
                     f"the checkpoints in {CHECKPOINTS} are of other configurations, data or code: not used,"
-                    " training begins at its first epoch"
+                    " training begins at its first epoch. Remove that folder if no other training is to go on"
                 )
             return
         except Exception as error:  # NumPy and zipfile raise nearly anything of damaged bytes

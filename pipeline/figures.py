@@ -11,12 +11,12 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.rcsetup import cycler
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
@@ -115,16 +115,14 @@ def distortions(title: str, original: np.ndarray, distorted: np.ndarray) -> Figu
     return figure
 
 
-def accuracy(
-    title: str, subtitle: str, curves: dict[str, np.ndarray], epochs: np.ndarray | None = None
-) -> Figure:
+def accuracy(title: str, subtitle: str, curves: dict[str, np.ndarray], epochs: np.ndarray) -> Figure:
     """Draw accuracy by epoch on a scale that widens towards 100 %: that of the error's logarithm.
 
     Args:
         title: the first line.
         subtitle: the second line, what was measured.
         curves: what each line is called, and its accuracy after each epoch, in [0, 1].
-        epochs: which epochs those are; without it 1, 2, ….
+        epochs: which epochs those are.
     """
     figure, axes = new_figure(7, 4, title, subtitle)
     errors = {name: 100 * (1 - values) for name, values in curves.items()}
@@ -150,13 +148,13 @@ def accuracy(
     return figure
 
 
-def dead_units(title: str, dead: dict[str, np.ndarray], epochs: np.ndarray | None = None) -> Figure:
+def dead_units(title: str, dead: dict[str, np.ndarray], epochs: np.ndarray) -> Figure:
     """Draw the share of dead units by epoch, a line a layer.
 
     Args:
         title: the first line.
         dead: each hidden layer's name, and its share of dead units after each epoch, in [0, 1].
-        epochs: which epochs those are; without it 1, 2, ….
+        epochs: which epochs those are.
     """
     figure, axes = new_figure(7, 3.2, title, "Dead units: those whose σ′(z) is 0 for every training image")
     if not dead:
@@ -348,10 +346,8 @@ def new_figure(width: float, height: float, title: str, subtitle: str, **axes: A
     return figure, figure.add_subplot(**axes)
 
 
-def _draw_lines(axes: Axes, lines: dict[str, np.ndarray], epochs: np.ndarray | None) -> None:
+def _draw_lines(axes: Axes, lines: dict[str, np.ndarray], epochs: np.ndarray) -> None:
     """Draw each line by epoch, with its name beside its end; close ends keep their names legible."""
-    if epochs is None:
-        epochs = np.arange(1, len(next(iter(lines.values()))) + 1)
     marker = "o" if len(epochs) <= 40 else ""
     curves = [axes.plot(epochs, values, marker=marker, markersize=3.5)[0] for values in lines.values()]
     axes.set_xlim(0.5, epochs[-1] + 0.5)

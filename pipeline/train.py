@@ -25,10 +25,10 @@ from tqdm import tqdm
 
 from pipeline.blas import arithmetic, check_kernels, restart_with
 from pipeline.checkpoints import Checkpoints
-from pipeline.config import PARAMS, Config, write_params
+from pipeline.config import PARAMS, Config, GeneratedDataset, write_params
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, digest
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError, one_line_errors, tell
 from pipeline.history import HISTORY, Row, write_history
 from pipeline.job import checked, digest_code, job_key, run_job
 from pipeline.models import MODEL, SNAPSHOTS, save_model, save_snapshots
@@ -42,6 +42,7 @@ from pipeline.tracking import Job, Tracker
 from pipeline.training_data import data_for
 
 CONF = Path(__file__).parents[1] / "conf"
+MUCH = 1e9  # bytes of snapshots
 LOST = {
     "BrokenProcessPool",  # joblib's
     "UncompletedJobError",  # submitit's
@@ -83,8 +84,11 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> Checkpoin
         tracker.start()
         snapshots = Snapshots(config.training.snapshots) if config.training.snapshots else None
         streams = random_streams(config.seed)
-        checkpoints = Checkpoints(training_key(config), config.training.checkpoint, streams)
+        key = tracker.job.key if tracker.job else training_key(config)
+        checkpoints = Checkpoints(key, config.training.checkpoint, streams)
         mlp, measurements = start_training(config, dataset, snapshots, streams, checkpoints)
+        if snapshots:
+            warn_of_memory(snapshots, config.training.epochs, mlp)
         history: list[Row] = []
         try:
             title, epochs = f"train on {dataset.title}", config.training.epochs
@@ -152,7 +156,8 @@ def start_training(
 
 def training_key(config: Config) -> str:
     """Return a hash of all that the model is made from: configuration, data and code, as they are now."""
-    return job_key(config, digest(), digest_code())
+    generated = isinstance(config.dataset, GeneratedDataset)  # all of it is in the configuration
+    return job_key(config, "" if generated else digest(), digest_code())
 
 
 def random_streams(seed: int) -> list[np.random.Generator]:
@@ -208,6 +213,17 @@ def summary(measurement: Measurement) -> str:
     if measurement.dead:
         parts.append("dead " + " ".join(f"{share:.0%}" for share in measurement.dead))
     return ", ".join([*parts, f"{measurement.seconds:.2f} s"])
+
+
+def warn_of_memory(snapshots: Snapshots, epochs: int, mlp: MLP) -> None:
+    """Tell the user if so many `snapshots` of `mlp` will take a lot of memory."""
+    count = epochs // snapshots.every + 1
+    size = count * mlp.parameters.vector.nbytes
+    if size > MUCH:
+        tell(
+            f"training.snapshots = {snapshots.every}: {count:,} snapshots of {mlp.parameters.vector.size:,}"
+            f" parameters will take {size / 1e9:.1f} GB of memory; a larger number takes less, null none"
+        )
 
 
 def advice(config: Config) -> str:

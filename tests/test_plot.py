@@ -179,15 +179,20 @@ NOTES = [f"100.0 %, no. {i}" for i in range(19_000, 19_024)]
 TITLE = "A dataset with a title of some length: official test accuracy 97.25 % after 20 epochs"
 
 
+def by_epoch(lines: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the `lines` and the epochs of their values: 1, 2, …."""
+    return lines, np.arange(1, max(map(len, lines.values()), default=0) + 1)
+
+
 @pytest.mark.parametrize(
     "draw",
     [
         lambda: figures.digits(TITLE, list(IMAGES[:20].reshape(10, 2, 28, 28)), CLASSES),
-        lambda: figures.accuracy(TITLE, "Accuracy", ENDS_TOGETHER),
-        lambda: figures.accuracy(TITLE, "Accuracy", NO_ERRORS),
-        lambda: figures.accuracy(TITLE, "Accuracy", {"train": np.array([0.1])}),
-        lambda: figures.dead_units(TITLE, LAYERS),
-        lambda: figures.dead_units(TITLE, {}),
+        lambda: figures.accuracy(TITLE, "Accuracy", *by_epoch(ENDS_TOGETHER)),
+        lambda: figures.accuracy(TITLE, "Accuracy", *by_epoch(NO_ERRORS)),
+        lambda: figures.accuracy(TITLE, "Accuracy", *by_epoch({"train": np.array([0.1])})),
+        lambda: figures.dead_units(TITLE, *by_epoch(LAYERS)),
+        lambda: figures.dead_units(TITLE, *by_epoch({})),
         lambda: figures.confusion_matrix(TITLE, "Labels", CONFUSION, CLASSES),
         lambda: figures.confusion_matrix("Bits", "Labels", CONFUSION[:2, :2], ["0", "1"]),
         lambda: figures.misread(TITLE, "Misread", IMAGES, PAIRS, NOTES),
@@ -233,22 +238,22 @@ def undrawn(axis: Axis) -> list[Text]:
 
 
 def test_the_accuracy_after_the_last_epoch_is_written_beside_its_line() -> None:
-    texts = dict(text_boxes(lambda: figures.accuracy("Digits", "Accuracy", ENDS_TOGETHER)))
+    texts = dict(text_boxes(lambda: figures.accuracy("Digits", "Accuracy", *by_epoch(ENDS_TOGETHER))))
     assert {"train 97.00 %", "test 96.99 %", "90 %", "95 %"} <= set(texts)
     assert texts["train 97.00 %"].y0 > texts["test 96.99 %"].y0
 
 
 def test_perfect_accuracy_is_drawn_though_its_error_has_no_logarithm() -> None:
-    texts = dict(text_boxes(lambda: figures.accuracy("Digits", "Accuracy", NO_ERRORS)))
+    texts = dict(text_boxes(lambda: figures.accuracy("Digits", "Accuracy", *by_epoch(NO_ERRORS))))
     assert {"train 100.00 %", "test 100.00 %", "100 %"} <= set(texts)
 
 
 @pytest.mark.parametrize(
     ("draw", "sentence"),
     [
-        (lambda: figures.dead_units("Digits", {}), "This network has no hidden layer."),
+        (lambda: figures.dead_units("Digits", *by_epoch({})), "This network has no hidden layer."),
         (
-            lambda: figures.dead_units("Digits", {"hidden layer 1": np.zeros(5)}),
+            lambda: figures.dead_units("Digits", *by_epoch({"hidden layer 1": np.zeros(5)})),
             "No unit was dead after any epoch.",
         ),
         (lambda: figures.misread("Digits", "0 of 9", IMAGES[:0], [], []), "No image was misread."),

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline import NATIVE, PORTABLE, blas
+from pipeline import NATIVE, PORTABLE, blas, train
 from pipeline.config import read_params
 from pipeline.data.dataset import Part, load_dataset
 from pipeline.data.generated import alternating, xor
 from pipeline.errors import UserError
 from pipeline.history import read_history
 from pipeline.models import load_model, load_snapshots
+from pipeline.nn.mlp import MLP
+from pipeline.nn.training import Snapshots
 from pipeline.train import random_streams
 from tests.commands import PATIENCE, ROOT, SMALL, UNDER_DVC, files, run_module, start_module
 
@@ -413,3 +415,16 @@ def test_the_recipes_of_published_results_train(workspace: Path, recipe: str) ->
     done = run_module(workspace, "pipeline.train", f"experiment={recipe}", *SMALL, *few)
     assert done.returncode == 0, done.stderr
     assert load_model(workspace / "out/models/model.npz").widths == (784, 20, 20, 10)
+
+
+def test_snapshots_that_take_much_memory_are_told_of_before_they_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mlp = MLP((2, 3, 1), activation="relu", output="sigmoid", bias=True)
+    monkeypatch.setattr(train, "MUCH", 4 * 13 * mlp.parameters.vector.itemsize)
+    train.warn_of_memory(Snapshots(every=2), 7, mlp)
+    assert not capsys.readouterr().err
+    train.warn_of_memory(Snapshots(every=2), 8, mlp)
+    assert capsys.readouterr().err.startswith(
+        "training.snapshots = 2: 5 snapshots of 13 parameters will take"
+    )
