@@ -256,6 +256,18 @@ def test_a_training_is_not_recorded_with_data_that_it_does_not_fit(workspace: Pa
     assert not runs(client(workspace))
 
 
+def test_a_training_is_not_recorded_with_what_has_taken_the_place_of_its_data(workspace: Path) -> None:
+    Path("params.yaml").write_text(yaml.safe_dump(asdict(configuration())))
+    images = Path("data/processed/train_images.npy")
+    np.save(images, 1 - np.load(images))
+    refused = run_module(workspace, "pipeline.tracking", ".")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: models/model.npz is right about ")
+    assert refused.stderr.endswith("of its own: prepare the data that it was trained on\n")
+    assert refused.stderr.count("\n") == 1
+    assert not runs(client(workspace))
+
+
 def test_what_cannot_be_recorded_is_told_in_one_line_and_by_the_exit_status(workspace: Path) -> None:
     shutil.copytree(workspace, "outputs/first", ignore=shutil.ignore_patterns("outputs", "data", "mlflow.db"))
     Path("outputs/first/params.yaml").write_text(yaml.safe_dump(asdict(configuration())))

@@ -6,11 +6,15 @@ from pathlib import Path
 
 from pipeline.config import PARAMS, Tracking, read_params
 from pipeline.errors import UserError, one_line_errors
+from pipeline.history import HISTORY, read_history
 from pipeline.models import MODEL, load_model, misfit
+from pipeline.nn.training import accuracy
 from pipeline.tracking import Tracker
 from pipeline.training_data import data_for
 
 PATIENCE = 60.0  # seconds; here the user waits for nothing else
+ALIKE = 0.01  # how far two accuracies on the same examples are apart at most, by whatever kernels
+ADVICE = "prepare the data that it was trained on"
 
 
 def main() -> None:
@@ -26,9 +30,17 @@ def main() -> None:
     if not (folder / MODEL).exists():
         raise UserError(f"{folder} holds no {MODEL}: there is nothing to record")
     config = read_params(folder / PARAMS)
-    dataset = data_for(config)  # refuses another one, whose title and classes would be recorded
-    if reason := misfit(load_model(folder / MODEL), dataset.image_shape, dataset.classes):
-        raise UserError(f"{folder / MODEL} {reason}: prepare the data that it was trained on")
+    dataset = data_for(config)
+    model = load_model(folder / MODEL)
+    if reason := misfit(model, dataset.image_shape, dataset.classes):
+        raise UserError(f"{folder / MODEL} {reason}: {ADVICE}")
+    then, now = read_history(folder / HISTORY)[-1]["train_accuracy"], accuracy(model, dataset.train)
+    assert now is not None
+    if abs(now - then) > ALIKE:  # of the same name, as what stands in for a dataset, or the same shape
+        raise UserError(
+            f"{folder / MODEL} is right about {now:.2%} of the training examples that are prepared, but was"
+            f" about {then:.2%} of its own: {ADVICE}"
+        )
     with Tracker(replace(config, tracking=Tracking(enabled=True, patience=PATIENCE)), folder) as tracker:
         tracker.record()
     if tracker.failure:  # of which it has warned
