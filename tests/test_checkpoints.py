@@ -96,6 +96,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_bits_of_an_undisturbed_one(
     assert not (workspace / CHECKPOINTS).exists()
 
 
+@pytest.mark.stress
 def test_it_is_kept_until_the_run_is_recorded(workspace: Path) -> None:
     """Who is killed while MLflow is still at work has the run recorded by the same command again."""
     tracked = [option for option in EVERYTHING if not option.startswith("tracking")]

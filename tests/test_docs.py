@@ -177,7 +177,7 @@ def test_the_results_of_the_committed_run_are_those_in_git() -> None:
         ("as prepared", 205, 10),
         pytest.param("of two classes", 205, 2, marks=pytest.mark.stress),
         pytest.param("without a test part", 4000, 10, marks=pytest.mark.stress),  # the tour's own images
-        ("none", 4000, 10),
+        pytest.param("none", 4000, 10, marks=pytest.mark.stress),
     ],
 )
 def test_the_tour_runs(data: str, images: int, classes: int, workspace: Path) -> None:

@@ -139,6 +139,7 @@ def test_an_alias_that_mlflow_would_refuse_is_told_before_anything_is_registered
     assert done.stderr.startswith(f"error: --alias {alias}: should be letters, digits, _ and -")
 
 
+@pytest.mark.stress
 def test_a_store_under_another_name(swept: Path, tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text((swept / "params.yaml").read_text())
     there = {"MLFLOW_TRACKING_URI": f"sqlite:///{swept}/mlflow.db"}

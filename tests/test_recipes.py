@@ -15,13 +15,17 @@ from pipeline.problems import read_recipe
 from pipeline.recipes import Job, depth_width, dying_relu, read_jobs
 from tests.commands import run_module
 
+UNTRACKED = "tracking.enabled=false"
 FEW = {
-    "depth_width": ["dataset.n=2", "model.hidden=[4],[4,4]", "seed=0", "training.epochs=50"],
-    "dying_relu": ["dataset=xor", "model.hidden=[5]", "optimizer.learning_rate=0.1", "training.epochs=5"],
+    "depth_width": [UNTRACKED, "dataset.n=2", "model.hidden=[4],[4,4]", "seed=0", "training.epochs=50"],
+    "dying_relu": [
+        *(UNTRACKED, "dataset=xor", "model.hidden=[5]"),
+        *("optimizer.learning_rate=0.1", "training.epochs=5"),
+    ],
 }
 
 
-@pytest.mark.parametrize("recipe", list(FEW))
+@pytest.mark.parametrize("recipe", ["depth_width", pytest.param("dying_relu", marks=pytest.mark.stress)])
 def test_a_sweep_is_trained_and_drawn_by_its_name(tmp_path: Path, recipe: str) -> None:
     trained = run_module(tmp_path, "pipeline.train", f"experiment={recipe}", *FEW[recipe])
     assert trained.returncode == 0, trained.stderr
@@ -38,6 +42,7 @@ def test_a_sweep_is_trained_and_drawn_by_its_name(tmp_path: Path, recipe: str) -
     assert (tmp_path / drawn_again.stdout.strip()).read_bytes() == figure.read_bytes()
 
 
+@pytest.mark.stress
 def test_a_job_that_failed_is_not_drawn_from_what_another_left_in_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,6 +71,7 @@ def test_a_job_that_diverged_is_a_gap_in_the_line(tmp_path: Path, monkeypatch: p
     assert below.get_xlim()[1] > 1e300
 
 
+@pytest.mark.stress
 def test_a_network_that_diverged_has_not_fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     options = [*FEW["depth_width"], "optimizer=sgd", "optimizer.learning_rate=0.1,1e300"]

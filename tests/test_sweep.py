@@ -258,6 +258,7 @@ def test_other_jobs_in_the_same_folder_leave_what_is_there(tracked: Path) -> Non
     assert jobs["learning_rate 0.2"].data.params["optimizer.learning_rate"] == "0.2"
 
 
+@pytest.mark.stress
 def test_a_job_whose_results_are_lost_is_done_again(workspace: Path) -> None:
     assert sweep(workspace, "seed=0,1,2").returncode == 0
     ranking = (workspace / "sweep/sweep.csv").read_bytes()
@@ -339,6 +340,7 @@ def test_a_job_whose_process_starts_after_the_code_has_changed_is_refused(worksp
     assert not list((workspace / "multirun/finished").glob("*.json"))
 
 
+@pytest.mark.stress
 def test_a_generated_problem_depends_on_no_prepared_data(workspace: Path) -> None:
     problem = ["dataset=xor", "training.batch_size=null", "training.epochs=2", "tracking.enabled=false"]
     assert sweep(workspace, "seed=0", base=problem).returncode == 0
@@ -395,6 +397,7 @@ def test_a_sweep_killed_again_and_again_ends_as_if_undisturbed(tracked: Path, tm
     assert len({run.info.run_name for run in jobs}) == 6
 
 
+@pytest.mark.stress
 @needs_proc
 def test_the_same_command_finishes_a_sweep_of_which_a_process_was_killed(workspace: Path) -> None:
     with freezing(checkpoint=45) as (frozen, environment):  # in its second job at least, of 30 each

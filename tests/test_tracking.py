@@ -447,6 +447,7 @@ def test_half_a_record_gives_way_to_the_complete_one(workspace: Path, capfd: pyt
     assert deleted.data.params["seed"] == "0"
 
 
+@pytest.mark.stress
 def test_servers_that_fail_cost_nothing(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
 ) -> None:
@@ -664,6 +665,7 @@ def test_a_fresh_store_is_opened_from_several_folders_at_once(tmp_path: Path) ->
     assert runs(client(tmp_path)) == []
 
 
+@pytest.mark.stress
 def test_a_kill_while_the_store_is_created_spoils_nothing(workspace: Path) -> None:
     Path("mlflow.db").unlink()
 
@@ -689,6 +691,7 @@ def test_a_new_store_whose_address_has_options(workspace: Path, monkeypatch: pyt
     assert len(runs(client(workspace))) == 1
 
 
+@pytest.mark.stress
 def test_a_server_that_is_started_late(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
 ) -> None:
