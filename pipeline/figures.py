@@ -286,7 +286,7 @@ class Weights:
                 pixels than inputs, the matrix itself is drawn.
             names: the units' names, or none.
         """
-        limit = strongest(matrix)
+        limit = _strongest(matrix)
         height, width = image_shape
         if min(image_shape) > 1 and height * width == matrix.shape[1]:
             columns = min(10 if len(matrix) > 20 else 5, len(matrix))
@@ -329,7 +329,7 @@ class Weights:
         return self.figure
 
 
-def strongest(matrix: np.ndarray) -> float:
+def _strongest(matrix: np.ndarray) -> float:
     """Return the absolute weight that few of `matrix` exceed: outliers shall not pale the rest."""
     return max(float(np.quantile(np.abs(matrix), 0.9995)), 1e-6)
 

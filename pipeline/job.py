@@ -108,7 +108,7 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> fl
             " command again makes a sweep of what it is now"
         )
     config = checked(values)
-    key = job_key(config, sweep["data"], sweep["code"])
+    key = job_key(config, lambda: sweep["data"], sweep["code"])
     overrides = dict(split_override(text) for text in hydra.overrides.task)
     job = Job(key, sweep["key"], uuid.uuid4().hex, label(overrides, sweep["swept"]), sweep["data"])
     FINISHED.mkdir(parents=True, exist_ok=True)
@@ -188,12 +188,18 @@ def own_folder(folder: Path, key: str) -> Path:
     return folder
 
 
-def job_key(config: Config, data: str, code: str) -> str:
-    """Return a hash of all that a model is made from; where it is recorded is no part of that."""
+def job_key(config: Config, data: Callable[[], str], code: str) -> str:
+    """Return a hash of all that a model is made from; where it is recorded is no part of that.
+
+    Args:
+        config: of the training.
+        data: returns the digest of the processed dataset; only asked where `config` does not generate one.
+        code: what `digest_code` returns.
+    """
     made_from = {**asdict(config), "tracking": None, "sweep": None, "code": code}
     del made_from["training"]["checkpoint"]
     if not isinstance(config.dataset, GeneratedDataset):
-        made_from["dataset"] = data  # whichever mirror it is from
+        made_from["dataset"] = data()  # whichever mirror it is from
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 

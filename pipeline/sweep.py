@@ -262,7 +262,7 @@ def check_jobs(config: DictConfig, given: list[Override], data: str, code: str) 
     for combination in combinations:
         job = checked(loader.load_sweep_config(config, list(combination)))
         check_arithmetic(config, job, len(combinations))
-        key = job_key(job, data, code)
+        key = job_key(job, lambda: data, code)
         if key in jobs:
             twin = " ".join(combinations[list(jobs).index(key)])
             raise UserError(f"{' '.join(combination)} is the same job as {twin}: leave one of them out")

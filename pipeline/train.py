@@ -6,6 +6,7 @@ its configuration from `conf/`, and with `-m` it sweeps. Either way it writes `m
 repository's root. A generated problem (`dataset=xor`) needs no `data/processed`.
 """
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from tqdm import tqdm
 
 from pipeline.blas import arithmetic, check_kernels, restart_with
 from pipeline.checkpoints import Checkpoints
-from pipeline.config import PARAMS, Config, GeneratedDataset, write_params
+from pipeline.config import PARAMS, Config, write_params
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, digest
 from pipeline.errors import UserError, one_line_errors, tell
@@ -156,8 +157,7 @@ def start_training(
 
 def training_key(config: Config) -> str:
     """Return a hash of all that the model is made from: configuration, data and code, as they are now."""
-    generated = isinstance(config.dataset, GeneratedDataset)  # all of it is in the configuration
-    return job_key(config, "" if generated else digest(), digest_code())
+    return job_key(config, digest, digest_code())
 
 
 def random_streams(seed: int) -> list[np.random.Generator]:
@@ -217,7 +217,7 @@ def summary(measurement: Measurement) -> str:
 
 def warn_of_memory(snapshots: Snapshots, epochs: int, mlp: MLP) -> None:
     """Tell the user if so many `snapshots` of `mlp` will take a lot of memory."""
-    count = epochs // snapshots.every + 1
+    count = 1 + math.ceil(epochs / snapshots.every)  # before training, and always after the last epoch
     size = count * mlp.parameters.vector.nbytes
     if size > MUCH:
         tell(

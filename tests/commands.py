@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -149,3 +150,14 @@ def kill_in_training(workspace: Path, *command: str) -> None:
         wait_until_frozen(process, frozen)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@contextmanager
+def little_room(room: int) -> Iterator[None]:
+    """Let no program's file grow beyond `room`, which needs no root and fails as on a full disk."""
+    limit, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))

@@ -20,8 +20,7 @@ from pipeline.config import File, Files, IdxDataset, StrokesDataset
 from pipeline.data.idx import read_idx
 from pipeline.download import STROKES_FILES, download
 from pipeline.errors import UserError
-from tests.commands import ROOT, files, run_module
-from tests.test_full_disk import little_room
+from tests.commands import ROOT, files, little_room, run_module
 
 ROLES = ["train_images", "train_labels", "official_images", "official_labels"]
 CONTENT = {f"{role}.gz": gzip.compress(os.urandom(3000), mtime=0) for role in ROLES}

@@ -1,33 +1,19 @@
 """A full disk is told in one line, leaves nothing half-written, and the same command finishes the work."""
 
 import csv
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.commands import SMALL, files, run_module
+from tests.commands import SMALL, files, little_room, run_module
 
 ROOM = 200_000  # bytes: less than a model, more than any other file
 TOLD = "models/model.npz cannot be written (File too large): make room, then run the same command again"
 
 
-@contextmanager
-def little_room(room: int = ROOM) -> Iterator[None]:
-    """Let no program's file grow beyond `room`, which needs no root and fails as on a full disk."""
-    limit, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
-
-
 def test_a_training(workspace: Path) -> None:
     command = ["pipeline.train", *SMALL, "hydra.run.dir=out"]
-    with little_room():
+    with little_room(ROOM):
         done = run_module(workspace, *command)
     assert done.returncode == 1
     *_, last = done.stderr.splitlines()
@@ -39,7 +25,7 @@ def test_a_training(workspace: Path) -> None:
 
 def test_preprocessing(workspace: Path) -> None:
     before = files(workspace)
-    with little_room():
+    with little_room(ROOM):
         done = run_module(workspace, "pipeline.preprocess")
     assert done.stderr == f"error: {TOLD}\n".replace("models/model.npz", "data/processed/train_images.npy")
     assert files(workspace) == before
@@ -56,7 +42,7 @@ def test_a_sweep(workspace: Path, launcher: str) -> None:
         "seed=0,1",
         f"hydra/launcher={launcher}",
     ]
-    with little_room():
+    with little_room(ROOM):
         done = run_module(workspace, *command)
     assert done.returncode == 1
     *_, last = done.stderr.splitlines()

@@ -292,7 +292,9 @@ def test_what_is_given_takes_the_place_of_what_a_recipe_sweeps(workspace: Path) 
 
 def key_of(workspace: Path, *options: str) -> str:
     """Return the key of the job that `options` and the data in `workspace` make."""
-    return job_key(read_recipe("sheet_mnist", *SMALL, *options), digest(workspace / PROCESSED), "code")
+    return job_key(
+        read_recipe("sheet_mnist", *SMALL, *options), lambda: digest(workspace / PROCESSED), "code"
+    )
 
 
 @pytest.mark.parametrize(

@@ -422,9 +422,9 @@ def test_snapshots_that_take_much_memory_are_told_of_before_they_do(
 ) -> None:
     mlp = MLP((2, 3, 1), activation="relu", output="sigmoid", bias=True)
     monkeypatch.setattr(train, "MUCH", 4 * 13 * mlp.parameters.vector.itemsize)
-    train.warn_of_memory(Snapshots(every=2), 7, mlp)
+    train.warn_of_memory(Snapshots(every=2), 6, mlp)
     assert not capsys.readouterr().err
-    train.warn_of_memory(Snapshots(every=2), 8, mlp)
+    train.warn_of_memory(Snapshots(every=2), 7, mlp)
     assert capsys.readouterr().err.startswith(
         "training.snapshots = 2: 5 snapshots of 13 parameters will take"
     )
