@@ -10,7 +10,7 @@ from pipeline.blas import arithmetic
 from pipeline.config import Config, read_params
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.errors import one_line_errors
-from pipeline.nn.training import accuracy
+from pipeline.nn.measurement import accuracy
 from pipeline.train import start_training
 from pipeline.training_data import check_fit
 

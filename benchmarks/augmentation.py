@@ -16,9 +16,10 @@ from benchmarks.common import console, machine, progress, verdict
 from pipeline.blas import arithmetic
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, Part
+from pipeline.nn.batches import mini_batches
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import Backpropagation
-from pipeline.nn.training import mini_batches, train_epoch
+from pipeline.nn.training import train_epoch
 from pipeline.problems import read_recipe
 from pipeline.train import build_mlp, build_optimizer
 

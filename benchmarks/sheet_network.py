@@ -16,12 +16,13 @@ import numpy as np
 
 from benchmarks.contestants import Contestant, Epoch, timed
 from pipeline.data.dataset import Dataset
+from pipeline.nn.batches import mini_batches
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP, Backpropagation
 from pipeline.nn.optimizers import SGD
 from pipeline.nn.products import gemm
-from pipeline.nn.training import mini_batches, train, train_epoch
+from pipeline.nn.training import train, train_epoch
 
 WIDTHS = (784, 100, 10)
 BATCH = 20

@@ -14,12 +14,13 @@ import numpy as np
 from benchmarks.contestants import Contestant, Epoch, timed
 from pipeline.blas import arithmetic
 from pipeline.data.dataset import Dataset
+from pipeline.nn.batches import mini_batches
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP, Backpropagation
 from pipeline.nn.optimizers import Momentum
 from pipeline.nn.products import gemm
-from pipeline.nn.training import mini_batches, train_epoch
+from pipeline.nn.training import train_epoch
 
 WIDTHS = (784, 1200, 1200, 10)
 BATCH = 256
@@ -111,10 +112,10 @@ def jax_step(dataset: Dataset) -> Epoch:
     @partial(jax.jit, donate_argnums=0)
     def step(state: Any, images: Any, labels: Any, rows: Any) -> Any:
         parameters, velocity = state
-        gradient = jax.grad(loss)(parameters, images[rows], labels[rows])
+        value, gradient = jax.value_and_grad(loss)(parameters, images[rows], labels[rows])
         velocity = jax.tree.map(lambda v, g: MOMENTUM * v + g, velocity, gradient)
         parameters = jax.tree.map(lambda p, v: p - LEARNING_RATE * v, parameters, velocity)
-        return parameters, velocity
+        return (parameters, velocity), value
 
     images, labels = jnp.asarray(dataset.train.images), jnp.asarray(dataset.train.labels.argmax(axis=1))
     rng = np.random.default_rng(0)
@@ -128,7 +129,7 @@ def jax_step(dataset: Dataset) -> Epoch:
         nonlocal state
         order = rng.permutation(len(images)).astype(np.int32)
         for start in range(0, len(images), BATCH):
-            state = step(state, images, labels, order[start : start + BATCH])
+            state, _ = step(state, images, labels, order[start : start + BATCH])
         jax.block_until_ready(state)
 
     return timed(epoch)

@@ -18,7 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from pipeline.files import replacing
-from pipeline.nn.training import Measurement, Progress
+from pipeline.nn.measurement import Measurement
+from pipeline.nn.training import Progress
 from pipeline.tracking.store import find_root
 
 CHECKPOINTS = Path("models/checkpoints")

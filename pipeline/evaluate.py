@@ -15,8 +15,8 @@ from pipeline.data.dataset import PROCESSED, Dataset, Part, load_dataset
 from pipeline.errors import UserError, one_line_errors
 from pipeline.files import replacing
 from pipeline.models import MODEL, load_model, misfit
+from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP, probabilities
-from pipeline.nn.training import accuracy
 from pipeline.tracking import Tracker
 
 METRICS = Path("reports/metrics.json")

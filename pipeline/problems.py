@@ -16,8 +16,8 @@ from pipeline.config import Config, read_params, resolve
 from pipeline.errors import one_line_errors
 from pipeline.files import replacing
 from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
+from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP
-from pipeline.nn.training import accuracy
 from pipeline.nn.types import Array
 from pipeline.tracking import Tracker
 from pipeline.train import CONF, train_and_write

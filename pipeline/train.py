@@ -35,10 +35,11 @@ from pipeline.job import checked, digest_code, job_key, run_job
 from pipeline.models import MODEL, SNAPSHOTS, save_model, save_snapshots
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
+from pipeline.nn.measurement import Measurement
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import schedule
-from pipeline.nn.training import Diverged, Measurement, Snapshots, train
+from pipeline.nn.training import Diverged, Snapshots, train
 from pipeline.tracking import Job, Tracker
 from pipeline.training_data import data_for
 

@@ -166,8 +166,8 @@ class Softmax(Activation):
         delta *= a
 
     def potential(self, z: Array, a: Array) -> float:
-        highest = z.max(axis=1, keepdims=True)
-        return float((highest + np.log(np.exp(z - highest).sum(axis=1, keepdims=True))).sum())
+        # ln Σⱼ e^zⱼ is zᵢ − ln aᵢ for every i; the greatest a can't be 0.
+        return float((z.max(axis=1) - np.log(a.max(axis=1))).sum())
 
 
 ACTIVATIONS: dict[str, Activation] = {

@@ -1,9 +1,9 @@
-"""The training loop: mini-batches from a random permutation, a step for each, measurements in between."""
+"""The training loop: a step for each mini-batch, measurements and checkpoints in between."""
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,14 +11,14 @@ import numpy as np
 
 from pipeline.data.dataset import Part
 from pipeline.nn.averaging import MovingAverage
+from pipeline.nn.batches import Augment, mini_batches
 from pipeline.nn.dropout import drop_out
-from pipeline.nn.losses import Loss, smooth
-from pipeline.nn.mlp import MLP, Backpropagation, forward_in_blocks
+from pipeline.nn.losses import Loss
+from pipeline.nn.measurement import Measurement, Measuring
+from pipeline.nn.mlp import MLP, Backpropagation
 from pipeline.nn.optimizers import Optimizer
 from pipeline.nn.schedules import Schedule
 from pipeline.nn.types import Array
-
-GATHERED_BYTES = 1 << 20  # of images gathered by one call, for many mini-batches, and still in the cache
 
 
 @dataclass
@@ -41,9 +41,6 @@ class Snapshots:
         self.vectors.append(mlp.parameters.vector.copy())
 
 
-Augment = Callable[[Array], Array]  # from images to images that are distorted; makes new arrays
-
-
 class Diverged(ArithmeticError):
     """The loss, a gradient's square that is needed, or at the last step a parameter, became NaN or infinite.
 
@@ -56,29 +53,6 @@ class Diverged(ArithmeticError):
         super().__init__(f"{what} in epoch {epoch}, step {step}")
         self.epoch = epoch
         self.step = step
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What is measured after an epoch.
-
-    Attributes:
-        epoch: from 1.
-        loss: mean over the epoch's mini-batches, each with the parameters of its moment.
-        seconds: the epoch took.
-        train_accuracy: share of the training examples that are classified right after the epoch.
-        test_accuracy: the same of the test examples; None where there are none.
-        validation_accuracy: the same of the examples held out to choose by; None where there are none.
-        dead: for each hidden layer the share of units that are dead: σ′(z) = 0 for every training example.
-    """
-
-    epoch: int
-    loss: float
-    seconds: float
-    train_accuracy: float
-    test_accuracy: float | None
-    dead: list[float]
-    validation_accuracy: float | None = None
 
 
 @dataclass
@@ -164,8 +138,7 @@ def train(
 ) -> Iterator[Measurement]:
     """Train `mlp` in place and yield a measurement for each epoch that is measured.
 
-    An epoch is measured on a copy of the parameters, in a second thread, while the next one trains: where
-    there is a second core this costs next to nothing. So a measurement comes one epoch late.
+    An epoch is measured while the next one trains, so a measurement comes one epoch late.
 
     Args:
         mlp: the network, its parameters initialised.
@@ -207,17 +180,8 @@ def train(
     if keeper:
         keeper.restore(progress)
         yield from progress.measurements
-    measured: Future[Measurement] | None = None
-
-    def collected() -> Iterator[Measurement]:
-        """Yield what is being measured, if anything is, once it is there."""
-        nonlocal measured
-        if measured:
-            progress.measurements.append(measured.result())
-            measured = None
-            yield progress.measurements[-1]
-
     with ThreadPoolExecutor(max_workers=1) as second_thread:
+        measuring = Measuring(second_thread, train_part, test_part, validation_part, progress.measurements)
         for epoch in range(progress.epoch + 1, epochs + 1):
             started = time.perf_counter()
             rates = rates_of_epoch(schedule, epoch, steps) if schedule else None
@@ -225,29 +189,20 @@ def train(
             try:
                 mean_loss = train_epoch(batches, backpropagation, optimizer, epoch, rates, average)
             except Diverged:
-                yield from collected()
+                yield from measuring.collect()
                 raise
             seconds = time.perf_counter() - started
             progress.epoch = epoch
             trained = average.mlp if average else mlp
             if snapshots and (epoch % snapshots.every == 0 or epoch == epochs):
                 snapshots.take(epoch, trained)
-            yield from collected()
+            yield from measuring.collect()
             if epoch % measure_every == 0 or epoch == epochs:
-                measured = second_thread.submit(
-                    measure,
-                    trained.copy(),
-                    train_part,
-                    test_part,
-                    validation_part,
-                    epoch=epoch,
-                    loss=mean_loss,
-                    seconds=seconds,
-                )
+                measuring.start(trained, epoch=epoch, loss=mean_loss, seconds=seconds)
             if keeper and keeper.due():
-                yield from collected()
+                yield from measuring.collect()
                 keeper.save(progress)
-        yield from collected()
+        yield from measuring.collect()
     if average:
         mlp.parameters.vector[:] = average.mlp.parameters.vector
     if not np.isfinite(mlp.parameters.vector).all():  # by the very last step, which no loss has come after
@@ -257,64 +212,6 @@ def train(
 def rates_of_epoch(schedule: Schedule, epoch: int, steps: int) -> list[float]:
     """Return the learning rate of each of the `steps` of `epoch` (from 1): the schedule's at its middle."""
     return [schedule(epoch - 1 + (step + 0.5) / steps) for step in range(steps)]
-
-
-def mini_batches(
-    part: Part,
-    batch_size: int,
-    dtype: str,
-    rng: np.random.Generator,
-    label_smoothing: float = 0.0,
-    augment: Augment | None = None,
-) -> Iterator[tuple[Array, Array]]:
-    """Yield images and labels, shapes (rows, n_0) and (rows, n_L), in a random order; each image once.
-
-    What is yielded is overwritten after some further mini-batches. Only a few MiB of the images, which may
-    be mapped from a file, are in memory at a time.
-    """
-    blocks = gathered_blocks(part, batch_size, dtype, rng, label_smoothing, augment)
-    for x, y in computed_ahead(blocks) if augment else blocks:
-        for first in range(0, len(x), batch_size):
-            yield x[first : first + batch_size], y[first : first + batch_size]
-
-
-def gathered_blocks(
-    part: Part,
-    batch_size: int,
-    dtype: str,
-    rng: np.random.Generator,
-    label_smoothing: float,
-    augment: Augment | None,
-) -> Iterator[tuple[Array, Array]]:
-    """Yield the images and labels of some mini-batches at a time, in a random order."""
-    order = rng.permutation(len(part.images))
-    row_bytes = part.images[:1].nbytes
-    gathered = max(1, GATHERED_BYTES // (row_bytes * batch_size)) * batch_size
-    buffer = np.empty((min(gathered, len(order)), part.images.shape[1]), part.images.dtype)
-    for start in range(0, len(order), gathered):
-        rows = order[start : start + gathered]
-        # mode="clip", or NumPy would gather into a second buffer in case an index is out of range.
-        part.images.take(rows, axis=0, out=buffer[: len(rows)], mode="clip")
-        x = buffer[: len(rows)]
-        if augment:
-            x = augment(x)
-        x = x.astype(dtype, copy=False)
-        y = part.labels.take(rows, axis=0).astype(dtype, order="F")  # as the activations are
-        if label_smoothing:
-            y = smooth(y, label_smoothing)
-        yield x, y
-
-
-def computed_ahead(blocks: Iterator[tuple[Array, Array]]) -> Iterator[tuple[Array, Array]]:
-    """Yield what `blocks` yields, in its order, while a second thread computes the next one.
-
-    What is yielded must not be overwritten by the next one: so it is where `augment` makes new arrays.
-    """
-    with ThreadPoolExecutor(max_workers=1) as second_thread:
-        following = second_thread.submit(next, blocks, None)
-        while block := following.result():
-            following = second_thread.submit(next, blocks, None)
-            yield block
 
 
 @np.errstate(over="ignore", invalid="ignore")  # told as `Diverged`, once
@@ -352,57 +249,3 @@ def train_epoch(
         total += loss * len(x)
         images += len(x)
     return total / images
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def measure(
-    mlp: MLP,
-    train_part: Part,
-    test_part: Part,
-    validation_part: Part | None,
-    *,
-    epoch: int,
-    loss: float,
-    seconds: float,
-) -> Measurement:
-    """Measure `mlp` on each part; `epoch`, `loss` and `seconds` are handed on."""
-    alive = [np.zeros(n, bool) for n in mlp.widths[1:-1]]
-    correct = 0
-    for rows, forward in forward_in_blocks(mlp, train_part.images):
-        *hidden, output = forward.layers
-        correct += count_correct(output.a, train_part.labels[rows])
-        for layer, units in zip(hidden, alive, strict=True):
-            slope = np.ones_like(layer.a)
-            layer.function.backward(layer.z, layer.a, slope)
-            units |= slope.any(axis=0)
-    return Measurement(
-        epoch=epoch,
-        loss=loss,
-        seconds=seconds,
-        train_accuracy=correct / len(train_part.images),
-        test_accuracy=accuracy(mlp, test_part),
-        dead=[1 - float(units.mean()) for units in alive],
-        validation_accuracy=accuracy(mlp, validation_part) if validation_part else None,
-    )
-
-
-def accuracy(mlp: MLP, part: Part) -> float | None:
-    """Return the share of the images of `part` that `mlp` classifies right; None where there are none."""
-    correct = sum(
-        count_correct(forward.layers[-1].a, part.labels[rows])
-        for rows, forward in forward_in_blocks(mlp, part.images)
-    )
-    return correct / len(part.images) if len(part.images) else None
-
-
-def count_correct(outputs: Array, labels: np.ndarray) -> int:
-    """Return in how many rows `outputs` say what `labels` say.
-
-    Args:
-        outputs: (n, k).
-        labels: (n, k); one-hot, so that the largest output has to be where the 1 is, or a single column of
-            0 and 1, so that the output has to be on the label's side of ½.
-    """
-    if labels.shape[1] == 1:
-        return int(((outputs - 0.5) * (labels - 0.5) > 0).sum())
-    return int((outputs.argmax(axis=1) == labels.argmax(axis=1)).sum())

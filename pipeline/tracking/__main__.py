@@ -8,7 +8,7 @@ from pipeline.config import PARAMS, Tracking, read_params
 from pipeline.errors import UserError, one_line_errors
 from pipeline.history import HISTORY, read_history
 from pipeline.models import MODEL, load_model, misfit
-from pipeline.nn.training import accuracy
+from pipeline.nn.measurement import accuracy
 from pipeline.tracking import Tracker
 from pipeline.training_data import data_for
 

@@ -8,9 +8,10 @@ import numpy as np
 from pipeline.data.dataset import Part
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
+from pipeline.nn.measurement import Measurement
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
-from pipeline.nn.training import Measurement, train
+from pipeline.nn.training import train
 
 
 def blobs(count: int, seed: int = 0) -> Part:

@@ -4,8 +4,9 @@ import pytest
 from pipeline.nn import averaging
 from pipeline.nn.averaging import MovingAverage
 from pipeline.nn.initialisers import initialise
+from pipeline.nn.measurement import Measurement
 from pipeline.nn.mlp import MLP
-from pipeline.nn.training import Measurement, Snapshots
+from pipeline.nn.training import Snapshots
 from tests.nn.examples import blobs, run
 
 

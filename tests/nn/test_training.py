@@ -5,20 +5,16 @@ import numpy as np
 import pytest
 
 from pipeline.data.dataset import Part
+from pipeline.nn import batches as batches_module
+from pipeline.nn import measurement as measurement_module
 from pipeline.nn import mlp as mlp_module
-from pipeline.nn import training
+from pipeline.nn.batches import mini_batches
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
+from pipeline.nn.measurement import Measurement, count_correct, measure
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
-from pipeline.nn.training import (
-    Diverged,
-    Measurement,
-    Snapshots,
-    count_correct,
-    measure,
-    mini_batches,
-)
+from pipeline.nn.training import Diverged, Snapshots, train
 from tests.nn.examples import blobs, network, run, start
 
 
@@ -49,7 +45,7 @@ def test_what_is_measured_are_the_parameters_right_after_the_epoch(monkeypatch: 
         return measure(*networks_and_parts, **epoch)
 
     expected = [run(network(), part=part, test=part, epochs=n, learning_rate=0.002)[-1] for n in range(1, 6)]
-    monkeypatch.setattr(training, "measure", measure_late)
+    monkeypatch.setattr(measurement_module, "measure", measure_late)
     measured = run(network(), part=part, test=part, learning_rate=0.002)
     assert [m.train_accuracy for m in measured] == [m.train_accuracy for m in expected]
     assert len({m.train_accuracy for m in measured}) > 2
@@ -101,7 +97,7 @@ def test_without_test_images_there_is_no_test_accuracy() -> None:
 def test_every_image_is_used_once_an_epoch_with_its_label(
     gathered_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "GATHERED_BYTES", gathered_bytes)
+    monkeypatch.setattr(batches_module, "GATHERED_BYTES", gathered_bytes)
     images = np.arange(23, dtype=np.float32)[:, None]
     part = Part(images, np.arange(23, dtype=np.uint8)[:, None])
     rng = np.random.default_rng(0)
@@ -190,7 +186,7 @@ def test_a_gradient_too_large_for_adam_to_square_is_told_at_its_step(name: str) 
     optimizer = OPTIMIZERS[name](mlp.parameters, learning_rate=0.001, **settings)
     loss, rng = LOSSES["canonical"], np.random.default_rng(7)
     with pytest.raises(Diverged, match="the square of a gradient became infinite") as caught:
-        list(training.train(mlp, loss, optimizer, part, part, epochs=1, batch_size=8, rng=rng))
+        list(train(mlp, loss, optimizer, part, part, epochs=1, batch_size=8, rng=rng))
     assert (caught.value.epoch, caught.value.step) == (1, 1 + place // 8)
 
 
@@ -219,7 +215,7 @@ def test_augmented_images_are_learned_from_in_the_same_order_whatever_the_timing
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The blocks are computed ahead in a second thread: work on either side changes nothing."""
-    monkeypatch.setattr(training, "GATHERED_BYTES", 200)
+    monkeypatch.setattr(batches_module, "GATHERED_BYTES", 200)
     part = blobs(50)
 
     def seen(work: int, augment_work: int) -> list[np.ndarray]:
