@@ -1,4 +1,4 @@
-"""The schema of every configuration, and the only place where a value is checked."""
+"""The schema of every configuration: what a value can be. Whether it fits the data is seen with those."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -24,6 +24,8 @@ Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[Real, Field(gt=0)]
 NonNegative = Annotated[Real, Field(ge=0)]
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
+
+Units = Annotated[PositiveCount, Field(lt=2**31)]  # BLAS counts in 32 bits
 
 Activation = Literal["identity", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid"]
 
@@ -151,7 +153,7 @@ class Scaled:
 class Model:
     """A multilayer perceptron; its input and output widths come from the data."""
 
-    hidden: list[PositiveCount]
+    hidden: list[Units]
     activation: Activation
     output: Activation | Literal["softmax"]
     bias: Flag
@@ -333,6 +335,18 @@ class Config:
     sweep: Sweep
     seed: Count
 
+    def __post_init__(self) -> None:
+        if self.schedule.warmup >= self.training.epochs:
+            raise ValueError(
+                f"schedule.warmup = {self.schedule.warmup:g}: should be less than training.epochs ="
+                f" {self.training.epochs}, or the schedule never begins"
+            )
+        if self.augmentation.name != "none" and isinstance(self.dataset, GeneratedDataset):
+            raise ValueError(
+                f"augmentation = {self.augmentation.name}: should be none for {self.dataset.name},"
+                " which has no images"
+            )
+
 
 _CONFIG: TypeAdapter[Config] = TypeAdapter(Config)
 
@@ -416,6 +430,21 @@ def flat(config: Config) -> dict[str, Any]:
     return flatten(asdict(config))
 
 
+def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str, Any]:
+    """Return what of a whole configuration, nested, a model is made from.
+
+    That is neither where it is recorded nor how often checkpoints are written.
+
+    Args:
+        values: the configuration.
+        data: the digest of its dataset, which stands in for where that is from; None for one that is
+            generated from its configuration.
+    """
+    made_from = {**values, "training": {**values["training"]}, "dataset": data or values["dataset"]}
+    del made_from["tracking"], made_from["sweep"], made_from["training"]["checkpoint"]
+    return made_from
+
+
 def _describe(error: ValidationError, values: Mapping[str, Any]) -> str:
     """Say the first of `error`'s findings as `key = value: what would be right`."""
     first = error.errors(include_url=False)[0]
@@ -442,4 +471,6 @@ def _describe(error: ValidationError, values: Mapping[str, Any]) -> str:
             right = f"should be one of {context['expected_tags']}"
         case _:
             right = first["msg"].removeprefix("Input ").removeprefix("String ").removeprefix("Value error, ")
+    if not keys:  # it is of several values, and says which
+        return right
     return f"{'.'.join(keys)} = {at!r}: {right}"

@@ -30,7 +30,8 @@ from omegaconf import DictConfig, OmegaConf
 
 import pipeline
 from pipeline import NATIVE, PORTABLE
-from pipeline.config import Config, GeneratedDataset, resolve
+from pipeline.config import Config, GeneratedDataset, ingredients, resolve
+from pipeline.data.dataset import PROCESSED, digest
 from pipeline.errors import UserError, in_need_of_room
 from pipeline.files import replacing, sha256
 from pipeline.history import HISTORY, objective, read_history
@@ -102,12 +103,8 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> fl
             f"{sweep_folder.absolute()} on {platform.node()} is not the sweep's folder: all machines that run"
             " jobs have to share it, under the same path"
         ) from None
-    if digest_code() != sweep["code"]:
-        raise UserError(
-            f"pipeline/, NumPy or SciPy on {platform.node()} is not what the sweep began with: the same"
-            " command again makes a sweep of what it is now"
-        )
     config = checked(values)
+    check_unchanged(config, sweep["data"], sweep["code"])
     key = job_key(config, lambda: sweep["data"], sweep["code"])
     overrides = dict(split_override(text) for text in hydra.overrides.task)
     job = Job(key, sweep["key"], uuid.uuid4().hex, label(overrides, sweep["swept"]), sweep["data"])
@@ -119,10 +116,25 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> fl
         else:
             folder = own_folder(Path(os.path.relpath(hydra.runtime.output_dir)), key)
             outcome = attempt(Outcome(key, job.token, overrides, str(folder)), config, job, train)
+            check_unchanged(config, sweep["data"], sweep["code"])  # or it would be taken for what it is not
         if outcome.failure is None and not before:
             write_json(FINISHED / f"{key}.json", asdict(outcome))
     write_json(sweep_folder / f"jobs/{hydra.job.num}.json", asdict(outcome))
     return math.inf if outcome.error is None else outcome.error
+
+
+def check_unchanged(config: Config, data: str, code: str) -> None:
+    """Raise `UserError` if the digests of data and code are not `data` and `code`, as the sweep began."""
+    changed = None
+    if digest_code() != code:
+        changed = "pipeline/, NumPy or SciPy"
+    elif not isinstance(config.dataset, GeneratedDataset) and digest() != data:
+        changed = str(PROCESSED)
+    if changed:
+        raise UserError(
+            f"{changed} on {platform.node()} is not what the sweep began with: the same command again makes"
+            " a sweep of what it is now"
+        )
 
 
 @cache
@@ -189,17 +201,15 @@ def own_folder(folder: Path, key: str) -> Path:
 
 
 def job_key(config: Config, data: Callable[[], str], code: str) -> str:
-    """Return a hash of all that a model is made from; where it is recorded is no part of that.
+    """Return a hash of all that a model is made from.
 
     Args:
         config: of the training.
         data: returns the digest of the processed dataset; only asked where `config` does not generate one.
         code: what `digest_code` returns.
     """
-    made_from = {**asdict(config), "tracking": None, "sweep": None, "code": code}
-    del made_from["training"]["checkpoint"]
-    if not isinstance(config.dataset, GeneratedDataset):
-        made_from["dataset"] = data()  # whichever mirror it is from
+    digest_of_data = None if isinstance(config.dataset, GeneratedDataset) else data()
+    made_from = {**ingredients(asdict(config), digest_of_data), "code": code}
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 

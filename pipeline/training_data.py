@@ -20,11 +20,6 @@ def data_for(config: Config) -> Dataset:
         dataset = load_dataset()
         check_fit(config, dataset)
         dataset = dataset.hold_out(config.split.validation)
-    if config.schedule.warmup >= config.training.epochs:
-        raise UserError(
-            f"schedule.warmup = {config.schedule.warmup:g}: should be less than training.epochs ="
-            f" {config.training.epochs}, or the schedule never begins"
-        )
     images, outputs = len(dataset.train.images), dataset.train.labels.shape[1]
     if (config.training.batch_size or 1) > images:
         raise UserError(
@@ -35,11 +30,6 @@ def data_for(config: Config) -> Dataset:
         raise UserError(
             f"model.output = softmax: of a single output, as {dataset.name} has it, it always makes 1;"
             " sigmoid is what tells two classes apart"
-        )
-    if config.augmentation.name != "none" and isinstance(config.dataset, GeneratedDataset):
-        raise UserError(
-            f"augmentation = {config.augmentation.name}: should be none for {dataset.name},"
-            " which has no images"
         )
     return dataset
 

@@ -74,6 +74,7 @@ def test_every_value_has_one_name() -> None:
             "optimizer.name = 'rmsprop': should be one of 'sgd', 'momentum', 'adam', 'adamw'",
         ),
         ("model.hidden", [100, 0], "model.hidden.1 = 0: should be greater than 0"),
+        ("model.hidden", [2**31], "model.hidden.0 = 2147483648: should be less than"),
         ("model.hidden", 100, "model.hidden = 100: should be a valid list"),
         ("model.activation", "softmax", "model.activation = 'softmax': should be 'identity', 'relu'"),
         ("model.bias", "no", "model.bias = 'no': should be a valid boolean"),
@@ -106,6 +107,7 @@ def test_every_value_has_one_name() -> None:
         ),
         ("training.threads", 10**20, "training.threads = 100000000000000000000: should be less than"),
         ("tracking.patience", 1e308, "tracking.patience = 1e+308: should be less than"),
+        ("schedule.warmup", 20.0, "schedule.warmup = 20: should be less than training.epochs = 20"),
         ("training.measure_every", 0, "training.measure_every = 0: should be greater than 0"),
         ("training.snapshots", 0, "training.snapshots = 0: should be greater than 0"),
         ("extra", 1, "there is no key extra"),
@@ -122,6 +124,11 @@ def test_a_wrong_value_is_named_in_one_line(key: str, value: Any, told: str) -> 
         parse(values, "params.yaml")
     assert str(caught.value).startswith(f"params.yaml: {told}")
     assert "\n" not in str(caught.value)
+
+
+def test_points_are_not_distorted() -> None:
+    with pytest.raises(UserError, match=r"^here: augmentation = affine: should be none for xor"):
+        parse(composed("experiment=xor", "augmentation=affine"), "here")
 
 
 def test_a_configuration_that_is_written_is_read_as_it_was(tmp_path: Path) -> None:

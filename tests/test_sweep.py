@@ -208,7 +208,7 @@ def test_one_bad_job_spoils_nothing(tracked: Path) -> None:
 
 
 def test_a_job_that_takes_more_memory_than_there_is_fails_with_that_reason(workspace: Path) -> None:
-    done = sweep(workspace, "model.hidden=[99999999999],[5]")
+    done = sweep(workspace, "model.hidden=[2000000000],[5]")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     good, bad = table(workspace)
@@ -340,6 +340,36 @@ def test_a_job_whose_process_starts_after_the_code_has_changed_is_refused(worksp
     assert "is not what the sweep began with" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert not list((workspace / "multirun/finished").glob("*.json"))
+
+
+CHANGES_THE_DATA = """
+import time
+from pathlib import Path
+from threading import Thread
+
+
+def change():
+    while not list(Path("multirun/finished").glob("*.json")):
+        time.sleep(0.001)
+    path = Path("data/processed/train_labels.npy")
+    labels = path.read_bytes()
+    path.write_bytes(labels[:-20] + labels[-10:] + labels[-20:-10])
+
+
+Thread(target=change, daemon=True).start()
+"""
+
+
+def test_jobs_are_refused_once_the_data_have_changed(workspace: Path) -> None:
+    """Or a later sweep would take the jobs for ones that were done with the data it began with."""
+    code = copy_code(workspace / "code")
+    (code / "sitecustomize.py").write_text(CHANGES_THE_DATA, encoding="utf-8")
+    done = sweep(workspace, "seed=0,1,2", PYTHONPATH=str(code))
+    assert done.returncode == 1
+    assert "error: data/processed on " in done.stderr.splitlines()[-1]
+    assert "is not what the sweep began with" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert len(list((workspace / "multirun/finished").glob("*.json"))) == 1
 
 
 @pytest.mark.stress

@@ -324,15 +324,15 @@ def test_a_stage_that_breaks_off_ends_its_run(workspace: Path) -> None:
 @pytest.mark.stress
 def test_recipes_that_train_to_the_same_bits_have_a_run_each(workspace: Path) -> None:
     training = asdict(configuration())["training"]
-    for minutes, accuracy in ((1.0, 0.25), (2.0, 0.75), (1.0, 0.5)):
+    for every, accuracy in ((1, 0.25), (2, 0.75), (1, 0.5)):
         metrics = {"test": {"accuracy": accuracy}}
         (workspace / "reports/metrics.json").write_text(json.dumps(metrics))
-        with Tracker(configuration(training={**training, "checkpoint": minutes})) as tracker:
+        with Tracker(configuration(training={**training, "measure_every": every})) as tracker:
             tracker.evaluation()
-    recorded = {run.data.params["training.checkpoint"]: run for run in runs(client(workspace))}
+    recorded = {run.data.params["training.measure_every"]: run for run in runs(client(workspace))}
     assert {key: run.data.metrics["test.accuracy"] for key, run in recorded.items()} == {
-        "1.0": 0.5,
-        "2.0": 0.75,
+        "1": 0.5,
+        "2": 0.75,
     }
     assert len(runs(client(workspace))) == 2
     assert len({run.data.tags["model_sha256"] for run in recorded.values()}) == 1

@@ -120,7 +120,7 @@ def test_two_that_start_at_once_have_a_folder_each(workspace: Path) -> None:
         (["training.batch_size=206"], "error: training.batch_size = 206: should be at most"),
         (["split.train=100"], "error: split.train = 100, but data/processed holds 205 images"),
         (["dataset=mnist", "dataset.fallback=null"], "error: dataset = mnist, but data/processed holds str"),
-        (["model.hidden=[99999999999]"], "error: not enough memory: Unable to allocate"),
+        (["model.hidden=[2000000000]"], "error: not enough memory: Unable to allocate"),
         (["hydra.run.dir=params.yaml"], "error: params.yaml: a file is where a folder is needed"),
         (EXPLODING, "error: the loss became "),
     ],
@@ -337,7 +337,8 @@ def test_a_warmup_as_long_as_training_is_refused(workspace: Path) -> None:
     done = run_module(workspace, "pipeline.train", *SMALL, "schedule=cosine", "schedule.warmup=2.0")
     assert done.returncode == 1
     assert done.stderr == (
-        "error: schedule.warmup = 2: should be less than training.epochs = 2, or the schedule never begins\n"
+        "error: configuration: schedule.warmup = 2: should be less than training.epochs = 2, or the schedule"
+        " never begins\n"
     )
 
 

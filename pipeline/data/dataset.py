@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,17 @@ def load_dataset(folder: Path = PROCESSED) -> Dataset:
 
 
 def digest(folder: Path = PROCESSED) -> str:
-    """Return a SHA-256 of all files in `folder`, if there is one, read without being kept in memory."""
-    hashes = [f"{path.name} {sha256(path)}" for path in sorted(folder.glob("[!.]*"))]
+    """Return a SHA-256 of all files in `folder`, if there is one, read without being kept in memory.
+
+    They are read again only when a size or a time of change is another than when they were read.
+    """
+    files = [(path, path.stat()) for path in sorted(folder.absolute().glob("[!.]*"))]
+    return _digest(tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in files))
+
+
+@cache
+def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
+    hashes = [f"{path.name} {sha256(path)}" for path, *_ in files]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 

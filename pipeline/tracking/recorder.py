@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 import pipeline
-from pipeline.config import PARAMS, dump, flatten, read_params
+from pipeline.config import PARAMS, dump, flatten, ingredients, read_params
 from pipeline.data.dataset import PROCESSED, digest, write_description
 from pipeline.data.generated import GENERATORS, generate
 from pipeline.errors import public
@@ -323,8 +323,8 @@ class Recorder:
 
     def _recipe(self) -> str:
         """Return a hash of all that the model is made from, but for the code."""
-        made_from = {**self.config, "tracking": None, "sweep": None, "data": self.digest}
-        return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+        made_from = json.dumps(ingredients(self.config, self.digest), sort_keys=True)
+        return hashlib.sha256(made_from.encode()).hexdigest()
 
     def _log_final(self, metrics: Mapping[str, float]) -> None:
         """Log those of `metrics` that are not there yet."""
