@@ -143,7 +143,9 @@ def main() -> None:
     """Train what the command line names, or everything, and write the table."""
     parser = argparse.ArgumentParser(description="Reproduce the published results of plain networks.")
     recipes = list(dict.fromkeys(record.recipe for record in RECORDS))
-    parser.add_argument("recipes", nargs="*", metavar="recipe", help=f"any of {', '.join(recipes)}; or all")
+    parser.add_argument(
+        "recipes", nargs="*", metavar="recipe", help=f"any of {', '.join(recipes)} (default: all)"
+    )
     wanted = parser.parse_args().recipes or recipes
     if unknown := set(wanted) - set(recipes):
         raise UserError(f"{', '.join(sorted(unknown))}: no such recipe; there are {', '.join(recipes)}")

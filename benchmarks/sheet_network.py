@@ -57,7 +57,9 @@ def ours(dataset: Dataset) -> Epoch:
     rng = np.random.default_rng(0)
     mlp = _network(rng)
     optimizer = SGD(mlp.parameters, learning_rate=LEARNING_RATE)
-    backpropagation = {BATCH: Backpropagation(mlp, LOSSES["canonical"], BATCH, optimizer.gradient)}
+    sizes = {BATCH, len(dataset.train.images) % BATCH} - {0}
+    loss = LOSSES["canonical"]
+    backpropagation = {rows: Backpropagation(mlp, loss, rows, optimizer.gradient) for rows in sizes}
 
     def epoch() -> None:
         batches = mini_batches(dataset.train, BATCH, mlp.dtype, rng)
@@ -167,7 +169,8 @@ def jax_scan(dataset: Dataset) -> Epoch:
         def gather_and_step(parameters: Any, rows: Any) -> Any:
             return _jax_step(parameters, images[rows], labels[rows])
 
-        return jax.lax.scan(gather_and_step, parameters, order.reshape(-1, BATCH))
+        batches = order[: len(order) // BATCH * BATCH].reshape(-1, BATCH)
+        return jax.lax.scan(gather_and_step, parameters, batches)
 
     def run(parameters: Any, images: Any, labels: Any, order: Any) -> Any:
         parameters, _ = scan(parameters, images, labels, order)

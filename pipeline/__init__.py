@@ -6,6 +6,7 @@ user's environment says, before they are imported for the first time. `training.
 (see `pipeline.blas`).
 """
 
+import logging
 import os
 import platform
 
@@ -30,3 +31,5 @@ if COMPUTES_NATIVELY:
 else:
     os.environ.update(PORTABLE)
     os.environ.pop("NPY_ENABLE_CPU_FEATURES", None)  # NumPy takes no more than one of the two
+
+logging.getLogger("matplotlib").setLevel(logging.ERROR)  # or it tells of its caches and the user's settings

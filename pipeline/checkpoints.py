@@ -61,10 +61,21 @@ class Checkpoints:
         arrays = dict(progress.arrays())
         if progress.snapshots:
             notes["snapshots"] = progress.snapshots.epochs
-            arrays["snapshots"] = np.array(progress.snapshots.vectors)
-        with replacing(self.path) as temporary:
+            taken = zip(progress.snapshots.epochs, progress.snapshots.vectors, strict=True)
+            arrays |= {f"snapshot {epoch}": vector for epoch, vector in taken}
+        # Where the same training runs twice at once, the one that ends first removes the folder.
+        with suppress(FileNotFoundError), replacing(self.path) as temporary:
             np.savez(temporary, notes=json.dumps(notes), **arrays)  # type: ignore[arg-type]
         self._latest = time.monotonic()
+
+    def at_end(self, epochs: int) -> bool:
+        """Return whether the checkpoint is of the end of a training of `epochs`, all of which it has made."""
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                notes = json.loads(str(file["notes"]))
+            return bool(notes["key"] == self.key and notes["epoch"] == epochs)
+        except Exception:  # there is none, or a damaged one, of which `restore` tells
+            return False
 
     def restore(self, progress: Progress) -> None:
         """Go on from the checkpoint if there is one that can be used; say so, and say why if not."""
@@ -81,20 +92,22 @@ class Checkpoints:
             progress.restore(notes["epoch"], measurements, arrays)
         except FileNotFoundError:
             if any(self.root.glob("*/checkpoint.npz")):
-                tell(
+                tell_above_bar(
                     f"the checkpoints in {CHECKPOINTS} are of other configurations, data or code: not used,"
                     " training begins at its first epoch. Remove that folder if no other training is to go on"
                 )
             return
         except Exception as error:  # NumPy and zipfile raise nearly anything of damaged bytes
-            tell(f"{where} holds no checkpoint to go on from ({error}): training begins at its first epoch")
+            tell_above_bar(
+                f"{where} holds no checkpoint to go on from ({error}): training begins at its first epoch"
+            )
             return
         if progress.snapshots:
             progress.snapshots.epochs[:] = notes["snapshots"]
-            progress.snapshots.vectors[:] = arrays["snapshots"]
+            progress.snapshots.vectors[:] = [arrays[f"snapshot {epoch}"] for epoch in notes["snapshots"]]
         for stream, state in zip(self.streams, notes["streams"], strict=True):
             stream.bit_generator.state = state
-        tell(f"training goes on after epoch {progress.epoch}, from the checkpoint in {where}")
+        tell_above_bar(f"training goes on after epoch {progress.epoch}, from the checkpoint in {where}")
 
     def remove(self) -> None:
         """Leave nothing behind: the training has ended."""
@@ -104,6 +117,6 @@ class Checkpoints:
                 self.root.rmdir()
 
 
-def tell(message: str) -> None:
+def tell_above_bar(message: str) -> None:
     """Say `message` in a line of its own, above the progress bar."""
     tqdm.write(message, file=sys.stderr)

@@ -1,5 +1,6 @@
 """The schema of every configuration: what a value can be. Whether it fits the data is seen with those."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,9 @@ Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[Real, Field(gt=0)]
 NonNegative = Annotated[Real, Field(ge=0)]
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
+Weight = Annotated[Real, Field(ge=-1e6, le=1e6)]
+Pixels = Annotated[NonNegative, Field(le=1000)]
+Sigma = Annotated[Real, Field(ge=0.1, le=1000)]  # of a narrower Gaussian no other pixel is in reach
 
 Units = Annotated[PositiveCount, Field(lt=2**31)]  # BLAS counts in 32 bits
 
@@ -36,7 +40,9 @@ def _distinct(names: list[str]) -> list[str]:
     return names
 
 
-Classes = Annotated[list[str], Field(min_length=2), AfterValidator(_distinct)]
+Classes = Annotated[
+    list[Annotated[str, Field(max_length=100)]], Field(min_length=2), AfterValidator(_distinct)
+]
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -126,7 +132,7 @@ class Normal:
     """Weights from N(0, scale²)."""
 
     name: Literal["normal"]
-    scale: Positive
+    scale: Annotated[Weight, Field(gt=0)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -134,8 +140,8 @@ class Uniform:
     """Weights from U[low, high)."""
 
     name: Literal["uniform"]
-    low: Real
-    high: Real
+    low: Weight
+    high: Weight
 
     def __post_init__(self) -> None:
         if self.low >= self.high:
@@ -258,10 +264,10 @@ class Affine:
     """Images are rotated, scaled, sheared and shifted."""
 
     name: Literal["affine"]
-    rotation: NonNegative
+    rotation: Annotated[NonNegative, Field(le=math.pi)]
     scale: Fraction
-    shear: NonNegative
-    shift: NonNegative
+    shear: Annotated[NonNegative, Field(le=10)]
+    shift: Pixels
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -269,8 +275,8 @@ class Elastic:
     """Pixels are displaced."""
 
     name: Literal["elastic"]
-    amplitude: NonNegative
-    sigma: Positive
+    amplitude: Pixels
+    sigma: Sigma
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -278,12 +284,12 @@ class AffineElastic:
     """Both at once."""
 
     name: Literal["affine_elastic"]
-    rotation: NonNegative
+    rotation: Annotated[NonNegative, Field(le=math.pi)]
     scale: Fraction
-    shear: NonNegative
-    shift: NonNegative
-    amplitude: NonNegative
-    sigma: Positive
+    shear: Annotated[NonNegative, Field(le=10)]
+    shift: Pixels
+    amplitude: Pixels
+    sigma: Sigma
 
 
 Augmentation = Annotated[NoAugmentation | Affine | Elastic | AffineElastic, Field(discriminator="name")]

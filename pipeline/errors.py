@@ -1,11 +1,14 @@
 """What a user can cause, and how it is told: one line on stderr, exit status 1, no traceback."""
 
 import errno
+import io
+import os
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # on the disk, in the quota, under the limit for a file
 OF_THE_SYSTEM = {
@@ -61,6 +64,7 @@ def one_line_errors() -> Iterator[None]:
     the reverse, what may not be read or written, too many open files, or too little memory; or `interrupted`
     with exit status 130, of Ctrl-C.
     """
+    outlive_readers()
     try:
         with in_need_of_room("a file"):
             yield
@@ -71,13 +75,36 @@ def one_line_errors() -> Iterator[None]:
         tell(f"error: {error.filename}: a file is where a folder is needed")
         raise SystemExit(1) from None
     except OSError as error:
-        if error.errno not in OF_THE_SYSTEM or not error.filename:
+        if error.errno not in {*OF_THE_SYSTEM, errno.ENOENT} or not error.filename:
             raise
         tell(f"error: {error.filename}: {error.strerror}")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         tell("interrupted")
         raise SystemExit(130) from None
+
+
+class Pipe(io.FileIO):
+    """Writes to a file descriptor until whoever reads from there is gone; what comes after that is lost."""
+
+    def write(self, data: Any) -> int:
+        """Return how many bytes of `data` were written, or need not be."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
+
+
+def outlive_readers() -> None:
+    """Have the program's output never end it: not at `| head`, nor when it is closed or takes only ASCII."""
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif stream is getattr(sys, f"__{name}__"):
+            pipe = io.BufferedWriter(Pipe(descriptor, "w", closefd=False))
+            told = io.TextIOWrapper(pipe, stream.encoding, "backslashreplace", line_buffering=True)
+            setattr(sys, name, told)
 
 
 def public(text: str) -> str:

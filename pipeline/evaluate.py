@@ -101,14 +101,13 @@ def confusion_matrix(predictions: Predictions, k: int) -> np.ndarray:
 
 
 def measure(accuracies: Mapping[str, float], reported: Predictions, classes: Sequence[str]) -> dict[str, Any]:
-    """Return accuracy and error of each part, and precision, recall and F1 of each class in `reported`.
+    """Return the accuracy of each part, and precision, recall and F1 of each class in `reported`.
 
     Precision is the share of the images taken for a class that are of it, recall the share of its images
     that are taken for it, F1 their harmonic mean; each is 0 where there is nothing to take a share of.
     """
     metrics: dict[str, Any] = {
-        name: {"accuracy": round(share, DECIMALS), "error": round(1 - share, DECIMALS)}
-        for name, share in accuracies.items()
+        name: {"accuracy": round(share, DECIMALS)} for name, share in accuracies.items()
     }
     confusion = confusion_matrix(reported, len(classes))
     right, taken, there = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -21,6 +22,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from pipeline.animation import animate
+from pipeline.files import replacing
 
 INK, QUIET, FAINT = "#222222", "#666666", "#e4e4e4"
 BLUE, VERMILION = "#0072b2", "#d55e00"
@@ -61,6 +63,12 @@ def style() -> Iterator[None]:
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
         yield
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write `figure` to the PNG file at `path`, without the version of matplotlib beside the picture."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, metadata={"Software": None})
 
 
 def digits(title: str, rows: Sequence[np.ndarray], classes: Sequence[str]) -> Figure:
@@ -158,7 +166,7 @@ def dead_units(title: str, dead: dict[str, np.ndarray], epochs: np.ndarray) -> F
     """
     figure, axes = new_figure(7, 3.2, title, "Dead units: those whose σ′(z) is 0 for every training image")
     if not dead:
-        _say(axes, "This network has no hidden layer.")
+        say(axes, "This network has no hidden layer.")
         return figure
     percent = {name: 100 * values for name, values in dead.items()}
     highest = max(values.max() for values in percent.values())
@@ -235,7 +243,7 @@ def misread(
     """
     if not pairs:
         figure, axes = new_figure(6, 1.2, title, subtitle)
-        _say(axes, "No image was misread.")
+        say(axes, "No image was misread.")
         return figure
     _, height, width = images.shape
     longest = max(_longest(pair) for pair in pairs)
@@ -418,7 +426,7 @@ def _write(axes: Axes, x: float, y: float, text: str, **look: Any) -> None:
     axes.text(x, y, text, **{"ha": "center", "va": "center", **look})
 
 
-def _say(axes: Axes, sentence: str) -> None:
+def say(axes: Axes, sentence: str) -> None:
     """Write one sentence where there is nothing to draw."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, sentence, transform=axes.transAxes, ha="center", va="center", size=11)

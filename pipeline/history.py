@@ -1,6 +1,7 @@
 """What training measured, as a CSV file with a row for each epoch that was measured."""
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,7 +41,12 @@ def read_history(path: Path = HISTORY) -> list[Row]:
                 {column: float(value) for column, value in row.items() if value}
                 for row in csv.DictReader(file, strict=True)
             ]
-        if not rows or any(row.keys() != rows[0].keys() or "train_accuracy" not in row for row in rows):
+        for row in rows:
+            if row.keys() != rows[0].keys() or not {"epoch", "train_accuracy"} <= row.keys():
+                raise ValueError
+            if not all(map(math.isfinite, row.values())):
+                raise ValueError
+        if not rows:
             raise ValueError
     except FileNotFoundError:
         raise UserError(f"{path} is not there: `dvc repro train` makes it") from None

@@ -73,9 +73,9 @@ def save_snapshots(snapshots: Snapshots | None, path: Path) -> None:
     of them, in float16: they are for pictures.
     """
     epochs = np.array(snapshots.epochs if snapshots else [], np.int64)
-    parameters = np.array(snapshots.vectors if snapshots else [], np.float32)
-    if parameters.size > MANY:
-        parameters = parameters.astype(np.float16)
+    vectors = snapshots.vectors if snapshots else []
+    many = sum(vector.size for vector in vectors) > MANY
+    parameters = np.array(vectors, np.float16 if many else np.float32)
     with replacing(path) as temporary:
         np.savez(temporary, epochs=epochs, parameters=parameters)
 

@@ -1,7 +1,6 @@
 """Stage 5: the figures that show what the network learned and where it errs."""
 
 import json
-import logging
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -49,6 +48,10 @@ def main() -> None:
         accuracies = read_accuracies(METRICS, dataset)
         predictions = read_predictions(PREDICTIONS, dataset)
         snapshots = load_snapshots(SNAPSHOTS)
+        if any(vector.size != model.parameters.vector.size for _, vector in snapshots):
+            raise UserError(
+                f"{SNAPSHOTS} is of another network than {MODEL}: `dvc repro -f train` makes both"
+            )
 
         draw_all(FIGURES, dataset, model, history, accuracies, predictions, config.augmentation)
         if snapshots:
@@ -66,7 +69,6 @@ def draw_all(
     augmenting: Augmentation,
 ) -> None:
     """Write the figures to `folder`: those of the training and, where images were augmented, one of that."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # nothing of its caches and the user's settings
     from pipeline import figures  # only now: it takes a second, in which the tracker is already under way
 
     classes, name = dataset.classes, reported_part(dataset)
@@ -138,8 +140,7 @@ def draw_all(
                 distorted.reshape(-1, *dataset.image_shape),
             )
         for file, figure in drawn.items():
-            with replacing(folder / f"{file}.png") as path:
-                figure.savefig(path, metadata={"Software": None})  # no version number beside the picture
+            figures.save(figure, folder / f"{file}.png")
 
 
 def animate_weights(folder: Path, dataset: Dataset, model: MLP, snapshots: list[tuple[int, Array]]) -> None:

@@ -4,6 +4,7 @@ Flatten, scale to [0, 1], encode the labels one-hot, split in file order.
 """
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from pipeline.config import Split, read_params
 from pipeline.data.dataset import PROCESSED, RAW, description_of, write_description
 from pipeline.data.idx import read_idx
 from pipeline.errors import UserError, one_line_errors
-from pipeline.files import replacing
+from pipeline.files import replacing, sha256
 
 ROLES = ("train_images", "train_labels", "official_images", "official_labels")
 BLOCK = 1000  # images converted at once
@@ -43,6 +44,13 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
     with description_of(raw, "download") as description:
         name, title, classes = description["name"], description["title"], list(description["classes"])
         files = {role: raw / description["files"][role]["name"] for role in ROLES}
+        hashes = {role: description["files"][role]["sha256"] for role in ROLES}
+    for role, path in files.items():
+        if path.exists() and sha256(path) != hashes[role]:
+            raise UserError(
+                f"{path} is not the file that `dvc repro download` left there:"
+                " `dvc repro -f download` brings it again"
+            )
     images, labels = _read_pair(files["train_images"], files["train_labels"], len(classes))
     official_images, official_labels = _read_pair(
         files["official_images"], files["official_labels"], len(classes)
@@ -60,14 +68,23 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
             f" but {title} has {len(images)} training images: make one of them smaller"
         )
 
-    _write_part(processed, "train", images[: split.train], labels[: split.train], len(classes))
-    _write_part(processed, "test", images[split.train : end], labels[split.train : end], len(classes))
-    _write_part(processed, "official", official_images, official_labels, len(classes))
+    parts = {
+        "train": (images[: split.train], labels[: split.train]),
+        "test": (images[split.train : end], labels[split.train : end]),
+        "official": (official_images, official_labels),
+    }
+    with ExitStack() as together:  # every file is written before the first one takes its place
+        for part, (part_images, part_labels) in parts.items():
+            path = together.enter_context(replacing(processed / f"{part}_images.npy"))
+            _write_images(path, part_images)
+            path = together.enter_context(replacing(processed / f"{part}_labels.npy"))
+            _write_labels(path, part_labels, len(classes))
+        (processed / "dataset.json").unlink(missing_ok=True)  # without it the others count for nothing
     write_description(
         processed, {"name": name, "title": title, "classes": classes, "image_shape": list(shape)}
     )
-    parts = f"{split.train:,} train, {split.test:,} test and {len(official_images):,} official images"
-    print(f"{title}: {parts} of {_size(shape)}")
+    counts = f"{split.train:,} train, {split.test:,} test and {len(official_images):,} official images"
+    print(f"{title}: {counts} of {_size(shape)}")
 
 
 def _read_pair(images_path: Path, labels_path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -88,17 +105,20 @@ def _read_pair(images_path: Path, labels_path: Path, classes: int) -> tuple[np.n
     return images, labels
 
 
-def _write_part(folder: Path, part: str, images: np.ndarray, labels: np.ndarray, classes: int) -> None:
+def _write_images(path: Path, images: np.ndarray) -> None:
     shape = len(images), images.shape[1] * images.shape[2]
     pixels = (images[start : start + BLOCK] / np.float32(255) for start in range(0, len(images), BLOCK))
-    _write_array(folder / f"{part}_images.npy", "<f4", shape, pixels)
+    _write_array(path, "<f4", shape, pixels)
+
+
+def _write_labels(path: Path, labels: np.ndarray, classes: int) -> None:
     one_hot = np.eye(classes, dtype=np.uint8)[labels]
-    _write_array(folder / f"{part}_labels.npy", "|u1", one_hot.shape, [one_hot])
+    _write_array(path, "|u1", one_hot.shape, [one_hot])
 
 
 def _write_array(path: Path, dtype: str, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
     """Write the array that `blocks` make up as `np.save` does, which gives no reason where a disk is full."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with path.open("wb") as file:
         header = {"descr": dtype, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks:

@@ -1,7 +1,6 @@
 """Problems: train the problem sheet's small problems by their recipes, and draw what the networks learned."""
 
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -82,7 +81,6 @@ def measure(config: Config, model: MLP) -> dict[str, Any]:
 
 def draw_all(configs: dict[str, Config], models: dict[str, MLP]) -> None:
     """Write the figures, and where a recipe keeps snapshots its animation, to `reports/problems/`."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # nothing of its caches and the user's settings
     from pipeline import figures  # only now: it takes a second, in which the tracker is already under way
     from pipeline.animation import save_gif, some
     from pipeline.problem_figures import DecisionPlane, LearnedFunction, alternating_points, xor_in_space
@@ -113,8 +111,7 @@ def draw_all(configs: dict[str, Config], models: dict[str, MLP]) -> None:
             surface(models["xor"]),
         )
         for name, figure in drawn.items():
-            with replacing(FIGURES / f"{name}.png") as path:
-                figure.savefig(path, metadata={"Software": None})  # no version number beside the picture
+            figures.save(figure, FIGURES / f"{name}.png")
         for recipe, draw in animations.items():
             if snapshots := load_snapshots(MODELS / recipe / SNAPSHOTS):
                 frames = (

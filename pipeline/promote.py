@@ -1,6 +1,7 @@
 """Register the best run's model and say how to serve it: `python -m pipeline.promote MNIST`."""
 
 import argparse
+import shlex
 
 from pipeline.config import read_params
 from pipeline.errors import one_line_errors, public
@@ -46,7 +47,7 @@ def main() -> None:
 
 def environment() -> str:
     """Return what a command begins with that works on this store; an address with a password is left out."""
-    return f"MLFLOW_TRACKING_URI={address()} " if public(address()) == address() else ""
+    return f"MLFLOW_TRACKING_URI={shlex.quote(address())} " if public(address()) == address() else ""
 
 
 if __name__ == "__main__":

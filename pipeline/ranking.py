@@ -81,8 +81,8 @@ class Ranking:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(self.columns())
             writer.writerows(self.rows())
-        with figures.style(), replacing(folder / "sweep.png") as temporary:
-            self.figure().savefig(temporary, metadata={"Software": None})
+        with figures.style():
+            figures.save(self.figure(), folder / "sweep.png")
 
     def show(self) -> None:
         """Print the table, without empty columns, and below it the reasons, which are long."""

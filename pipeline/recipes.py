@@ -1,7 +1,6 @@
 """Draw what a sweep has found: `python -m pipeline.recipes depth_width`, once the recipe has been trained."""
 
 import argparse
-import logging
 import math
 from collections import defaultdict
 from collections.abc import Callable
@@ -10,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import PARAMS, AlternatingDataset, Config, read_params
 from pipeline.errors import UserError, one_line_errors
-from pipeline.files import replacing
 from pipeline.history import HISTORY, Row, read_history
 from pipeline.job import outcome_paths, read_outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Job = tuple[Config, list[Row]]
+Trained = tuple[Config, list[Row]]
 
 
 def main() -> None:
@@ -29,15 +27,15 @@ def main() -> None:
     folder = arguments.folder or Path("multirun") / arguments.recipe
     jobs = read_jobs(folder, arguments.recipe)
 
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # nothing of its caches and the user's settings
     from pipeline import figures  # only now: it takes a second
 
-    with figures.style(), replacing(folder / f"{arguments.recipe}.png") as path:
-        DRAWN[arguments.recipe](jobs).savefig(path, metadata={"Software": None})
-    print(folder / f"{arguments.recipe}.png")
+    path = folder / f"{arguments.recipe}.png"
+    with figures.style():
+        figures.save(DRAWN[arguments.recipe](jobs), path)
+    print(path)
 
 
-def read_jobs(folder: Path, recipe: str) -> list[Job]:
+def read_jobs(folder: Path, recipe: str) -> list[Trained]:
     """Return configuration and history of each job of the sweep in `folder`, without rows where it failed.
 
     Raises:
@@ -48,7 +46,7 @@ def read_jobs(folder: Path, recipe: str) -> list[Job]:
         raise UserError(
             f"no job in {folder} has ended well: `python -m pipeline.train experiment={recipe}` trains them"
         )
-    jobs: list[Job] = []
+    jobs: list[Trained] = []
     for outcome in outcomes:
         job = Path(outcome.folder)
         if not (job / PARAMS).exists():
@@ -58,7 +56,7 @@ def read_jobs(folder: Path, recipe: str) -> list[Job]:
     return jobs
 
 
-def depth_width(jobs: list[Job]) -> "Figure":
+def depth_width(jobs: list[Trained]) -> "Figure":
     """Draw the least width with which a network of each depth fits 2ⁿ alternating points.
 
     Raises:
@@ -84,7 +82,7 @@ def depth_width(jobs: list[Job]) -> "Figure":
     return smallest_networks(sorted(ns), widest, smallest, jobs[0][0].model.activation, seeds)
 
 
-def dying_relu(jobs: list[Job]) -> "Figure":
+def dying_relu(jobs: list[Trained]) -> "Figure":
     """Draw dead units and test accuracy after the last epoch by learning rate, a line an activation.
 
     Raises:
@@ -106,7 +104,7 @@ def dying_relu(jobs: list[Job]) -> "Figure":
     return dying_units(lines, jobs[0][0].dataset.title, jobs[0][0].training.epochs)
 
 
-DRAWN: dict[str, Callable[[list[Job]], "Figure"]] = {"depth_width": depth_width, "dying_relu": dying_relu}
+DRAWN: dict[str, Callable[[list[Trained]], "Figure"]] = {"depth_width": depth_width, "dying_relu": dying_relu}
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ file with the outcome of each.
 import hashlib
 import importlib.util
 import os
+import shutil
 import time
 import traceback
 import uuid
@@ -297,7 +298,7 @@ def check_arithmetic(config: DictConfig, job: Config, jobs: int) -> None:
 
 
 def check_launcher(config: DictConfig) -> None:
-    """Raise `UserError` unless the chosen launcher is installed."""
+    """Raise `UserError` unless the chosen launcher is installed, and what it submits to."""
     module = config.hydra.launcher._target_.rpartition(".")[0]
     try:
         found = importlib.util.find_spec(module)
@@ -307,6 +308,10 @@ def check_launcher(config: DictConfig) -> None:
         name = config.hydra.runtime.choices["hydra/launcher"]
         raise UserError(
             f"hydra/launcher={name} is not installed: leave it out, or install it as docs/scaling.md says"
+        )
+    if config.hydra.launcher._target_.endswith(".SlurmLauncher") and not shutil.which("srun"):
+        raise UserError(
+            "hydra/launcher=submitit_slurm: there is no srun here; start the sweep on a login node of Slurm's"
         )
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 
-from pipeline.figures import BLUE, INK, QUIET, VERMILION, new_figure
+from pipeline.figures import BLUE, INK, QUIET, VERMILION, new_figure, say
 from pipeline.job import short
 
 TICKS = 10  # more values than that get a scale instead of a tick each
@@ -140,8 +140,7 @@ def parallel(
 def failed(title: str, subtitle: str) -> Figure:
     """Say that no job of the sweep ended well."""
     figure, axes = new_figure(6, 1.2, title, subtitle)
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, "No job has ended well.", ha="center", va="center", size=11)
+    say(axes, "No job has ended well.")
     return figure
 
 

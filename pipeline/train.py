@@ -9,6 +9,7 @@ repository's root. A generated problem (`dataset=xor`) needs no `data/processed`
 import math
 import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -83,11 +84,14 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> Checkpoin
     """
     with arithmetic(config.training.blas, config.training.threads):
         dataset = data_for(config)
-        tracker.start()
         snapshots = Snapshots(config.training.snapshots) if config.training.snapshots else None
         streams = random_streams(config.seed)
         key = tracker.job.key if tracker.job else training_key(config)
         checkpoints = Checkpoints(key, config.training.checkpoint, streams)
+        # The recorder outlives a stage that is killed: it may have recorded all of a training that had ended.
+        ended_before = not tracker.job and checkpoints.at_end(config.training.epochs)
+        if not ended_before:
+            tracker.start()
         mlp, measurements = start_training(config, dataset, snapshots, streams, checkpoints)
         if snapshots:
             warn_of_memory(snapshots, config.training.epochs, mlp)
@@ -97,7 +101,8 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> Checkpoin
             with tqdm(desc=title, total=epochs, unit="epoch", disable=tracker.job is not None) as bar:
                 for measurement in measurements:
                     history.append(as_row(measurement))
-                    tracker.epoch(history[-1], measurement.seconds)
+                    if not ended_before:
+                        tracker.epoch(history[-1], measurement.seconds)
                     bar.set_postfix_str(summary(measurement), refresh=False)
                     bar.update(measurement.epoch - bar.n)
         except Diverged as diverged:
@@ -106,7 +111,10 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> Checkpoin
         save_model(mlp, folder / MODEL)
         save_snapshots(snapshots, folder / SNAPSHOTS)
         write_history(history, folder / HISTORY)
-        tracker.finish()
+        if ended_before:
+            tracker.record()
+        else:
+            tracker.finish()
     return checkpoints
 
 
@@ -219,7 +227,7 @@ def summary(measurement: Measurement) -> str:
 def warn_of_memory(snapshots: Snapshots, epochs: int, mlp: MLP) -> None:
     """Tell the user if so many `snapshots` of `mlp` will take a lot of memory."""
     count = 1 + math.ceil(epochs / snapshots.every)  # before training, and always after the last epoch
-    size = count * mlp.parameters.vector.nbytes
+    size = count * (mlp.parameters.vector.nbytes + 2 * mlp.parameters.vector.size)  # and as float16, to save
     if size > MUCH:
         tell(
             f"training.snapshots = {snapshots.every}: {count:,} snapshots of {mlp.parameters.vector.size:,}"
@@ -229,9 +237,11 @@ def warn_of_memory(snapshots: Snapshots, epochs: int, mlp: MLP) -> None:
 
 def advice(config: Config) -> str:
     """Say what to do about a training run that diverged."""
+    decay = config.optimizer.weight_decay
     return (
         f"try a smaller optimizer.learning_rate (it is {config.optimizer.learning_rate:g}),"
-        " or smaller initial weights (model.initialiser)"
+        + (f" a smaller optimizer.weight_decay (it is {decay:g})," if decay else "")
+        + " or smaller initial weights (model.initialiser)"
     )
 
 
@@ -255,10 +265,15 @@ if __name__ == "__main__":
         try:
             main()
         except (HydraException, OmegaConfBaseException) as error:
+            if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
             message, *_ = re.split("\n(?:Config search path|To append to your config)", str(error))
             where = f"{error.override}: " if isinstance(error, OverrideParseException) else ""
             raise UserError(where + " ".join(message.split())) from None
         except Exception as error:
+            if str(error).startswith("Config group override"):  # Hydra's, of `training=null`
+                given = " ".join(sys.argv[1:])
+                raise UserError(f"{given}: {error}, as in optimizer=adam") from None
             if LOST.isdisjoint(kind.__name__ for kind in type(error).__mro__):
                 raise
             raise UserError(

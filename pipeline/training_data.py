@@ -42,6 +42,12 @@ def check_fit(config: Config, dataset: Dataset) -> None:
             f"dataset = {config.dataset.name}, but data/processed holds {dataset.name}:"
             f" `dvc exp run -S dataset={config.dataset.name}` prepares the other and trains on it"
         )
+    classes = getattr(config.dataset, "classes", None)
+    if dataset.name == config.dataset.name and dataset.classes != classes:
+        raise UserError(
+            f"dataset.classes = {classes}, but data/processed has {dataset.classes}:"
+            " `dvc repro` prepares the data anew with those in params.yaml"
+        )
     for part in ("train", "test"):
         count, expected = len(getattr(dataset, part).images), getattr(config.split, part)
         if count != expected:

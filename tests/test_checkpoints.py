@@ -7,6 +7,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from tests.commands import (
     PATIENCE,
     ROOT,
     SMALL,
+    TRACKED,
     UNDER_DVC,
     checkpoint,
     copy_code,
@@ -31,6 +33,7 @@ from tests.commands import (
     wait_for,
 )
 from tests.stores import client, failing_server
+from tests.sweeps import runs
 
 EVERYTHING = [
     *SMALL,
@@ -40,12 +43,16 @@ EVERYTHING = [
 ]
 
 
+def just_begun() -> Progress:
+    mlp = MLP((2, 1), activation="relu", output="identity", bias=True)
+    return Progress(mlp, SGD(mlp.parameters, learning_rate=0.1), average=None, steps=1, snapshots=None)
+
+
 def test_one_is_due_so_many_minutes_after_the_start_and_after_the_latest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    mlp = MLP((2, 1), activation="relu", output="identity", bias=True)
-    progress = Progress(mlp, SGD(mlp.parameters, learning_rate=0.1), average=None, steps=1, snapshots=None)
+    progress = just_begun()
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
     checkpoints = Checkpoints("key", minutes=2.5, streams=[])
     due = []
@@ -168,6 +175,46 @@ def test_a_checkpoint_that_cannot_be_used_is_told_and_left_alone(
     assert "goes on after" not in done.stderr
     assert not (workspace / CHECKPOINTS).exists()
     assert results(workspace / "again") == results(undisturbed)
+
+
+def test_the_same_training_twice_at_once_spoils_neither(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that ends first removes the folder in which the other is at its checkpoint."""
+    monkeypatch.chdir(workspace)
+    first, second = (Checkpoints("key", 0.0, []) for _ in range(2))
+    progress = just_begun()
+    savez = np.savez
+
+    def save_late(*file: Any, **arrays: Any) -> None:
+        savez(*file, **arrays)
+        first.remove()
+
+    monkeypatch.setattr(np, "savez", save_late)
+    second.save(progress)
+    assert not (workspace / CHECKPOINTS).exists()
+    monkeypatch.undo()
+    monkeypatch.chdir(workspace)
+    second.save(progress)
+    assert second.at_end(0)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_who_is_stopped_while_the_run_is_recorded_leaves_one_run(
+    workspace: Path, how: signal.Signals
+) -> None:
+    options = [*TRACKED, "training.checkpoint=0.0", "hydra.run.dir=out"]
+    for attempt in range(2):
+        training = start_module(workspace, "pipeline.train", *options)
+        if not attempt:
+            wait_for((workspace / "out/reports/history.csv").exists)
+            os.killpg(training.pid, how)
+        training.communicate()
+        wait_for((workspace / "mlflow.db").exists)
+        wait_for(lambda: [run.info.status for run in runs(client(workspace))[1]] == ["FINISHED"])
+    assert training.returncode == 0
+    assert not (workspace / CHECKPOINTS).exists()
 
 
 @pytest.mark.parametrize("change", ["configuration", "data", "code"])

@@ -111,6 +111,13 @@ def test_every_value_has_one_name() -> None:
         ("training.measure_every", 0, "training.measure_every = 0: should be greater than 0"),
         ("training.snapshots", 0, "training.snapshots = 0: should be greater than 0"),
         ("extra", 1, "there is no key extra"),
+        ("model.initialiser.scale", 1e308, "model.initialiser.scale = 1e+308: should be less than"),
+        (
+            "augmentation",
+            {"name": "elastic", "amplitude": 34.0, "sigma": 1e308},
+            "augmentation.sigma = 1e+308: should be less than",
+        ),
+        ("dataset.classes", ["a", "b" * 101], "dataset.classes.1 = "),
     ],
 )
 def test_a_wrong_value_is_named_in_one_line(key: str, value: Any, told: str) -> None:

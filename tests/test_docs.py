@@ -167,7 +167,8 @@ def test_the_map_of_the_repository_is_of_what_is_there() -> None:
 
 def test_the_results_of_the_committed_run_are_those_in_git() -> None:
     metrics = json.loads((ROOT / "reports/metrics.json").read_text(encoding="utf-8"))
-    [told] = re.findall(r"^\| the committed run, .* \| (.+) \| `dvc metrics show` \|$", README, re.MULTILINE)
+    row = r"^\| the committed run, .* \| (.+) \| `python -m pipeline\.evaluate` \|$"
+    [told] = re.findall(row, README, re.MULTILINE)
     assert told == ", ".join(f"{100 * metrics[part]['accuracy']:.2f} %" for part in ("test", "official"))
 
 

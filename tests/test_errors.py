@@ -2,6 +2,8 @@
 
 import os
 import resource
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,42 @@ from pipeline.data.idx import read_idx
 from pipeline.errors import UserError, one_line_errors
 from pipeline.models import load_model, save_model
 from pipeline.nn.mlp import MLP
+from tests.commands import ROOT
+
+SAYS_MUCH = """
+from pipeline.errors import one_line_errors
+with one_line_errors():
+    for _ in range(10_000):
+        print("28×28")
+    open("done", "w").close()
+    print("28×28")
+"""
+
+
+@pytest.mark.parametrize("output", ["read in part", "closed", "ASCII"])
+def test_what_becomes_of_its_output_does_not_end_a_program(tmp_path: Path, output: str) -> None:
+    """Nor make its exit status that of a failure: DVC would take a stage's work for lost."""
+    command = [sys.executable, "-c", SAYS_MUCH]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if output == "ASCII":
+        environment["PYTHONIOENCODING"] = "ascii"
+    with subprocess.Popen(
+        ["bash", "-c", '"$@" >&- 2>&-', "bash", *command] if output == "closed" else command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout and program.stderr
+        if output == "read in part":
+            assert program.stdout.readline() == "28×28\n"
+            program.stdout.close()
+        else:
+            assert len(program.stdout.read().splitlines()) == (0 if output == "closed" else 10_001)
+        assert program.stderr.read() == ""
+    assert program.returncode == 0
+    assert (tmp_path / "done").exists()
 
 
 @contextmanager

@@ -1,4 +1,5 @@
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +22,8 @@ from pipeline.config import read_params
 from pipeline.data.dataset import PROCESSED, write_description
 from pipeline.errors import UserError
 from pipeline.history import HISTORY
+from pipeline.models import SNAPSHOTS, save_snapshots
+from pipeline.nn.training import Snapshots
 from pipeline.plot import FIGURES
 from pipeline.problem_figures import DecisionPlane, LearnedFunction
 from pipeline.train import CONF, train_and_record
@@ -69,6 +72,7 @@ def prepare(
 
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["tracking"]["enabled"] = False
+    params["dataset"]["classes"] = names
     params["split"] = {"train": train, "test": test}
     params["model"]["hidden"] = [20] if hidden is None else hidden
     params["training"]["epochs"] = epochs
@@ -144,6 +148,14 @@ def truncate_metrics() -> None:
     evaluate.METRICS.write_text("{")
 
 
+def forget_a_number_of_history() -> None:
+    HISTORY.write_text(re.sub(r"(\n1,)[^,]+", r"\1nan", HISTORY.read_text()))
+
+
+def swap_snapshots() -> None:
+    save_snapshots(Snapshots(every=1, epochs=[0, 1], vectors=[np.zeros(3), np.ones(3)]), SNAPSHOTS)
+
+
 def cut_a_row_of_predictions() -> None:
     evaluate.PREDICTIONS.write_text(evaluate.PREDICTIONS.read_text().rpartition("\n299,")[0])
 
@@ -156,6 +168,8 @@ def cut_a_row_of_predictions() -> None:
         (write_words_into_history, "reports/history.csv is damaged"),
         (remove_metrics, "reports/metrics.json is not there"),
         (truncate_metrics, "reports/metrics.json is damaged"),
+        (forget_a_number_of_history, "reports/history.csv is damaged"),
+        (swap_snapshots, "models/snapshots.npz is of another network than models/model.npz"),
         (cut_a_row_of_predictions, "reports/predictions.csv does not fit"),
     ],
 )

@@ -10,7 +10,7 @@ from pipeline.data.idx import write_idx
 from pipeline.errors import UserError
 from pipeline.files import sha256
 from pipeline.preprocess import preprocess
-from tests.commands import files
+from tests.commands import files, little_room
 
 CLASSES = ["few", "some", "many"]
 
@@ -23,15 +23,18 @@ def raw(tmp_path: Path) -> Path:
     for part, count in {"train": 12, "official": 5}.items():
         write(folder, f"{part}_images", rng.integers(0, 256, (count, 4, 3), np.uint8))
         write(folder, f"{part}_labels", rng.integers(0, 3, count, np.uint8))
-    roles = ["train_images", "train_labels", "official_images", "official_labels"]
-    described = {role: {"name": f"{role}.gz", "sha256": sha256(folder / f"{role}.gz")} for role in roles}
-    write_description(folder, {"name": "dots", "title": "Dots", "classes": CLASSES, "files": described})
     return folder
 
 
 def write(folder: Path, role: str, array: np.ndarray) -> np.ndarray:
     write_idx(folder / f"{role}.gz", array.shape, [array])
+    describe(folder)
     return array
+
+
+def describe(folder: Path) -> None:
+    files = {path.stem: {"name": path.name, "sha256": sha256(path)} for path in folder.glob("*.gz")}
+    write_description(folder, {"name": "dots", "title": "Dots", "classes": CLASSES, "files": files})
 
 
 def test_images_are_flattened_scaled_and_split_in_file_order(raw: Path, tmp_path: Path) -> None:
@@ -121,6 +124,23 @@ def test_a_label_outside_the_classes_is_named_with_its_place(raw: Path, tmp_path
     write(raw, f"{part}_labels", labels)
     with pytest.raises(UserError, match=rf"{part}_labels\.gz: label 3 at position 3, .* 0 to 2"):
         preprocess(raw, tmp_path / "processed", Split(train=7, test=4))
+
+
+def test_a_file_that_is_not_the_one_downloaded_is_named(raw: Path, tmp_path: Path) -> None:
+    write_idx(raw / "train_labels.gz", (12,), [np.zeros(12, np.uint8)])
+    with pytest.raises(UserError, match=r"train_labels\.gz is not the file that `dvc repro download` left"):
+        preprocess(raw, tmp_path / "processed", Split(train=7, test=4))
+
+
+def test_a_dataset_is_replaced_as_a_whole_or_not_at_all(raw: Path, tmp_path: Path) -> None:
+    processed = tmp_path / "processed"
+    preprocess(raw, processed, Split(train=7, test=4))
+    before = files(processed)
+    write(raw, "official_images", np.zeros((100, 4, 3), np.uint8))  # the last that there is no room for
+    write(raw, "official_labels", np.zeros(100, np.uint8))
+    with little_room(4000), pytest.raises(UserError, match=r"official_images\.npy cannot be written"):
+        preprocess(raw, processed, Split(train=7, test=4))
+    assert files(processed) == before
 
 
 def test_images_of_two_sizes_are_an_error(raw: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -63,7 +64,7 @@ def endpoint(swept: Path) -> Iterator[str]:
     assert again.stdout.startswith("models:/strokes@champion is version 1:")
     port = free_port()
     [command] = [line for line in promoted.stdout.splitlines() if "mlflow models serve" in line]
-    environment, *arguments = command.split()
+    environment, *arguments = shlex.split(command)
     name, _, address = environment.partition("=")
     arguments[arguments.index("--port") + 1] = str(port)
     server = subprocess.Popen(
@@ -128,6 +129,22 @@ def test_anything_else_gets_a_400_that_says_what_is_right(endpoint: str) -> None
 def test_nothing_to_promote(swept: Path, promote: Promote, experiment: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
         promote(swept, experiment)
+
+
+def test_a_run_that_was_measured_on_other_images_does_not_compete(swept: Path, tmp_path: Path) -> None:
+    """Here the newest one, of a network that has hardly learned, was measured on two."""
+    folder = shutil.copytree(swept, tmp_path / "copy")
+    params = folder / "params.yaml"
+    text = params.read_text(encoding="utf-8")
+    params.write_text(text.replace("test: 95", "test: 2"), encoding="utf-8")
+    for module, *options in (
+        ["pipeline.preprocess"],
+        ["pipeline.train", *TRACKED, "split.test=2", "optimizer.learning_rate=0.0001", "seed=7"],
+    ):
+        done = run_module(folder, module, *options)
+        assert done.returncode == 0, done.stderr
+    promoted = run_module(folder, "pipeline.promote")
+    assert promoted.stdout.startswith("models:/strokes@champion is version 2: relu 100, sgd 0.0001, seed 7")
 
 
 @pytest.mark.parametrize("alias", ["v1", "latest", "a/b"])

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from pipeline import figures, recipe_figures
 from pipeline.errors import UserError
 from pipeline.problems import read_recipe
-from pipeline.recipes import Job, depth_width, dying_relu, read_jobs
+from pipeline.recipes import Trained, depth_width, dying_relu, read_jobs
 from tests.commands import run_module
 
 UNTRACKED = "tracking.enabled=false"
@@ -102,7 +102,7 @@ def test_another_sweep_than_the_recipes_is_not_drawn(tmp_path: Path) -> None:
     ],
 )
 def test_jobs_that_a_recipe_has_not_are_named(
-    draw: Callable[[list[Job]], Figure], recipe: str, options: list[str], jobs: int, told: str
+    draw: Callable[[list[Trained]], Figure], recipe: str, options: list[str], jobs: int, told: str
 ) -> None:
     config = read_recipe(recipe, *options)
     with pytest.raises(UserError, match=re.escape(f"{told}: not a sweep of the recipe {draw.__name__}")):

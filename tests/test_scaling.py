@@ -65,6 +65,14 @@ def launcher(request: pytest.FixtureRequest) -> list[str]:
     return [f"hydra/launcher={request.param}"]
 
 
+def test_slurm_that_is_not_there_is_told_before_the_first_job(workspace: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    done = sweep(workspace, "hydra/launcher=submitit_slurm", "seed=0,1", PATH=str(workspace))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: hydra/launcher=submitit_slurm: there is no srun here; start")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_sweep_elsewhere_is_the_same_sweep(tracked: Path, launcher: list[str]) -> None:
     swept = ["optimizer.learning_rate=0.03,0.3", "seed=0,1"]
     assert sweep(tracked, *swept).returncode == 0

@@ -242,7 +242,9 @@ def test_a_training_is_not_recorded_with_another_dataset_than_its_own(workspace:
 
 
 def test_a_training_is_not_recorded_with_data_that_it_does_not_fit(workspace: Path) -> None:
-    Path("params.yaml").write_text(yaml.safe_dump(asdict(configuration())))
+    values = asdict(configuration())
+    values["dataset"]["classes"] = list("01234")
+    Path("params.yaml").write_text(yaml.safe_dump(values))
     for labels in Path("data/processed").glob("*_labels.npy"):
         np.save(labels, np.load(labels)[:, :5])
     description = json.loads(Path("data/processed/dataset.json").read_text())
@@ -397,7 +399,7 @@ def test_a_sweep_that_was_killed_is_settled_by_the_next_stage(
         sweep.start_sweep("sweep of seed", {"seed": "0,1"})
         wait_for(lambda: runs(store))
         assert sweep.recorder
-        sweep.recorder.kill()
+        sweep.recorder.process.kill()
     assert "warning: not recorded in MLflow" in capfd.readouterr().err
     with Tracker(configuration()) as tracker:
         tracker.evaluation()
@@ -427,7 +429,7 @@ def test_half_a_record_gives_way_to_the_complete_one(workspace: Path, capfd: pyt
             tracker.epoch({"epoch": 1, "loss": 0.5}, seconds=0.1)
             recorder = tracker.recorder
             assert recorder
-            stages.callback(recorder.kill)
+            stages.callback(recorder.process.kill)
         wait_for(lambda: len(runs(store)) == 2 and all(run.data.metrics for run in runs(store)))
     assert capfd.readouterr().err.count("warning: not recorded in MLflow") == 2
     assert [run.info.status for run in runs(store)] == ["RUNNING", "RUNNING"]
@@ -572,7 +574,7 @@ def test_a_hung_recorder_holds_nothing_up(workspace: Path, capfd: pytest.Capture
     begin = time.monotonic()
     with Tracker(impatient(0.5)) as tracker:
         assert tracker.recorder
-        tracker.recorder.send_signal(signal.SIGSTOP)
+        tracker.recorder.process.send_signal(signal.SIGSTOP)
         tracker.start()
         for epoch in range(10_000):  # a megabyte: more than any pipe holds
             tracker.epoch({"epoch": epoch, "loss": 0.5, "train_accuracy": 0.5}, seconds=0.1)

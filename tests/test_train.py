@@ -121,6 +121,9 @@ def test_two_that_start_at_once_have_a_folder_each(workspace: Path) -> None:
         (["split.train=100"], "error: split.train = 100, but data/processed holds 205 images"),
         (["dataset=mnist", "dataset.fallback=null"], "error: dataset = mnist, but data/processed holds str"),
         (["model.hidden=[2000000000]"], "error: not enough memory: Unable to allocate"),
+        (["training=null"], "error: "),
+        (['dataset.classes=["a","b","c","d","e","f","g","h","i","j"]'], "error: dataset.classes = ['a', "),
+        (["hydra.run.dir=/proc/none"], "error: /proc/none: No such file or directory"),
         (["hydra.run.dir=params.yaml"], "error: params.yaml: a file is where a folder is needed"),
         (EXPLODING, "error: the loss became "),
     ],
@@ -422,7 +425,7 @@ def test_snapshots_that_take_much_memory_are_told_of_before_they_do(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mlp = MLP((2, 3, 1), activation="relu", output="sigmoid", bias=True)
-    monkeypatch.setattr(train, "MUCH", 4 * 13 * mlp.parameters.vector.itemsize)
+    monkeypatch.setattr(train, "MUCH", 4 * 13 * (4 + 2))
     train.warn_of_memory(Snapshots(every=2), 6, mlp)
     assert not capsys.readouterr().err
     train.warn_of_memory(Snapshots(every=2), 7, mlp)

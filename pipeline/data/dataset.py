@@ -83,8 +83,11 @@ def load_dataset(folder: Path = PROCESSED) -> Dataset:
         UserError: if a file is missing, cannot be read, or does not fit the others.
     """
     with description_of(folder, "preprocess") as description:
-        name, title, classes = description["name"], description["title"], list(description["classes"])
+        name, title = str(description["name"]), str(description["title"])
+        classes = list(description["classes"])
         rows, columns = map(int, description["image_shape"])
+        if min(rows, columns) < 1:
+            raise ValueError
     return Dataset(
         name=name,
         title=title,

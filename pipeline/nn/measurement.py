@@ -17,7 +17,7 @@ class Measurement:
 
     Attributes:
         epoch: from 1.
-        loss: mean over the epoch's mini-batches, each with the parameters of its moment.
+        loss: mean over the epoch's images, each with the parameters of its mini-batch.
         seconds: the epoch took.
         train_accuracy: share of the training examples that are classified right after the epoch.
         test_accuracy: the same of the test examples; None where there are none.

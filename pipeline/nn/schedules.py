@@ -18,12 +18,20 @@ def constant(t: float, length: float) -> float:
 
 def step(t: float, length: float, *, every: int, factor: float) -> float:
     """Return `factor` to the power of how often `every` epochs have passed."""
-    return factor ** (t // every)
+    return power(factor, t // every)
 
 
 def exponential(t: float, length: float, *, factor: float) -> float:
     """Return factorᵗ: an epoch multiplies the rate by `factor`, each of its steps by its share of that."""
-    return factor**t
+    return power(factor, t)
+
+
+def power(factor: float, exponent: float) -> float:
+    """Return `factor` to the power of `exponent`, infinity where that is too large for a float."""
+    try:
+        return factor**exponent
+    except OverflowError:
+        return math.inf
 
 
 def cosine(t: float, length: float, *, final: float) -> float:

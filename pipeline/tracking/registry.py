@@ -3,9 +3,13 @@
 import json
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeline.errors import UserError
 from pipeline.tracking.store import database, open_store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Promoted:
 def promote_best(experiment: str, alias: str, part: str) -> Promoted:
     """Register the model of the run with the highest accuracy on `part`, and have `alias` point to it.
 
-    A model that is registered already gets no second version.
+    Of the runs, those count that were measured on the same images as the newest one. A model that is
+    registered already gets no second version.
 
     Raises:
         UserError: if there is no such experiment, or no finished run with such an accuracy in it, or MLflow
@@ -49,19 +54,24 @@ def promote_best(experiment: str, alias: str, part: str) -> Promoted:
     if not found:
         names = ", ".join(other.name for other in client.search_experiments())
         raise UserError(f"there is no experiment {experiment}: the store has {names}")
-    runs = client.search_runs(
-        [found.experiment_id],
-        f"attributes.status = 'FINISHED' and metrics.{part}_accuracy >= 0 and tags.model_sha256 != ''",
-        order_by=[f"metrics.{part}_accuracy DESC"],
-        max_results=1,
-    )
-    if not runs:
+
+    def first(condition: str, order: str) -> "Run | None":
+        runs = client.search_runs([found.experiment_id], condition, order_by=[order], max_results=1)
+        return runs[0] if runs else None
+
+    measured = f"attributes.status = 'FINISHED' and metrics.{part}_accuracy >= 0 and tags.model_sha256 != ''"
+    newest = first(measured, "attributes.start_time DESC")
+    if not newest:
         raise UserError(
             f"the experiment {experiment} has no finished run with a {part} accuracy: that takes images and"
             f" split.{part} above 0"
         )
-    [best] = runs
-    assert best.outputs and best.inputs  # a run is finished once its model is there
+    assert newest.inputs  # as every run has that is finished
+    digest = newest.inputs.dataset_inputs[0].dataset.digest
+    held_out = newest.data.params["split.validation"]
+    alike = f"{measured} and dataset.digest = '{digest}' and params.`split.validation` = '{held_out}'"
+    best = first(alike, f"metrics.{part}_accuracy DESC")
+    assert best and best.outputs and best.inputs
     [output, *_] = best.outputs.model_outputs
     [data, *_] = best.inputs.dataset_inputs
     rows, columns = json.loads(str(data.dataset.profile))["image_shape"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -41,7 +42,7 @@ class Job:
     data: str
 
 
-class Recorder:
+class RecorderProcess:
     """The child process: acts go in as lines and reports come out, neither of which holds the caller up."""
 
     def __init__(self) -> None:
@@ -76,13 +77,13 @@ class Recorder:
         self.reports.put(None)
 
 
-_idle: list[Recorder] = []  # that have imported MLflow, or are about to: the next tracker takes one of them
+_idle: list[RecorderProcess] = []  # that have imported MLflow, or are about to, for the next trackers
 
 
 def start_ahead() -> None:
     """Start the child process of the next tracker, which imports MLflow while the caller prepares."""
     with suppress(OSError):  # the tracker meets it as well, and tells of it
-        _idle.append(Recorder())
+        _idle.append(RecorderProcess())
 
 
 class Tracker:
@@ -104,7 +105,7 @@ class Tracker:
             and say nothing where all went well.
 
     Attributes:
-        recorder: the child process, from entering the block on; None where tracking is off.
+        recorder: the child, from entering the block on; None where tracking is off.
         failure: why something was not recorded, once that is told; None while there is nothing to tell.
     """
 
@@ -113,9 +114,8 @@ class Tracker:
         self.folder = folder
         self.job = job
         self.patience = config.tracking.patience
-        self.recorder: subprocess.Popen[str] | None = None
+        self.recorder: RecorderProcess | None = None
         self.failure: str | None = None
-        self._recorder: Recorder | None = None
         self._used = False
 
     def __enter__(self) -> Self:
@@ -192,33 +192,32 @@ class Tracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._recorder is None:
+        if self.recorder is None:
             return
         if not self._used:  # the stage broke off before there was anything to record
-            self._recorder.process.kill()
+            self.recorder.process.kill()
         elif isinstance(error, UserError):
             self._send("fail", reason=str(error))
         elif isinstance(error, Exception):
             self._send("fail", reason=f"{type(error).__name__}: {error}")
-        failure = self._wait(self._recorder)
+        failure = self._wait(self.recorder)
         if failure and self._used:
             self._warn(failure, recoverable=error is None)
 
     def _send(self, act: str, **values: Any) -> None:
-        if self._recorder is not None:
+        if self.recorder is not None:
             self._used |= act not in {"open", "close"}
-            self._recorder.lines.put(json.dumps({"act": act, **values}) + "\n")
+            self.recorder.lines.put(json.dumps({"act": act, **values}) + "\n")
 
     def _open(self) -> None:
         try:
-            self._recorder = _idle.pop() if _idle else Recorder()
+            self.recorder = _idle.pop() if _idle else RecorderProcess()
         except OSError as error:
             self._warn(str(error), recoverable=True)
             return
-        self.recorder = self._recorder.process
         self.turn_to(self.config, self.folder)
 
-    def _wait(self, recorder: Recorder) -> str | None:
+    def _wait(self, recorder: RecorderProcess) -> str | None:
         """Return why something was not recorded, or None where all was."""
         shared = self.job and self.job.key
         deadline = time.monotonic() + self.patience
@@ -254,7 +253,7 @@ class Tracker:
         elif self.folder.is_relative_to("models/problems"):
             remedy = "`dvc repro -sf problems`"
         else:
-            remedy = f"`python -m pipeline.tracking {self.folder}`"
+            remedy = f"`python -m pipeline.tracking {shlex.quote(str(self.folder))}`"
         advice = f" The results are safe; {remedy} records what was missed." if recoverable else ""
         print(f"warning: not recorded in MLflow: {reason}.{advice}", file=sys.stderr)
 

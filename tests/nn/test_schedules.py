@@ -24,6 +24,11 @@ def test_step_multiplies_every_so_many_epochs() -> None:
     assert step(9) == pytest.approx(0.5e-3)
 
 
+def test_a_rate_that_grows_beyond_all_numbers_is_infinite() -> None:
+    assert rate("exponential", factor=1e300)(2) == math.inf
+    assert rate("step", every=1, factor=1e300)(2) == math.inf
+
+
 def test_exponential_multiplies_over_each_epoch() -> None:
     exponential = rate("exponential", factor=0.9)
     assert exponential(0) == 0.5
