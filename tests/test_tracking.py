@@ -495,10 +495,17 @@ def test_a_server_that_does_not_answer_is_told_of_in_one_line(tmp_path: Path, co
     assert done.stderr == told
 
 
-def test_an_address_that_is_none_is_told_of_in_one_line(tmp_path: Path) -> None:
-    done = run_module(tmp_path, "pipeline.tracking.page", MLFLOW_TRACKING_URI="http://me:secret@odd..host")
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("http://me:secret@odd..host", "error: MLFLOW_TRACKING_URI: http://odd..host is no address ("),
+        ("postgresql://me:secret@host:port/name", "error: the tracking store postgresql://host:port/name: "),
+    ],
+)
+def test_an_address_that_is_none_is_told_of_in_one_line(tmp_path: Path, address: str, told: str) -> None:
+    done = run_module(tmp_path, "pipeline.tracking.page", MLFLOW_TRACKING_URI=address)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: MLFLOW_TRACKING_URI: http://odd..host is no address (")
+    assert done.stderr.startswith(told)
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -732,8 +739,11 @@ def test_find_root(folder: str, root: str) -> None:
     assert find_root(Path(folder)) == Path(root)
 
 
-def test_stages_do_without_mlflow() -> None:
-    program = "import sys, pipeline.train; assert 'mlflow' not in sys.modules"
+def test_stages_and_sweeps_do_without_mlflow() -> None:
+    """Its import takes seconds."""
+    stages = ["download", "preprocess", "train", "evaluate", "plot", "problems"]
+    modules = ", ".join(f"pipeline.{name}" for name in [*stages, "sweep", "promote", "recipes"])
+    program = f"import sys, {modules}; assert 'mlflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 

@@ -74,7 +74,9 @@ def one_line_on_failures() -> Iterator[None]:
         yield
     except UserError:
         raise  # without the import of MLflow, which it may have come before
-    except failures() as error:
+    except Exception as error:
+        if not isinstance(error, (ValueError, *failures())):  # the first of an address that is none
+            raise
         raise UserError(f"the tracking store {cause(error)}") from None
 
 
