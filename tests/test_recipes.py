@@ -56,6 +56,7 @@ def test_a_job_that_failed_is_not_drawn_from_what_another_left_in_its_place(
     assert history and not nothing
 
 
+@pytest.mark.stress
 def test_a_job_that_diverged_is_a_gap_in_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     options = [*FEW["dying_relu"], "model.activation=relu,elu", "optimizer.learning_rate=0.1,0.2,1e300"]
@@ -82,6 +83,7 @@ def test_a_network_that_diverged_has_not_fitted(tmp_path: Path, monkeypatch: pyt
         assert not any(np.size(line.get_ydata()) for line in depth_width(jobs).axes[0].lines)
 
 
+@pytest.mark.stress
 def test_another_sweep_than_the_recipes_is_not_drawn(tmp_path: Path) -> None:
     run_module(tmp_path, "pipeline.train", "experiment=dying_relu", *FEW["dying_relu"])
     drawn = run_module(tmp_path, "pipeline.recipes", "depth_width", "--folder", "multirun/dying_relu")

@@ -282,6 +282,7 @@ def test_a_second_sweep_in_the_folder_of_one_that_is_running_is_refused(workspac
     assert second.stderr.count("\n") == 1
 
 
+@pytest.mark.stress
 def test_what_is_given_takes_the_place_of_what_a_recipe_sweeps(workspace: Path) -> None:
     options = ["experiment=dying_relu", "model.activation=relu", "optimizer.learning_rate=0.1,0.2"]
     done = sweep(workspace, *options)

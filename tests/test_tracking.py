@@ -572,6 +572,7 @@ def test_addresses_are_shown_without_passwords(text: str, shown: str) -> None:
     assert public(text) == shown
 
 
+@pytest.mark.stress
 def test_where_nothing_is_recorded_the_page_says_what_records(workspace: Path) -> None:
     done = run_module(workspace, "pipeline.tracking.page")
     assert done.stdout == "There are no runs yet: `make repro` makes the first.\n", done.stderr

@@ -92,6 +92,7 @@ def test_on_the_command_line_it_touches_only_its_own_folder(workspace: Path) -> 
     assert load_model(workspace / "out/models/model.npz").widths == (784, 20, 10, 10)
 
 
+@pytest.mark.stress
 def test_a_sweep_trains_each_combination_in_a_folder_of_its_own(workspace: Path) -> None:
     sweep = ["-m", *SMALL, "hydra.sweep.dir=sweep", "seed=0,1", "optimizer=sgd,adam"]
     done = run_module(workspace, "pipeline.train", *sweep)
