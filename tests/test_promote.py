@@ -94,6 +94,7 @@ def ask(endpoint: str, images: object) -> list[dict]:
         return json.load(answer)["predictions"]
 
 
+@pytest.mark.stress
 def test_it_tells_label_and_probabilities_of_flat_and_square_images(swept: Path, endpoint: str) -> None:
     images = np.load(swept / "data/processed/test_images.npy")[:5]
     outputs = load_model(swept / "sweep/1/models/model.npz").predict(images)
@@ -106,6 +107,7 @@ def test_it_tells_label_and_probabilities_of_flat_and_square_images(swept: Path,
         assert answer["label"] == flat[0]["label"]
 
 
+@pytest.mark.stress
 def test_anything_else_gets_a_400_that_says_what_is_right(endpoint: str) -> None:
     for images, told in [
         ([[0.0] * 783], "shape (1, 783); expected numbers in [0, 1] of shape (n, 784) or (n, 28, 28)"),
