@@ -19,8 +19,7 @@ from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, Part
 from pipeline.nn.batches import mini_batches
 from pipeline.nn.losses import LOSSES
-from pipeline.nn.mlp import Backpropagation
-from pipeline.nn.training import train_epoch
+from pipeline.nn.training import by_rows, train_epoch
 from pipeline.problems import read_recipe
 from pipeline.train import build_mlp, build_optimizer
 
@@ -50,9 +49,7 @@ def main() -> None:
         augment = partial(distortion, rng=rng) if distortion else None
         mlp = build_mlp(recipe, dataset, rng)  # anew: after some epochs on noise most units are dead
         optimizer = build_optimizer(recipe, mlp)
-        backpropagation = {
-            batch_size: Backpropagation(mlp, LOSSES[recipe.loss.name], batch_size, optimizer.gradient)
-        }
+        backpropagation = by_rows(mlp, LOSSES[recipe.loss.name], optimizer, IMAGES, batch_size)
         started = time.perf_counter()
         batches = mini_batches(part, batch_size, mlp.dtype, rng, augment=augment)
         train_epoch(batches, backpropagation, optimizer, epoch=1)

@@ -19,10 +19,10 @@ from pipeline.data.dataset import Dataset
 from pipeline.nn.batches import mini_batches
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
-from pipeline.nn.mlp import MLP, Backpropagation
+from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import SGD
 from pipeline.nn.products import gemm
-from pipeline.nn.training import train, train_epoch
+from pipeline.nn.training import by_rows, train, train_epoch
 
 WIDTHS = (784, 100, 10)
 BATCH = 20
@@ -57,9 +57,7 @@ def ours(dataset: Dataset) -> Epoch:
     rng = np.random.default_rng(0)
     mlp = _network(rng)
     optimizer = SGD(mlp.parameters, learning_rate=LEARNING_RATE)
-    sizes = {BATCH, len(dataset.train.images) % BATCH} - {0}
-    loss = LOSSES["canonical"]
-    backpropagation = {rows: Backpropagation(mlp, loss, rows, optimizer.gradient) for rows in sizes}
+    backpropagation = by_rows(mlp, LOSSES["canonical"], optimizer, len(dataset.train.images), BATCH)
 
     def epoch() -> None:
         batches = mini_batches(dataset.train, BATCH, mlp.dtype, rng)

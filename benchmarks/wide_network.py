@@ -17,10 +17,10 @@ from pipeline.data.dataset import Dataset
 from pipeline.nn.batches import mini_batches
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
-from pipeline.nn.mlp import MLP, Backpropagation
+from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import Momentum
 from pipeline.nn.products import gemm
-from pipeline.nn.training import train_epoch
+from pipeline.nn.training import by_rows, train_epoch
 
 WIDTHS = (784, 1200, 1200, 10)
 BATCH = 256
@@ -59,9 +59,7 @@ def ours(dataset: Dataset, kernels: str) -> Epoch:
     mlp = MLP(WIDTHS, activation="relu", output="softmax", bias=True)
     initialise(mlp, rng, "he")
     optimizer = Momentum(mlp.parameters, learning_rate=LEARNING_RATE, momentum=MOMENTUM, nesterov=False)
-    sizes = {BATCH, len(dataset.train.images) % BATCH} - {0}
-    loss = LOSSES["canonical"]
-    backpropagation = {rows: Backpropagation(mlp, loss, rows, optimizer.gradient) for rows in sizes}
+    backpropagation = by_rows(mlp, LOSSES["canonical"], optimizer, len(dataset.train.images), BATCH)
 
     def epoch() -> None:
         with arithmetic(kernels, THREADS):

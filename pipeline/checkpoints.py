@@ -10,9 +10,11 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -20,6 +22,7 @@ from tqdm import tqdm
 from pipeline.files import replacing
 from pipeline.nn.measurement import Measurement
 from pipeline.nn.training import Progress
+from pipeline.nn.types import Array
 from pipeline.tracking.store import find_root
 
 CHECKPOINTS = Path("models/checkpoints")
@@ -72,8 +75,7 @@ class Checkpoints:
         """Return whether the checkpoint is of the end of a training of `epochs`, all of which it has made."""
         try:
             with np.load(self.path, allow_pickle=False) as file:
-                notes = json.loads(str(file["notes"]))
-            return bool(notes["key"] == self.key and notes["epoch"] == epochs)
+                return bool(self._notes(file)["epoch"] == epochs)
         except Exception:  # there is none, or a damaged one, of which `restore` tells
             return False
 
@@ -85,9 +87,7 @@ class Checkpoints:
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 arrays = dict(file)  # reads them, and checks their sums, before anything is changed
-            notes = json.loads(str(arrays["notes"]))
-            if notes["key"] != self.key:
-                raise ValueError("it is of another training")
+            notes = self._notes(arrays)
             measurements = [Measurement(**measurement) for measurement in notes["measurements"]]
             progress.restore(notes["epoch"], measurements, arrays)
         except FileNotFoundError:
@@ -108,6 +108,13 @@ class Checkpoints:
         for stream, state in zip(self.streams, notes["streams"], strict=True):
             stream.bit_generator.state = state
         tell_above_bar(f"training goes on after epoch {progress.epoch}, from the checkpoint in {where}")
+
+    def _notes(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
+        """Return what a checkpoint of these `arrays` says besides; `ValueError` if not of this training."""
+        notes: dict[str, Any] = json.loads(str(arrays["notes"]))
+        if notes["key"] != self.key:
+            raise ValueError("it is of another training")
+        return notes
 
     def remove(self) -> None:
         """Leave nothing behind: the training has ended."""

@@ -26,6 +26,8 @@ Positive = Annotated[Real, Field(gt=0)]
 NonNegative = Annotated[Real, Field(ge=0)]
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
 Weight = Annotated[Real, Field(ge=-1e6, le=1e6)]
+Angle = Annotated[NonNegative, Field(le=math.pi)]  # radians
+Shear = Annotated[NonNegative, Field(le=10)]
 Pixels = Annotated[NonNegative, Field(le=1000)]
 Sigma = Annotated[Real, Field(ge=0.1, le=1000)]  # of a narrower Gaussian no other pixel is in reach
 
@@ -264,9 +266,9 @@ class Affine:
     """Images are rotated, scaled, sheared and shifted."""
 
     name: Literal["affine"]
-    rotation: Annotated[NonNegative, Field(le=math.pi)]
+    rotation: Angle
     scale: Fraction
-    shear: Annotated[NonNegative, Field(le=10)]
+    shear: Shear
     shift: Pixels
 
 
@@ -284,9 +286,9 @@ class AffineElastic:
     """Both at once."""
 
     name: Literal["affine_elastic"]
-    rotation: Annotated[NonNegative, Field(le=math.pi)]
+    rotation: Angle
     scale: Fraction
-    shear: Annotated[NonNegative, Field(le=10)]
+    shear: Shear
     shift: Pixels
     amplitude: Pixels
     sigma: Sigma

@@ -12,6 +12,7 @@ from typing import Any
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # on the disk, in the quota, under the limit for a file
 OF_THE_SYSTEM = {
+    errno.ENOENT,
     errno.EACCES,
     errno.EPERM,
     errno.EISDIR,
@@ -60,9 +61,9 @@ def unreadable(path: Path, error: Exception, damage: str) -> UserError:
 def one_line_errors() -> Iterator[None]:
     """End the program with one line on stderr where something that the user can mend ends the block.
 
-    The line is `error: …` with exit status 1, of a `UserError`, a full disk, a file where a folder should be,
-    the reverse, what may not be read or written, too many open files, or too little memory; or `interrupted`
-    with exit status 130, of Ctrl-C.
+    The line is `error: …` with exit status 1, of a `UserError`, a full disk, a missing file, a file where a
+    folder should be, the reverse, what may not be read or written, too many open files, or too little memory;
+    or `interrupted` with exit status 130, of Ctrl-C.
     """
     outlive_readers()
     try:
@@ -75,7 +76,7 @@ def one_line_errors() -> Iterator[None]:
         tell(f"error: {error.filename}: a file is where a folder is needed")
         raise SystemExit(1) from None
     except OSError as error:
-        if error.errno not in {*OF_THE_SYSTEM, errno.ENOENT} or not error.filename:
+        if error.errno not in OF_THE_SYSTEM or not error.filename:
             raise
         tell(f"error: {error.filename}: {error.strerror}")
         raise SystemExit(1) from None

@@ -41,12 +41,9 @@ def read_history(path: Path = HISTORY) -> list[Row]:
                 {column: float(value) for column, value in row.items() if value}
                 for row in csv.DictReader(file, strict=True)
             ]
-        for row in rows:
-            if row.keys() != rows[0].keys() or not {"epoch", "train_accuracy"} <= row.keys():
-                raise ValueError
-            if not all(map(math.isfinite, row.values())):
-                raise ValueError
-        if not rows:
+        columns = rows[0].keys() if rows else set()
+        alike = all(row.keys() == columns and all(map(math.isfinite, row.values())) for row in rows)
+        if not (alike and {"epoch", "train_accuracy"} <= columns):
             raise ValueError
     except FileNotFoundError:
         raise UserError(f"{path} is not there: `dvc repro train` makes it") from None

@@ -166,8 +166,7 @@ def train(
             `optimizer` needs it; at the last one, whose parameters are.
     """
     batch_size = batch_size or len(train_part.images)
-    sizes = {min(batch_size, len(train_part.images)), len(train_part.images) % batch_size} - {0}
-    backpropagation = {rows: Backpropagation(mlp, loss, rows, optimizer.gradient) for rows in sizes}
+    backpropagation = by_rows(mlp, loss, optimizer, len(train_part.images), batch_size)
     if dropout:
         assert dropout_rng
         for of_size in backpropagation.values():
@@ -207,6 +206,17 @@ def train(
         mlp.parameters.vector[:] = average.mlp.parameters.vector
     if not np.isfinite(mlp.parameters.vector).all():  # by the very last step, which no loss has come after
         raise Diverged("the parameters became infinite", epochs, steps)
+
+
+def by_rows(
+    mlp: MLP, loss: Loss, optimizer: Optimizer, images: int, batch_size: int
+) -> dict[int, Backpropagation]:
+    """Return what computes the gradient for `optimizer`, by the rows of a mini-batch.
+
+    The last mini-batch of an epoch takes what is left of the `images`.
+    """
+    sizes = {min(batch_size, images), images % batch_size} - {0}
+    return {rows: Backpropagation(mlp, loss, rows, optimizer.gradient) for rows in sizes}
 
 
 def rates_of_epoch(schedule: Schedule, epoch: int, steps: int) -> list[float]:

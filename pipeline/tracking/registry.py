@@ -67,14 +67,13 @@ def promote_best(experiment: str, alias: str, part: str) -> Promoted:
             f" split.{part} above 0"
         )
     assert newest.inputs  # as every run has that is finished
-    digest = newest.inputs.dataset_inputs[0].dataset.digest
+    dataset = newest.inputs.dataset_inputs[0].dataset
     held_out = newest.data.params["split.validation"]
-    alike = f"{measured} and dataset.digest = '{digest}' and params.`split.validation` = '{held_out}'"
+    alike = f"{measured} and dataset.digest = '{dataset.digest}' and params.`split.validation` = '{held_out}'"
     best = first(alike, f"metrics.{part}_accuracy DESC")
-    assert best and best.outputs and best.inputs
+    assert best and best.outputs
     [output, *_] = best.outputs.model_outputs
-    [data, *_] = best.inputs.dataset_inputs
-    rows, columns = json.loads(str(data.dataset.profile))["image_shape"]
+    rows, columns = json.loads(str(dataset.profile))["image_shape"]
     # A title may be any text: MLflow refuses / and : in a name, and a quotation mark would end the filter.
     name = re.sub(r"[^\w.-]+", "-", experiment.lower()).strip("-.") or "model"
     try:
