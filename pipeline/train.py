@@ -248,6 +248,7 @@ def advice(config: Config) -> str:
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(values: DictConfig) -> float | None:
     """Train on the configuration that Hydra composed and return, of a sweep's job, what is minimised."""
+    os.chdir(HydraConfig.get().runtime.cwd)  # all is found from there, whatever hydra.job.chdir says
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return run_job(values, train_and_record)
     with one_line_errors():

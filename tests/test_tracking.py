@@ -500,6 +500,8 @@ def test_a_server_that_does_not_answer_is_told_of_in_one_line(tmp_path: Path, co
     [
         ("http://me:secret@odd..host", "error: MLFLOW_TRACKING_URI: http://odd..host is no address ("),
         ("postgresql://me:secret@host:port/name", "error: the tracking store postgresql://host:port/name: "),
+        ("sqlite:///.", "error: the tracking store sqlite:///.: a database is a file in a folder"),
+        ("sqlite:///none/mlflow.db", "error: the tracking store sqlite:///none/mlflow.db: a database is a"),
     ],
 )
 def test_an_address_that_is_none_is_told_of_in_one_line(tmp_path: Path, address: str, told: str) -> None:

@@ -81,9 +81,11 @@ def test_the_surroundings_change_no_bit(workspace: Path, options: list[str]) -> 
     assert made == [made[0]] * len(made)
 
 
-def test_on_the_command_line_it_touches_only_its_own_folder(workspace: Path) -> None:
+@pytest.mark.parametrize("chdir", ["false", "true"])
+def test_on_the_command_line_it_touches_only_its_own_folder(workspace: Path, chdir: str) -> None:
     before = files(workspace)
-    options = [*SMALL, "hydra.run.dir=out", "optimizer.learning_rate=0.05", "model.hidden=[20,10]"]
+    own = ["hydra.run.dir=out", f"hydra.job.chdir={chdir}"]
+    options = [*SMALL, *own, "optimizer.learning_rate=0.05", "model.hidden=[20,10]"]
     done = run_module(workspace, "pipeline.train", *options)
     assert done.returncode == 0, done.stderr
     after = files(workspace)

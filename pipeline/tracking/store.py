@@ -105,12 +105,17 @@ def open_store() -> "MlflowClient":
     The others wait for it, whatever folders they work in, since the migrations that create it cannot run side
     by side (https://github.com/daizutabi/hydraflow/issues/245). It appears whole: one that a kill left
     half-migrated could never be opened again.
+
+    Raises:
+        ValueError: if the address is none, or where no database can be.
     """
     import mlflow
     from sqlalchemy import make_url
 
     mlflow.set_tracking_uri(address())
     path = database()
+    if path and (path.is_dir() or not path.parent.is_dir()):  # which MLflow would try for minutes
+        raise ValueError("a database is a file in a folder that is there")
     if path and not path.exists():
         with FileLock(path.with_name(f"{path.name}.lock")):
             if not path.exists():
