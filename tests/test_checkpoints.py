@@ -81,11 +81,28 @@ def undisturbed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return made_once("undisturbed", train, tmp_path_factory) / "whole"
 
 
+@pytest.fixture(scope="module")
+def killed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the training of `EVERYTHING` was killed and has left a checkpoint."""
+
+    def train(folder: Path) -> None:
+        shutil.copytree(prepared, folder, dirs_exist_ok=True)
+        train_until_killed(folder, *EVERYTHING, "hydra.run.dir=killed")
+
+    return made_once("killed", train, tmp_path_factory)
+
+
+@pytest.fixture
+def interrupted(killed: Path, tmp_path: Path) -> Path:
+    """A copy of `killed` that a test may change."""
+    return shutil.copytree(killed, tmp_path / "interrupted")
+
+
 def results(folder: Path) -> dict[str, str]:
     return {name: sha for name, sha in files(folder).items() if name.startswith(("models", "reports"))}
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "momentum"])
+@pytest.mark.parametrize("optimizer", ["adamw", pytest.param("momentum", marks=pytest.mark.stress)])
 def test_a_killed_training_goes_on_and_ends_with_the_bits_of_an_undisturbed_one(
     workspace: Path, optimizer: str
 ) -> None:
@@ -144,10 +161,9 @@ def test_it_goes_on_under_dvc_and_in_a_sweep_from_where_it_was_killed(workspace:
 
 @pytest.mark.parametrize("damage", ["cut short", "a byte changed", "another shape", "another training's"])
 def test_a_checkpoint_that_cannot_be_used_is_told_and_left_alone(
-    workspace: Path, undisturbed: Path, damage: str
+    interrupted: Path, undisturbed: Path, damage: str
 ) -> None:
-    train_until_killed(workspace, *EVERYTHING, "hydra.run.dir=killed")
-    path = checkpoint(workspace)
+    path = checkpoint(interrupted)
     assert path
     content = bytearray(path.read_bytes())
     match damage:
@@ -161,20 +177,20 @@ def test_a_checkpoint_that_cannot_be_used_is_told_and_left_alone(
                 arrays = dict(file)
             np.savez(path, **{**arrays, "average": arrays["average"][:-1]})
         case "another training's":
-            shutil.move(path.parent, workspace / "kept")
-            train_until_killed(workspace, *EVERYTHING, "seed=1", "hydra.run.dir=killed")
-            other = checkpoint(workspace)
+            shutil.move(path.parent, interrupted / "kept")
+            train_until_killed(interrupted, *EVERYTHING, "seed=1", "hydra.run.dir=killed")
+            other = checkpoint(interrupted)
             assert other
             path.parent.mkdir()
             other.replace(path)
             shutil.rmtree(other.parent)
-    done = run_module(workspace, "pipeline.train", *EVERYTHING, "hydra.run.dir=again")
+    done = run_module(interrupted, "pipeline.train", *EVERYTHING, "hydra.run.dir=again")
     assert done.returncode == 0, done.stderr
     told = f"{CHECKPOINTS}/{path.parent.name} holds no checkpoint to go on from ("
     assert [line.startswith(told) for line in done.stderr.splitlines()].count(True) == 1
     assert "goes on after" not in done.stderr
-    assert not (workspace / CHECKPOINTS).exists()
-    assert results(workspace / "again") == results(undisturbed)
+    assert not (interrupted / CHECKPOINTS).exists()
+    assert results(interrupted / "again") == results(undisturbed)
 
 
 def test_the_same_training_twice_at_once_spoils_neither(
@@ -219,24 +235,23 @@ def test_who_is_stopped_while_the_run_is_recorded_leaves_one_run(
 
 @pytest.mark.parametrize("change", ["configuration", "data", "code"])
 def test_a_checkpoint_of_another_configuration_of_other_data_or_code_is_not_used(
-    workspace: Path, change: str
+    interrupted: Path, change: str
 ) -> None:
-    train_until_killed(workspace, *EVERYTHING, "hydra.run.dir=killed")
     options, code = EVERYTHING, ROOT
     match change:
         case "configuration":
             options = [*EVERYTHING, "training.epochs=3"]
         case "data":
-            labels = workspace / "data/processed/train_labels.npy"
+            labels = interrupted / "data/processed/train_labels.npy"
             content = bytearray(labels.read_bytes())
             content[-10:] = content[-20:-10]
             labels.write_bytes(content)
         case "code":
-            code = copy_code(workspace / "code")
+            code = copy_code(interrupted / "code")
             with (code / "pipeline/nn/losses.py").open("a", encoding="utf-8") as file:
                 file.write("# changed\n")
-    done = run_module(workspace, "pipeline.train", *options, "hydra.run.dir=other", PYTHONPATH=str(code))
+    done = run_module(interrupted, "pipeline.train", *options, "hydra.run.dir=other", PYTHONPATH=str(code))
     assert done.returncode == 0, done.stderr
     told = f"the checkpoints in {CHECKPOINTS} are of other configurations, data or code: not used"
     assert [line.startswith(told) for line in done.stderr.splitlines()].count(True) == 1
-    assert checkpoint(workspace)  # it still serves its own training
+    assert checkpoint(interrupted)  # it still serves its own training

@@ -1,12 +1,13 @@
 """The menu, the order and the schema: what a user can type wrong, and what they are told."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from pipeline.config import StrokesDataset, flat, parse, read_params, write_params
 from pipeline.errors import UserError
@@ -15,10 +16,14 @@ from pipeline.train import CONF
 ROOT = CONF.parent
 
 
-def composed(*overrides: str) -> dict[str, Any]:
+@cache
+def compose_once(*overrides: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        values = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
-    return cast(dict[str, Any], values)
+        return compose("config", list(overrides))
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    return cast(dict[str, Any], OmegaConf.to_container(compose_once(*overrides), resolve=True))
 
 
 def test_params_are_what_the_menu_composes() -> None:

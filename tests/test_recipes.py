@@ -35,6 +35,12 @@ def test_a_sweep_is_trained_and_drawn_by_its_name(tmp_path: Path, recipe: str) -
     height, width, _ = imread(figure).shape
     assert height > 300 and width > 700
 
+
+@pytest.mark.stress
+@pytest.mark.parametrize("recipe", FEW)
+def test_a_sweep_that_was_finished_before_is_drawn_alike(tmp_path: Path, recipe: str) -> None:
+    run_module(tmp_path, "pipeline.train", f"experiment={recipe}", *FEW[recipe])
+    figure = tmp_path / run_module(tmp_path, "pipeline.recipes", recipe).stdout.strip()
     options = [*FEW[recipe], "hydra.sweep.dir=again"]
     again = run_module(tmp_path, "pipeline.train", f"experiment={recipe}", *options)
     assert "(finished before, skipped)" in again.stdout

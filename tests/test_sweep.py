@@ -100,7 +100,7 @@ def test_a_sweep_of_nothing_is_one_job(tracked: Path) -> None:
             *(8, 0),
             marks=pytest.mark.stress,
         ),
-        (["seed=0", "optimizer.learning_rate=0.1"], 1, 0),
+        pytest.param(["seed=0", "optimizer.learning_rate=0.1"], 1, 0, marks=pytest.mark.stress),
         ([], 1, 0),
         ([*EXPLODING, "optimizer.learning_rate=5,9"], 2, 1),
     ],
