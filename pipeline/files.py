@@ -29,6 +29,8 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             temporary.chmod(0o666 & ~_umask())
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())  # or the name could be on disk before the bytes when power fails
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

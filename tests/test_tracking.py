@@ -592,6 +592,17 @@ def test_a_hung_recorder_holds_nothing_up(workspace: Path, capfd: pytest.Capture
     assert "it was not done 0.5 s after the stage" in capfd.readouterr().err
 
 
+def test_an_experiment_that_was_deleted_is_told_of_with_what_brings_it_back(
+    workspace: Path, capfd: pytest.CaptureFixture
+) -> None:
+    store = client(workspace)
+    deleted = store.create_experiment("MNIST")
+    store.delete_experiment(deleted)
+    train_and_record(configuration(), Path())
+    told = f"the experiment MNIST was deleted: `mlflow experiments restore --experiment-id {deleted}` brings"
+    assert told in capfd.readouterr().err
+
+
 def test_an_error_before_any_work_is_not_waited_for(workspace: Path, capfd: pytest.CaptureFixture) -> None:
     begin = time.monotonic()
     with pytest.raises(ValueError, match="no data"), Tracker(configuration()):

@@ -43,6 +43,7 @@ from pipeline.tracking.store import (
     cause,
     describe_commit,
     failures,
+    find_experiment,
     find_root,
     open_store,
 )
@@ -260,10 +261,10 @@ class Recorder:
         from mlflow.exceptions import MlflowException
 
         name = self.dataset["title"]
-        if not self.client.get_experiment_by_name(name):
+        if not find_experiment(self.client, name):
             with suppress(MlflowException):  # another process may create it at this very moment
                 return self.client.create_experiment(name, tags=TAGS)
-        experiment = self.client.get_experiment_by_name(name)
+        experiment = find_experiment(self.client, name)
         if not experiment:
             raise MlflowException(f"the experiment {name} cannot be created")
         for key in TAGS.keys() - experiment.tags.keys():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import UserError
-from pipeline.tracking.store import database, open_store
+from pipeline.tracking.store import database, find_experiment, open_store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -38,8 +38,8 @@ def promote_best(experiment: str, alias: str, part: str) -> Promoted:
     registered already gets no second version.
 
     Raises:
-        UserError: if there is no such experiment, or no finished run with such an accuracy in it, or MLflow
-            takes no such alias.
+        UserError: if there is no such experiment, or it was deleted, or it has no finished run with such an
+            accuracy, or MLflow takes no such alias.
     """
     if not re.fullmatch(r"[\w-]{1,255}", alias) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
         raise UserError(
@@ -50,7 +50,7 @@ def promote_best(experiment: str, alias: str, part: str) -> Promoted:
     from mlflow.exceptions import MlflowException  # only now: it takes seconds
 
     client = open_store()
-    found = client.get_experiment_by_name(experiment)
+    found = find_experiment(client, experiment)
     if not found:
         names = ", ".join(other.name for other in client.search_experiments())
         raise UserError(f"there is no experiment {experiment}: the store has {names}")

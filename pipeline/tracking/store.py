@@ -17,6 +17,7 @@ from pipeline.errors import UserError, public
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 DATABASE = "sqlite:///"
 DEFAULT = f"{DATABASE}mlflow.db"
@@ -64,7 +65,9 @@ def cause(error: BaseException) -> str:
     """Say in a line which store it is and what was at the bottom of `error`, without a password."""
     while bottom := error.__cause__ or error.__context__:
         error = bottom
-    return textwrap.shorten(f"{public(address())}: {public(str(error)) or type(error).__name__}", 300)
+    return textwrap.shorten(
+        f"{public(address())}: {public(str(error)).rstrip('.') or type(error).__name__}", 300
+    )
 
 
 @contextmanager
@@ -125,6 +128,22 @@ def open_store() -> "MlflowClient":
                 mlflow.MlflowClient(str(make_url(address()).set(database=str(new))))
                 new.replace(path)
     return mlflow.MlflowClient()
+
+
+def find_experiment(client: "MlflowClient", name: str) -> "Experiment | None":
+    """Return the experiment `name`, or None where there is none.
+
+    Raises:
+        UserError: if it was deleted: MLflow keeps it, and its name, until `mlflow gc`.
+    """
+    experiment = client.get_experiment_by_name(name)
+    if experiment and experiment.lifecycle_stage == "deleted":
+        raise UserError(
+            f"the experiment {name} was deleted: `mlflow experiments restore --experiment-id"
+            f" {experiment.experiment_id}` brings it back with its runs,"
+            f" `MLFLOW_TRACKING_URI={public(address())} mlflow gc` removes it for good"
+        )
+    return experiment
 
 
 class Claims:
