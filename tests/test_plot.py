@@ -1,4 +1,6 @@
+import csv
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -19,13 +21,14 @@ from sklearn.datasets import load_digits
 
 from pipeline import animation, evaluate, figures, plot
 from pipeline.config import read_params
-from pipeline.data.dataset import PROCESSED, write_description
+from pipeline.data.dataset import PROCESSED, load_dataset, write_description
 from pipeline.errors import UserError
-from pipeline.history import HISTORY
-from pipeline.models import SNAPSHOTS, save_snapshots
+from pipeline.history import HISTORY, read_history
+from pipeline.models import SNAPSHOTS, load_model, load_snapshots, save_snapshots
 from pipeline.nn.training import Snapshots
 from pipeline.plot import FIGURES
 from pipeline.problem_figures import DecisionPlane, LearnedFunction
+from pipeline.problems import with_parameters
 from pipeline.train import CONF, train_and_record
 from tests.commands import ROOT, run_module
 
@@ -56,6 +59,7 @@ def prepare(
     epochs: int = 3,
     image_shape: tuple[int, int] = (8, 8),
     augmentation: str = "none",
+    measure_every: int = 1,
 ) -> None:
     """Go through the stages before plot with scikit-learn's 8×8 digits."""
     images, labels = load_digits(n_class=classes, return_X_y=True)
@@ -75,7 +79,7 @@ def prepare(
     params["dataset"]["classes"] = names
     params["split"] = {"train": train, "test": test}
     params["model"]["hidden"] = [20] if hidden is None else hidden
-    params["training"]["epochs"] = epochs
+    params["training"] |= {"epochs": epochs, "measure_every": measure_every}
     choice = (CONF / f"augmentation/{augmentation}.yaml").read_text(encoding="utf-8")
     params["augmentation"] = yaml.safe_load(choice)
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
@@ -115,6 +119,85 @@ def test_with_augmentation_an_image_is_drawn_beside_its_distortions(name: str) -
     assert set(pictures()) == NAMES | {"distortions"}
     pixels = imread(FIGURES / "distortions.png").sum(axis=2)
     assert len(np.unique(pixels)) > 100
+
+
+def test_the_figures_show_what_was_measured_after_which_epoch_and_on_which_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prepare(epochs=5, measure_every=2, augmentation="affine")
+    save_snapshots(None, SNAPSHOTS)  # the animation would take as long as all the rest
+    drawn: dict[str, Figure] = {}
+    monkeypatch.setattr(figures, "save", lambda figure, path: drawn.update({path.stem: figure}))
+    plot.main()
+
+    metrics = json.loads(evaluate.METRICS.read_text(encoding="utf-8"))
+    shares = {part: f"{100 * metrics[part]['accuracy']:.2f} %" for part in ("train", "test", "official")}
+    assert len(set(shares.values())) == 3
+    titles = {name: figure.texts[0].get_text() for name, figure in drawn.items()}
+    assert titles.pop("distortions") == "Digits, augmentation: affine"
+    assert titles == dict.fromkeys(NAMES, f"Digits: test accuracy {shares['test']} after 5 epochs")
+    assert f"50 official test images {shares['official']}" in drawn["accuracy"].texts[1].get_text()
+
+    history = read_history()
+    train, test = drawn["accuracy"].axes[0].lines
+    for line, column in ((train, "train_accuracy"), (test, "test_accuracy")):
+        errors = [100 * (1 - row[column]) for row in history]
+        assert np.array(line.get_xydata()) == pytest.approx(np.column_stack([[2, 4, 5], errors]))
+
+    rows = csv.DictReader(evaluate.PREDICTIONS.read_text(encoding="utf-8").splitlines())
+    wrong = [row for row in rows if row["label"] != row["prediction"]]
+    assert len(wrong) > plot.MISREAD
+    assert f"{len(wrong)} of 300 test images" in drawn["misread"].texts[1].get_text()
+    surest = sorted(wrong, key=lambda row: -float(row["confidence"]))[: plot.MISREAD]
+    said = [text.get_text() for text in drawn["misread"].axes[0].texts]
+    assert said[::2] == [f"{row['label']} → {row['prediction']}" for row in surest]
+    assert said[1::2] == [f"{100 * float(row['confidence']):.1f} %, no. {row['index']}" for row in surest]
+    dataset = load_dataset()
+    images = dataset.test.images[[int(row["index"]) for row in surest]]
+    np.testing.assert_array_equal(tiles(sheet(drawn["misread"])), images.reshape(-1, 8, 8))
+
+    original, *distorted = tiles(sheet(drawn["distortions"]))
+    np.testing.assert_array_equal(original, dataset.train.images[0].reshape(8, 8))
+    assert not any((image == original).all() for image in distorted)
+
+
+def test_the_animation_shows_the_units_that_move_most_as_they_were_after_each_epoch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prepare(hidden=[30])
+    frames: list[tuple[str, np.ndarray]] = []
+    told = "The 20 units whose weights change most, after {} of 3 epochs"
+
+    def keep(_: Path, moving: Iterator[Figure]) -> None:
+        frames.extend((figure.texts[1].get_text(), tiles(sheet(figure))) for figure in moving)
+
+    monkeypatch.setattr(animation, "save_gif", keep)
+    model, snapshots = load_model(), load_snapshots()
+    plot.animate_weights(FIGURES, load_dataset(), model, snapshots)
+    assert [subtitle for subtitle, _ in frames] == [told.format(epoch) for epoch in range(4)]
+    layers = [with_parameters(model, vector).weights[0] for _, vector in snapshots]
+    most = np.argsort(-np.linalg.norm(layers[-1] - layers[0], axis=1))[:20]
+    for layer, (_, shown) in zip(layers, frames, strict=True):
+        np.testing.assert_array_equal(shown, layer[most].reshape(-1, 8, 8))
+
+
+def sheet(figure: Figure) -> np.ndarray:
+    """Return the image of images that `figure` shows."""
+    [image] = figure.axes[0].images
+    return np.asarray(np.ma.filled(np.ma.asarray(image.get_array()), np.nan))
+
+
+def tiles(sheet: np.ndarray) -> np.ndarray:
+    """Return the images that stand on `sheet`, (n, height, width), in the order of reading."""
+    rows, columns = (bands(~np.isnan(sheet).all(axis=axis)) for axis in (1, 0))
+    found = [sheet[row, column] for row in rows for column in columns]
+    return np.array([tile for tile in found if not np.isnan(tile).all()])
+
+
+def bands(filled: np.ndarray) -> list[slice]:
+    """Return where `filled`, (n,), is true, from each beginning to the end."""
+    edges = np.flatnonzero(np.diff(filled, prepend=False, append=False))
+    return [slice(start, end) for start, end in edges.reshape(-1, 2)]
 
 
 def test_bytes_depend_neither_on_the_run_nor_on_time_zone_locale_and_settings() -> None:
@@ -251,10 +334,12 @@ def undrawn(axis: Axis) -> list[Text]:
     return [label for tick in beyond for label in (tick.label1, tick.label2)]
 
 
-def test_the_accuracy_after_the_last_epoch_is_written_beside_its_line() -> None:
+def test_the_value_after_the_last_epoch_is_written_beside_its_line() -> None:
     texts = dict(text_boxes(lambda: figures.accuracy("Digits", "Accuracy", *by_epoch(ENDS_TOGETHER))))
     assert {"train 97.00 %", "test 96.99 %", "90 %", "95 %"} <= set(texts)
     assert texts["train 97.00 %"].y0 > texts["test 96.99 %"].y0
+    texts = dict(text_boxes(lambda: figures.dead_units("Digits", *by_epoch(LAYERS))))
+    assert {"hidden layer 1: 0 %", "hidden layer 3: 25 %"} <= set(texts)
 
 
 def test_perfect_accuracy_is_drawn_though_its_error_has_no_logarithm() -> None:
@@ -305,10 +390,9 @@ def test_weights_have_one_scale_with_0_in_its_middle() -> None:
 def test_digits_are_drawn_in_the_row_of_their_class() -> None:
     zeros, ones = IMAGES[:3], IMAGES[3:5]
     figure = figures.digits("Bits", [zeros, ones], ["0", "1"])
-    sheet: np.ndarray = np.ma.filled(np.ma.asarray(figure.axes[0].images[0].get_array()), np.nan)
-    upper, lower = np.array_split(sheet, 2)
-    assert np.nansum(upper) == pytest.approx(zeros.sum())
-    assert np.nansum(lower) == pytest.approx(ones.sum())
+    upper, lower = np.array_split(sheet(figure), 2)
+    np.testing.assert_array_equal(tiles(upper), zeros)
+    np.testing.assert_array_equal(tiles(lower), ones)
 
 
 def weights_that_change() -> Iterator[Figure]:

@@ -8,6 +8,7 @@ from PIL import Image, ImageSequence
 from pipeline import problems
 from pipeline.config import flat, read_params
 from pipeline.nn.mlp import MLP
+from pipeline.problem_figures import DecisionPlane
 from tests.commands import ROOT, files, made_once, run_module
 
 FIGURES = {"alternating_points", "sheet_alternating", "alternating_solved", "xor", "xor_3d"}
@@ -34,6 +35,8 @@ def test_the_sheets_network_fails_where_the_other_fits(done: Path) -> None:
     np.testing.assert_allclose(sheet[:4], [0, 1, 0, 1], atol=0.3)
     np.testing.assert_allclose(sheet[4:], 0.5, atol=0.1)
     assert metrics["sheet_alternating"]["accuracy"] < 1
+    largest = max(abs(prediction - i % 2) for i, prediction in enumerate(sheet))
+    assert metrics["sheet_alternating"]["largest_error"] == pytest.approx(largest, abs=2e-4)
 
 
 def test_a_network_that_cannot_decide_is_right_about_no_point() -> None:
@@ -51,10 +54,21 @@ def test_every_figure_is_drawn_and_those_over_training_move(done: Path) -> None:
         assert path.stat().st_size < 2_000_000
         with Image.open(path) as animation:
             frames = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(animation)]
+            durations = [frame.info["duration"] for frame in ImageSequence.Iterator(animation)]
+        assert durations[-1] > max(durations[:-1])
         assert len(frames) > 10
         assert (frames[0] != frames[-1]).any()
         below_title = [frame[80:] for frame in frames]
         assert (below_title[0] != below_title[-1]).any()
+
+
+def test_the_plane_has_the_first_input_from_left_to_right_and_the_second_upwards() -> None:
+    network = MLP((2, 1), activation="relu", output="identity", bias=False, dtype="float64")
+    network.weights[0][:] = [[1, 10]]
+    plane = DecisionPlane.draw("XOR", np.eye(2), np.arange(2), problems.LOW, problems.HIGH)
+    [image] = problems.show_plane(plane, 1, network).axes[0].images
+    assert np.array(image.get_array()) == pytest.approx(problems.ALONG + 10 * problems.ALONG[:, None])
+    assert image.origin == "lower"
 
 
 @pytest.mark.stress

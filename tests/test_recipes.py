@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,35 @@ def test_jobs_that_a_recipe_has_not_are_named(
     config = read_recipe(recipe, *options)
     with pytest.raises(UserError, match=re.escape(f"{told}: not a sweep of the recipe {draw.__name__}")):
         draw([(config, [])] * jobs)
+
+
+def test_the_narrowest_network_counts_that_fits_every_point_with_one_of_the_seeds() -> None:
+    config = read_recipe("depth_width", "model.hidden=[8]")
+    trained = [([8], 1.0), ([4], 1.0), ([16], 1.0), ([4, 4], 0.75), ([8, 8], 0.75), ([8, 8], 1.0)]
+    jobs = [
+        (replace(config, model=replace(config.model, hidden=hidden)), [{"train_accuracy": share}])
+        for hidden, share in trained
+    ]
+    with figures.style():
+        widths = [np.array(line.get_ydata()).tolist() for line in depth_width(jobs).axes[0].lines]
+    assert widths == [[4], [8]]
+
+
+def test_dead_units_and_test_accuracy_are_those_after_the_last_epoch() -> None:
+    config = read_recipe("dying_relu", "model.hidden=[5]")
+    jobs = [
+        (
+            replace(config, optimizer=replace(config.optimizer, learning_rate=rate)),
+            [
+                {"dead_1": 0.125, "train_accuracy": 0.375, "test_accuracy": 0.25},
+                {"dead_1": rate, "train_accuracy": 1.0, "test_accuracy": 1 - rate},
+            ],
+        )
+        for rate in (0.75, 0.5)
+    ]
+    with figures.style():
+        above, below = (np.array(axes.lines[0].get_xydata()).tolist() for axes in dying_relu(jobs).axes)
+    assert (above, below) == ([[0.5, 50], [0.75, 75]], [[0.5, 50], [0.75, 25]])
 
 
 def test_there_are_looks_for_any_number_of_lines() -> None:

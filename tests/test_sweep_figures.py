@@ -9,6 +9,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from pipeline import figures, sweep_figures
+from pipeline.job import Outcome
+from pipeline.ranking import Ranking
 
 
 def heat_map(groups: dict[tuple[str, str], list[float]]) -> Figure:
@@ -82,3 +84,56 @@ def test_values_stand_in_the_order_of_their_numbers() -> None:
         line = sweep_figures.line("title", "subtitle", "hidden", "error (%)", {v: [1.0] for v in values})
     columns = line.axes[0].xaxis
     assert shown(columns) == ["[32]" if value == "32" else value for value in ordered]
+
+
+def test_a_heat_map_shows_a_sweeps_means_over_seeds_and_which_combination_failed() -> None:
+    shares = {"1": {"3": (0.06, 0.08), "4": (0.01, 0.03)}, "2": {"3": (0.1, 0.105)}}
+    jobs = [
+        Outcome("", "", {"m.width": width, "rate": rate, "seed": str(seed)}, "", None, "test_error", error)
+        for width, rates in shares.items()
+        for rate, errors in rates.items()
+        for seed, error in enumerate(errors)
+    ]
+    lost = Outcome("", "", {"m.width": "2", "rate": "4", "seed": "1"}, "", failure="Diverged")
+    ranking = Ranking([*jobs, lost], ["m.width", "rate", "seed"], "Digits")
+    assert ranking.rows()[-1] == ["", "2", "4", "", "", "", "FAILED", "seed 1: Diverged"]
+
+    with figures.style():
+        figure = ranking.figure()
+    assert [text.get_text() for text in figure.texts] == [
+        "Test error on Digits by width and rate",
+        "Mean ± standard deviation over 2 seeds; the lowest is framed",
+    ]
+    axes, bar = figure.axes
+    assert bar.get_ylabel() == "test error (%)"
+    assert {text.get_position(): text.get_text() for text in axes.texts} == {
+        (0, 0): "7.00\n± 1.41",
+        (1, 0): "2.00\n± 1.41",
+        (0, 1): "10.25\n± 0.35",
+        (1, 1): "failed",
+    }
+    assert luminance(axes.texts[-1].get_color()) < 0.2  # it stands on white
+    [frame] = axes.patches
+    assert frame.get_xy() == (0.5, -0.5)  # type: ignore[attr-defined]
+
+
+def test_a_line_goes_through_the_means_in_a_band_of_the_standard_deviation() -> None:
+    figure = sweep_figures.line("title", "subtitle", "rate", "error (%)", {"2": [4.0, 8.0], "1": [1.0, 3.0]})
+    [axes] = figure.axes
+    [band] = axes.collections
+    assert np.array(axes.lines[0].get_xydata()).tolist() == [[1, 2], [2, 6]]
+    assert band.get_datalim(axes.transData).intervaly == pytest.approx([2 - 2**0.5, 6 + 8**0.5])
+
+
+def test_parallel_axes_lead_from_each_value_to_the_mean_error_with_the_best_on_top() -> None:
+    groups: dict[tuple[str, ...], list[float]] = {
+        ("8", "0.1"): [2.0, 4.0],
+        ("16", "0.1"): [9.0],
+        ("32", "0.3"): [5.0],
+    }
+    figure = sweep_figures.parallel("title", "subtitle", ["width", "rate"], "error (%)", groups)
+    [axes] = figure.axes
+    lines = np.array([line.get_ydata() for line in axes.lines])
+    assert lines == pytest.approx(np.array([[0.5, 0, 1], [1, 1, 1 / 3], [0, 0, 0]]))
+    places = {text.get_text(): text.get_position()[1] for text in axes.texts if text.get_position()[1] <= 1}
+    assert places == {"8": 0, "16": 0.5, "32": 1, "0.1": 0, "0.3": 1, "3.00": 0, "9.00": 1}
