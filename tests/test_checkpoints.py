@@ -64,6 +64,17 @@ def test_one_is_due_so_many_minutes_after_the_start_and_after_the_latest(
     assert due == [False, False, True, False, True]
 
 
+def test_an_experiment_keeps_them_at_the_root_of_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC removes the folder that it works in, and the next one finds them."""
+    experiment = tmp_path / ".dvc/tmp/exps/temporary"
+    experiment.mkdir(parents=True)
+    monkeypatch.chdir(experiment)
+    Checkpoints("key", 0.0, []).save(just_begun())
+    assert checkpoint(tmp_path)
+
+
 def train_until_killed(workspace: Path, *options: str) -> None:
     """Start a training and kill it as `kill_in_training` does."""
     kill_in_training(workspace, sys.executable, "-m", "pipeline.train", *options)

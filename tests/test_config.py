@@ -88,6 +88,24 @@ def test_every_value_has_one_name() -> None:
             {"name": "uniform", "low": 1.0, "high": 0.0},
             "model.initialiser = {'name': 'uniform', 'low': 1.0, 'high': 0.0}: low should be less than high",
         ),
+        (
+            "model.initialiser",
+            {"name": "uniform", "low": 0.5, "high": 0.5},
+            "model.initialiser = {'name': 'uniform', 'low': 0.5, 'high': 0.5}: low should be less than high",
+        ),
+        ("model.dropout", 1.0, "model.dropout = 1.0: should be less than 1"),
+        ("model.dropout", -0.1, "model.dropout = -0.1: should be greater than or equal to 0"),
+        ("optimizer.clip_norm", 0.0, "optimizer.clip_norm = 0.0: should be greater than 0"),
+        ("optimizer.weight_decay", -0.1, "optimizer.weight_decay = -0.1: should be greater than or equal to"),
+        (
+            "optimizer",
+            {
+                **{"name": "adam", "learning_rate": 0.001, "beta1": 0.9, "beta2": 0.999, "epsilon": 0.0},
+                **{"weight_decay": 0.0, "clip_norm": None},
+            },
+            "optimizer.epsilon = 0.0: should be greater than 0",
+        ),
+        ("training.checkpoint", -1.0, "training.checkpoint = -1.0: should be greater than or equal to 0"),
         ("model.initialiser", {"scale": 1.0}, "the key model.initialiser.name is missing"),
         ("optimizer", 3, "optimizer = 3: should be"),
         ("model.initialiser.deviation", 1, "there is no key model.initialiser.deviation"),
@@ -99,6 +117,7 @@ def test_every_value_has_one_name() -> None:
         ),
         ("seed", -1, "seed = -1: should be greater than or equal to 0"),
         ("dataset.files.train_images.hash", "crc:1", "dataset.files.train_images.hash = 'crc:1': should"),
+        ("dataset.files.train_images.name", "../../x", "dataset.files.train_images.name = '../../x': should"),
         ("dataset.kind", "zip", "dataset.kind = 'zip': should be one of 'idx', 'strokes'"),
         (
             "dataset",
@@ -110,6 +129,7 @@ def test_every_value_has_one_name() -> None:
             ["a", "b", "a"],
             "dataset.classes = ['a', 'b', 'a']: no name should be there twice",
         ),
+        ("dataset.classes", ["a"], "dataset.classes = ['a']: "),
         ("training.threads", 10**20, "training.threads = 100000000000000000000: should be less than"),
         ("tracking.patience", 1e308, "tracking.patience = 1e+308: should be less than"),
         ("schedule.warmup", 20.0, "schedule.warmup = 20: should be less than training.epochs = 20"),
@@ -121,6 +141,16 @@ def test_every_value_has_one_name() -> None:
             "augmentation",
             {"name": "elastic", "amplitude": 34.0, "sigma": 1e308},
             "augmentation.sigma = 1e+308: should be less than",
+        ),
+        (
+            "augmentation",
+            {"name": "elastic", "amplitude": 34.0, "sigma": 0.0},
+            "augmentation.sigma = 0.0: should be greater than or equal to 0.1",
+        ),
+        (
+            "augmentation",
+            {"name": "affine", "rotation": 3.2, "scale": 0.1, "shear": 0.1, "shift": 1.0},
+            "augmentation.rotation = 3.2: should be less than or equal to 3.14",
         ),
         ("dataset.classes", ["a", "b" * 101], "dataset.classes.1 = "),
     ],
@@ -170,19 +200,20 @@ def test_a_missing_key_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("content", "told"),
     [
-        ("a: [", "is not YAML"),
-        ("", "holds no keys"),
-        ("- 1\n- 2\n", "holds no keys"),
-        ("3", "holds no keys"),
+        (b"a: [", "is not YAML"),
+        (b"a: \xff", "is not YAML"),
+        (b"", "holds no keys"),
+        (b"- 1\n- 2\n", "holds no keys"),
+        (b"3", "holds no keys"),
         (None, "is not in"),
     ],
 )
-def test_a_params_file_that_cannot_be_read(tmp_path: Path, text: str | None, told: str) -> None:
+def test_a_params_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, told: str) -> None:
     path = tmp_path / "params.yaml"
-    if text is not None:
-        path.write_text(text)
+    if content is not None:
+        path.write_bytes(content)
     with pytest.raises(UserError, match=told) as caught:
         read_params(path)
     assert "\n" not in str(caught.value)

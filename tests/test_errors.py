@@ -1,5 +1,6 @@
 """What the operating system refuses is told as that, not as damage."""
 
+import errno
 import os
 import resource
 import subprocess
@@ -97,3 +98,24 @@ def test_what_no_reader_tells_is_one_line(tmp_path: Path, capsys: pytest.Capture
     with pytest.raises(SystemExit), few_open_files(0), one_line_errors():
         path.read_text(encoding="utf-8")
     assert capsys.readouterr().err == f"error: {path}: Too many open files\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (OSError(errno.ENOSPC, "Full"), 1, "error: a file cannot be written (Full): make room, then"),
+        (OSError(errno.EDQUOT, "Too much"), 1, "error: a file cannot be written (Too much): make room, then"),
+        (OSError(errno.EIO, "Defect", "model.npz"), 1, "error: model.npz: Defect\n"),
+        (OSError(errno.EIO, "Defect"), None, ""),
+    ],
+    ids=["interrupted", "full disk", "full quota", "defective disk", "no file"],
+)
+def test_what_a_user_can_cause_ends_in_one_line_and_nothing_else_does(
+    error: BaseException, status: int | None, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises((SystemExit, KeyboardInterrupt, OSError)) as ended, one_line_errors():
+        raise error
+    assert getattr(ended.value, "code", None) == status
+    lines = capsys.readouterr().err
+    assert lines.startswith(told) and lines.count("\n") == bool(told)

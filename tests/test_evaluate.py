@@ -227,16 +227,37 @@ def test_the_served_model_names_the_class_that_is_evaluated() -> None:
     assert [CLASSES.index(label) for label in labels] == predict(served.mlp, part).classes.tolist()
 
 
-def test_damaged_predictions_are_refused() -> None:
-    main()
+def remove_predictions() -> None:
+    PREDICTIONS.unlink()
+
+
+def open_a_quote_in_predictions() -> None:
     lines = PREDICTIONS.read_text(encoding="utf-8").splitlines(keepends=True)
     PREDICTIONS.write_text("".join([lines[0], '"', *lines[1:] * 5000]), encoding="utf-8")
-    with pytest.raises(UserError, match="does not fit the images"):
-        read_predictions(PREDICTIONS, load_dataset())
 
 
-def test_predictions_of_other_images_are_refused() -> None:
-    main()
+def prepare_other_images() -> None:
     write_data("test", IMAGES[:4], LABELS[:4])
-    with pytest.raises(UserError, match="does not fit the images"):
+
+
+def rename_a_class() -> None:
+    path = PROCESSED / "dataset.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("dog", "wolf"), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (remove_predictions, "reports/predictions.csv is not there: `dvc repro evaluate`"),
+        (open_a_quote_in_predictions, "reports/predictions.csv does not fit the images"),
+        (prepare_other_images, "reports/predictions.csv does not fit the images"),
+        (rename_a_class, "reports/predictions.csv does not fit the images"),
+    ],
+)
+def test_predictions_that_are_not_of_these_images_and_classes_are_refused(
+    damage: Callable[[], None], message: str
+) -> None:
+    main()
+    damage()
+    with pytest.raises(UserError, match=message):
         read_predictions(PREDICTIONS, load_dataset())

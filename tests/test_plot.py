@@ -235,6 +235,14 @@ def forget_a_number_of_history() -> None:
     HISTORY.write_text(re.sub(r"(\n1,)[^,]+", r"\1nan", HISTORY.read_text()))
 
 
+def add_a_row_with_less_to_history() -> None:
+    HISTORY.write_text(HISTORY.read_text() + "2,0.5,0.5,,\n")
+
+
+def add_a_quote_to_history() -> None:
+    HISTORY.write_text(HISTORY.read_text().replace("\n1,", '\n"1"2,'))  # it could be taken for 12
+
+
 def swap_snapshots() -> None:
     save_snapshots(Snapshots(every=1, epochs=[0, 1], vectors=[np.zeros(3), np.ones(3)]), SNAPSHOTS)
 
@@ -252,6 +260,8 @@ def cut_a_row_of_predictions() -> None:
         (remove_metrics, "reports/metrics.json is not there"),
         (truncate_metrics, "reports/metrics.json is damaged"),
         (forget_a_number_of_history, "reports/history.csv is damaged"),
+        (add_a_row_with_less_to_history, "reports/history.csv is damaged"),
+        (add_a_quote_to_history, "reports/history.csv is damaged"),
         (swap_snapshots, "models/snapshots.npz is of another network than models/model.npz"),
         (cut_a_row_of_predictions, "reports/predictions.csv does not fit"),
     ],

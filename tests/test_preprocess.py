@@ -1,3 +1,4 @@
+import itertools
 import tracemalloc
 from pathlib import Path
 
@@ -143,15 +144,36 @@ def test_a_dataset_is_replaced_as_a_whole_or_not_at_all(raw: Path, tmp_path: Pat
     assert files(processed) == before
 
 
+def test_a_dataset_that_was_replaced_in_part_is_none(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who interrupts the stage is not left with old images under new labels."""
+    preprocess(raw, tmp_path, Split(train=7, test=4))
+    replace, replacements = Path.replace, itertools.count(1)
+
+    def interrupt_the_second(path: Path, target: Path) -> Path:
+        if next(replacements) == 2:
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupt_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        preprocess(raw, tmp_path, Split(train=6, test=5))
+    with pytest.raises(UserError, match=r"dataset\.json is not there: `dvc repro preprocess`"):
+        load_dataset(tmp_path)
+
+
 def test_images_of_two_sizes_are_an_error(raw: Path, tmp_path: Path) -> None:
     write(raw, "official_images", np.zeros((5, 3, 4), np.uint8))
     with pytest.raises(UserError, match=r"4×3 in .*train_images\.gz but of 3×4 in .*official_images\.gz"):
         preprocess(raw, tmp_path / "processed", Split(train=7, test=4))
 
 
-def test_nothing_downloaded_yet_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"dataset\.json is not there: `dvc repro download`"):
-        preprocess(tmp_path, tmp_path / "processed", Split(train=7, test=4))
+@pytest.mark.parametrize("name", ["dataset.json", "train_images.gz", "official_labels.gz"])
+def test_a_file_that_is_not_downloaded_yet_says_what_to_do(raw: Path, tmp_path: Path, name: str) -> None:
+    (raw / name).unlink()
+    with pytest.raises(UserError, match=f"{name} is not there: `dvc repro .*download`"):
+        preprocess(raw, tmp_path / "processed", Split(train=7, test=4))
 
 
 def test_a_damaged_description_says_what_to_do(raw: Path, tmp_path: Path) -> None:

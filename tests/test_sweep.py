@@ -14,11 +14,12 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+import pipeline.job
 import pipeline.sweep
 from pipeline.data.dataset import PROCESSED, digest
 from pipeline.files import sha256
 from pipeline.history import read_history
-from pipeline.job import FINISHED, POLL, Outcome, job_key
+from pipeline.job import FINISHED, POLL, Outcome, digest_code, job_key
 from pipeline.problems import read_recipe
 from pipeline.ranking import Ranking
 from tests.commands import (
@@ -321,6 +322,21 @@ def test_the_content_of_the_data_makes_another_job(workspace: Path) -> None:
     labels = workspace / PROCESSED / "train_labels.npy"
     labels.write_bytes(labels.read_bytes()[:-20] + labels.read_bytes()[-10:] + labels.read_bytes()[-20:-10])
     assert key_of(workspace) != before
+
+
+def test_what_computes_the_model_makes_another_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what generates a problem, whose data are in no file."""
+    versions = {"numpy": "1", "scipy": "1"}
+    monkeypatch.setattr(pipeline.job, "version", versions.__getitem__)
+    monkeypatch.setattr(pipeline.job, "ROOT", copy_code(tmp_path))
+    digests = [digest_code.__wrapped__()]
+    for library in ("numpy", "scipy"):
+        versions[library] = "2"
+        digests.append(digest_code.__wrapped__())
+    with (tmp_path / "pipeline/data/generated.py").open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    digests.append(digest_code.__wrapped__())
+    assert len(set(digests)) == len(digests)
 
 
 CHANGES_THE_CODE = """

@@ -107,3 +107,8 @@ def test_images_without_labels_are_an_error(folder: Path) -> None:
     np.save(folder / "train_labels.npy", np.zeros((5, 2), np.uint8))
     with pytest.raises(UserError, match="6 train images but 5 labels"):
         load_dataset(folder)
+
+
+def test_some_images_are_left_to_learn_from(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"^split\.validation = 6: should be less than the 6 train images"):
+        load_dataset(folder).hold_out(6)

@@ -73,7 +73,7 @@ def test_the_steps_are_the_textbooks(name: str, decay: float, monkeypatch: pytes
         np.testing.assert_allclose(theta.vector, [*weights.theta, *biases.theta], rtol=1e-10)
 
 
-@pytest.mark.parametrize(("norm", "factor"), [(5.0, 1.0), (10.0, 0.5), (500.0, 0.01)])
+@pytest.mark.parametrize(("norm", "factor"), [(2.0, 1.0), (5.0, 1.0), (10.0, 0.5), (500.0, 0.01)])
 def test_a_gradient_longer_than_the_limit_is_scaled_down_to_it(norm: float, factor: float) -> None:
     """Over all parameters at once, and by the gradient's own length though SGD takes it times the rate."""
     theta = parameters()

@@ -190,11 +190,15 @@ def test_a_gradient_too_large_for_adam_to_square_is_told_at_its_step(name: str) 
     assert (caught.value.epoch, caught.value.step) == (1, 1 + place // 8)
 
 
-def test_a_last_step_that_leaves_no_number_is_told_as_well() -> None:
-    part = blobs(64)
+@pytest.mark.parametrize(("learning_rate", "numbers"), [(1e39, True), (1e300, False)])
+def test_a_last_step_that_leaves_not_all_parameters_numbers_is_told_as_well(
+    learning_rate: float, numbers: bool
+) -> None:
+    part, mlp = blobs(64), network()
     with pytest.raises(Diverged) as caught:
-        run(network(), part=part, test=part, epochs=1, batch_size=64, learning_rate=1e300)
+        run(mlp, part=part, test=part, epochs=1, batch_size=64, learning_rate=learning_rate)
     assert (caught.value.epoch, caught.value.step) == (1, 1)
+    assert np.isfinite(mlp.parameters.vector).any() == numbers
 
 
 @pytest.mark.filterwarnings("error")
