@@ -5,25 +5,35 @@ import os
 import shutil
 import signal
 import time
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 import pipeline.job
 import pipeline.sweep
+from pipeline.config import PARAMS, read_params
 from pipeline.data.dataset import PROCESSED, digest
+from pipeline.errors import UserError
 from pipeline.files import sha256
 from pipeline.history import read_history
-from pipeline.job import FINISHED, POLL, Outcome, digest_code, job_key
+from pipeline.job import FINISHED, POLL, Outcome, digest_code, job_key, write_json
 from pipeline.problems import read_recipe
 from pipeline.ranking import Ranking
+from pipeline.sweep import Story, check_arithmetic, make_plan
+from pipeline.train import CONF
 from tests.commands import (
     PATIENCE,
+    ROOT,
     SMALL,
     TRACKED,
     copy_code,
@@ -60,6 +70,7 @@ def test_one_parent_run_with_table_figure_and_the_best_jobs_metrics(tracked: Pat
     assert parent.info.status == "FINISHED"
     assert parent.data.params["optimizer.learning_rate"] == "0.03,0.3"
     assert {run.data.tags["mlflow.parentRunId"] for run in jobs} == {parent.info.run_id}
+    assert all("seconds" in run.data.metrics for run in jobs)  # each as it was recorded while it was trained
     assert [run.info.run_name for run in jobs] == [
         f"learning_rate {rate}, seed {seed}" for rate in (0.03, 0.3) for seed in (0, 1)
     ]
@@ -281,6 +292,63 @@ def test_a_second_sweep_in_the_folder_of_one_that_is_running_is_refused(workspac
     assert second.returncode == 1
     assert second.stderr.startswith("error: another sweep is at work in sweep: wait for its end, or set")
     assert second.stderr.count("\n") == 1
+
+
+def composed(*options: str) -> DictConfig:
+    """Return the configuration of the sweep that `options` start, in a Hydra that is there to sweep."""
+    loader = GlobalHydra.instance().config_loader()
+    options = (*SMALL, "hydra.sweep.dir=sweep", *options)
+    return loader.load_configuration("config", list(options), RunMode.MULTIRUN)
+
+
+def test_what_an_earlier_sweep_left_in_the_folder_is_none_of_this_one(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(workspace)
+    monkeypatch.setattr("pipeline.sweep.LATE", 0.0)
+    (workspace / "sweep/jobs").mkdir(parents=True)
+    left = Outcome("key", "token", {"seed": "7"}, "folder", failure="so")
+    write_json(workspace / "sweep/jobs/7.json", asdict(left))
+    story = Story()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = composed("seed=0")
+        story.on_multirun_start(config)
+    with pytest.raises(SystemExit):
+        story.on_multirun_end(config)
+    assert table(workspace) == []
+    told = "error: 1 of 1 jobs left no outcome: the same command again finishes them\n"
+    assert capsys.readouterr().err == told
+
+
+def test_two_options_that_make_the_same_job_are_told_before_any_job(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    told = "training.checkpoint=2.0 is the same job as .* training.checkpoint=1.0: leave one of them out"
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(UserError, match=told):
+        make_plan(composed("training.checkpoint=1.0,2.0"))
+
+
+@pytest.mark.parametrize(
+    ("threads", "n_jobs", "jobs", "fits"),
+    [
+        (2, 2, 9, True),
+        (2, 3, 9, False),
+        (2, 3, 2, True),
+        (2, -1, 9, False),
+        (4, -1, 1, True),
+        (1, 9, 9, True),
+    ],
+)
+def test_as_many_threads_as_there_are_cores_are_allowed(
+    monkeypatch: pytest.MonkeyPatch, threads: int, n_jobs: int, jobs: int, fits: bool
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    config = OmegaConf.create({"hydra": {"launcher": {"n_jobs": n_jobs}}})
+    params = read_params(ROOT / PARAMS)
+    job = replace(params, training=replace(params.training, threads=threads))
+    with nullcontext() if fits else pytest.raises(UserError, match="is more than the 4 cores there are"):
+        check_arithmetic(config, job, jobs)
 
 
 @pytest.mark.stress

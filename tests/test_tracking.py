@@ -18,7 +18,7 @@ import yaml
 from mlflow.exceptions import MlflowException
 
 from pipeline.config import Config, flat, parse, read_params
-from pipeline.errors import public
+from pipeline.errors import UserError, public
 from pipeline.files import sha256
 from pipeline.history import read_history
 from pipeline.models import load_model
@@ -192,7 +192,7 @@ def test_the_model_predicts_where_the_pipeline_is_not(run: Any, recorded: Path, 
         assert flat.equals(model.predict(images.reshape(-1, 28, 28)))
         assert flat.label[0] == model.predict(images[0]).label[0]
         assert flat.label[0] == model.predict(model.input_example).label[0]
-        for wrong in (images[:, :700], images * 255, images.astype(str)):
+        for wrong in (images[:, :700], images * 255, images * np.nan, images.astype(str)):
             try:
                 model.predict(wrong)
             except MlflowException as error:
@@ -410,14 +410,22 @@ def test_a_sweep_that_was_killed_is_settled_by_the_next_stage(
 def test_the_end_of_a_sweep_has_a_second_more_for_each_job(
     workspace: Path, capfd: pytest.CaptureFixture
 ) -> None:
+    store = client(workspace)
     Path("params.yaml").write_text(yaml.safe_dump(asdict(configuration())))
     job = {"key": "job", "token": "attempt", "folder": str(workspace), "name": "seed 0", "failure": "so"}
     with Tracker(impatient(0.1), job=Job("", "key", "token", "", "data")) as sweep:
         sweep.start_sweep("sweep of seed", {"seed": "0,1"})
+        [parent] = wait_for(lambda: runs(store))
+        broken_off = {"mlflow.parentRunId": parent.info.run_id, "job": "job", "tracker": "attempt before"}
+        store.create_run(parent.info.experiment_id, tags=broken_off, run_name="the remains of seed 0")
         sweep.finish_sweep([job] * 60, {}, "60 of 60 jobs failed")
     assert capfd.readouterr().err == ""
-    ended = {run.info.run_name: run.info.status for run in runs(client(workspace))}
-    assert ended == {"sweep of seed": "FAILED", "seed 0": "FAILED"}
+    ended = {run.info.run_name: run for run in runs(store)}
+    assert {name: run.info.status for name, run in ended.items()} == {
+        "sweep of seed": "FAILED",
+        "seed 0": "FAILED",
+    }
+    assert ended["sweep of seed"].data.tags["failure"] == "60 of 60 jobs failed"
 
 
 def test_half_a_record_gives_way_to_the_complete_one(workspace: Path, capfd: pytest.CaptureFixture) -> None:
@@ -433,6 +441,8 @@ def test_half_a_record_gives_way_to_the_complete_one(workspace: Path, capfd: pyt
         wait_for(lambda: len(runs(store)) == 2 and all(run.data.metrics for run in runs(store)))
     assert capfd.readouterr().err.count("warning: not recorded in MLflow") == 2
     assert [run.info.status for run in runs(store)] == ["RUNNING", "RUNNING"]
+    for run in runs(store):
+        store.set_tag(run.info.run_id, "model_sha256", sha256(workspace / "models/model.npz"))
 
     with Tracker(configuration()) as tracker:
         tracker.evaluation()
@@ -609,6 +619,53 @@ def test_an_error_before_any_work_is_not_waited_for(workspace: Path, capfd: pyte
         raise ValueError("no data")
     assert time.monotonic() - begin < 1
     assert capfd.readouterr().err == ""
+
+
+@pytest.fixture
+def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the acts go that a tracker sends: its recorder keeps them there until the last, and fails."""
+    program = tmp_path / "recorder"
+    program.write_text(f"#!/bin/sh\nsed /close/q > '{tmp_path}/acts'\nexit 1\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    return tmp_path / "acts"
+
+
+@pytest.mark.parametrize(
+    ("folder", "job", "remedy"),
+    [
+        ("", None, "`dvc repro -sf evaluate plot`"),
+        ("models/problems/xor", None, "`dvc repro -sf problems`"),
+        ("outputs/my first", None, "`python -m pipeline.tracking 'outputs/my first'`"),
+        ("multirun/first", Job("", "key", "token", "", "data"), "the same command again"),
+        ("multirun/first/0", Job("job", "key", "token", "", "data"), "the end of the sweep"),
+    ],
+)
+def test_what_was_not_recorded_is_told_with_what_records_it(
+    recorder: Path, capsys: pytest.CaptureFixture, folder: str, job: Job | None, remedy: str
+) -> None:
+    with Tracker(configuration(), Path(folder), job) as tracker:
+        tracker.record()
+    assert capsys.readouterr().err == (
+        "warning: not recorded in MLflow: its process ended with status 1."
+        f" The results are safe; {remedy} records what was missed.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(UserError("the loss is nan"), "the loss is nan"), (ValueError("no"), "ValueError: no")],
+)
+def test_of_a_stage_that_broke_off_the_reason_is_recorded_and_no_results_are_promised(
+    recorder: Path, capsys: pytest.CaptureFixture, error: Exception, reason: str
+) -> None:
+    with suppress(UserError, ValueError), Tracker(configuration()) as tracker:
+        tracker.start()
+        raise error
+    *_, last = recorder.read_text().splitlines()
+    assert json.loads(last) == {"act": "fail", "reason": reason}
+    told = "warning: not recorded in MLflow: its process ended with status 1.\n"
+    assert capsys.readouterr().err == told
 
 
 def test_no_process_where_tracking_is_off(workspace: Path) -> None:

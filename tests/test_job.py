@@ -1,0 +1,102 @@
+"""Jobs of a sweep, done in this process: which are skipped, and how what happens to them is kept."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+
+from pipeline.config import Config
+from pipeline.data.dataset import PROCESSED, digest
+from pipeline.errors import UserError
+from pipeline.history import HISTORY, read_history, write_history
+from pipeline.job import (
+    FINISHED,
+    Outcome,
+    digest_code,
+    do_job,
+    find_finished,
+    outcome_paths,
+    read_outcome,
+    write_json,
+)
+from pipeline.models import MODEL
+from pipeline.tracking import Job
+from pipeline.train import CONF, train_and_record
+from tests.commands import SMALL
+
+Train = Callable[[Config, Path, Job], None]
+Do = Callable[..., tuple[float, Outcome]]
+
+
+@pytest.fixture
+def do(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Do:
+    """What does the next job of a sweep and returns the objective and the outcome that was kept."""
+    monkeypatch.chdir(workspace)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # which puts back what is there now
+    begun = {"key": "sweep", "swept": ["seed"], "data": digest(), "code": digest_code()}
+    write_json(Path("sweep/sweep.json"), begun)
+
+    def do(*options: str, train: Train = train_and_record) -> tuple[float, Outcome]:
+        number = len(outcome_paths(Path("sweep")))
+        ours = [
+            "hydra.sweep.dir=sweep",
+            f"hydra.job.num={number}",
+            f"hydra.runtime.output_dir=sweep/{number}",
+        ]
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            values = compose("config", [*SMALL, *options, *ours], return_hydra_config=True)
+        HydraConfig.instance().set_config(values)
+        objective = do_job(values, train)
+        return objective, read_outcome(Path(f"sweep/jobs/{number}.json"))
+
+    return do
+
+
+def test_a_job_is_skipped_while_its_model_is_whole_and_counts_with_the_values_of_now(do: Do) -> None:
+    error, first = do()
+    again, second = do("seed=0")  # as it is anyway
+    assert (again, second.error, second.folder) == (error, first.error, first.folder)
+    assert (first.skipped, second.skipped) == (False, True)
+    assert "seed" not in first.overrides
+    assert second.overrides["seed"] == "0"
+    model = Path(first.folder) / MODEL
+    model.write_bytes(model.read_bytes()[:-1])
+    assert find_finished(first.key) is None
+
+
+def perfect(config: Config, folder: Path, job: Job) -> None:
+    """Train as if every test image were recognised in the end."""
+    train_and_record(config, folder, job)
+    *rows, last = read_history(folder / HISTORY)
+    write_history([*rows, {**last, "test_accuracy": 1.0}], folder / HISTORY)
+
+
+def crash(config: Config, folder: Path, job: Job) -> None:
+    raise ZeroDivisionError("division by zero")
+
+
+@pytest.mark.parametrize(
+    ("train", "objective", "failure"),
+    [(perfect, 0.0, None), (crash, math.inf, "ZeroDivisionError: division by zero")],
+)
+def test_to_a_sweeper_a_perfect_job_is_the_best_and_one_that_crashed_the_worst(
+    do: Do, train: Train, objective: float, failure: str | None
+) -> None:
+    returned, outcome = do(train=train)
+    assert (returned, outcome.failure) == (objective, failure)
+
+
+def test_a_job_during_which_the_data_changed_is_not_finished(do: Do) -> None:
+    def train(config: Config, folder: Path, job: Job) -> None:
+        train_and_record(config, folder, job)
+        labels = PROCESSED / "train_labels.npy"
+        np.save(labels, np.load(labels)[::-1])
+
+    with pytest.raises(UserError, match=r"data/processed on .* is not what the sweep began with"):
+        do(train=train)
+    assert not list(FINISHED.glob("*.json"))
+    assert not outcome_paths(Path("sweep"))
