@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -248,7 +249,8 @@ def advice(config: Config) -> str:
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(values: DictConfig) -> float | None:
     """Train on the configuration that Hydra composed and return, of a sweep's job, what is minimised."""
-    os.chdir(HydraConfig.get().runtime.cwd)  # all is found from there, whatever hydra.job.chdir says
+    with suppress(FileNotFoundError):  # on another machine, which `run_job` tells of
+        os.chdir(HydraConfig.get().runtime.cwd)  # all is found from there, whatever hydra.job.chdir says
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return run_job(values, train_and_record)
     with one_line_errors():

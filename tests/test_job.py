@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
 
 from pipeline.config import Config
 from pipeline.data.dataset import PROCESSED, digest
@@ -25,11 +26,19 @@ from pipeline.job import (
 )
 from pipeline.models import MODEL
 from pipeline.tracking import Job
-from pipeline.train import CONF, train_and_record
+from pipeline.train import CONF, main, train_and_record
 from tests.commands import SMALL
 
 Train = Callable[[Config, Path, Job], None]
 Do = Callable[..., tuple[float, Outcome]]
+
+
+def begin(*options: str) -> DictConfig:
+    """Return what Hydra composes of `options` for a job, which it is at from now on."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        values = compose("config", [*SMALL, *options], return_hydra_config=True)
+    HydraConfig.instance().set_config(values)
+    return values
 
 
 @pytest.fixture
@@ -47,10 +56,7 @@ def do(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Do:
             f"hydra.job.num={number}",
             f"hydra.runtime.output_dir=sweep/{number}",
         ]
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            values = compose("config", [*SMALL, *options, *ours], return_hydra_config=True)
-        HydraConfig.instance().set_config(values)
-        objective = do_job(values, train)
+        objective = do_job(begin(*options, *ours), train)
         return objective, read_outcome(Path(f"sweep/jobs/{number}.json"))
 
     return do
@@ -100,3 +106,19 @@ def test_a_job_during_which_the_data_changed_is_not_finished(do: Do) -> None:
         do(train=train)
     assert not list(FINISHED.glob("*.json"))
     assert not outcome_paths(Path("sweep"))
+
+
+def test_a_machine_that_does_not_share_the_folder_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "of another machine"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # which puts back what is there now
+    values = begin("hydra.mode=MULTIRUN", "hydra.sweep.dir=sweep")
+    monkeypatch.chdir(tmp_path)
+    folder.rmdir()
+    with pytest.raises(
+        SystemExit, match="is not the sweep's folder: all machines that run jobs have to share"
+    ):
+        main.__wrapped__(values)

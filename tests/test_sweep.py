@@ -5,7 +5,8 @@ import os
 import shutil
 import signal
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from operator import itemgetter
 from pathlib import Path
@@ -52,6 +53,7 @@ from tests.sweeps import (
     LONGER,
     command_line,
     descendants,
+    last_line,
     needs_proc,
     runs,
     start,
@@ -294,11 +296,13 @@ def test_a_second_sweep_in_the_folder_of_one_that_is_running_is_refused(workspac
     assert second.stderr.count("\n") == 1
 
 
-def composed(*options: str) -> DictConfig:
-    """Return the configuration of the sweep that `options` start, in a Hydra that is there to sweep."""
-    loader = GlobalHydra.instance().config_loader()
-    options = (*SMALL, "hydra.sweep.dir=sweep", *options)
-    return loader.load_configuration("config", list(options), RunMode.MULTIRUN)
+@contextmanager
+def composed(*options: str) -> Iterator[DictConfig]:
+    """Yield the configuration of the sweep that `options` start, while there is a Hydra to sweep with."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        overrides = [*SMALL, "hydra.sweep.dir=sweep", *options]
+        yield loader.load_configuration("config", overrides, RunMode.MULTIRUN)
 
 
 def test_what_an_earlier_sweep_left_in_the_folder_is_none_of_this_one(
@@ -310,14 +314,22 @@ def test_what_an_earlier_sweep_left_in_the_folder_is_none_of_this_one(
     left = Outcome("key", "token", {"seed": "7"}, "folder", failure="so")
     write_json(workspace / "sweep/jobs/7.json", asdict(left))
     story = Story()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = composed("seed=0")
+    with composed("seed=0") as config:
         story.on_multirun_start(config)
     with pytest.raises(SystemExit):
         story.on_multirun_end(config)
     assert table(workspace) == []
     told = "error: 1 of 1 jobs left no outcome: the same command again finishes them\n"
     assert capsys.readouterr().err == told
+
+
+def test_two_options_that_make_the_same_job_are_told_before_any_job(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    told = "training.checkpoint=2.0 is the same job as .* training.checkpoint=1.0: leave one of them out"
+    with composed("training.checkpoint=1.0,2.0") as config, pytest.raises(UserError, match=told):
+        make_plan(config)
 
 
 @pytest.mark.parametrize(
@@ -413,7 +425,7 @@ def test_a_job_whose_process_starts_after_the_code_has_changed_is_refused(worksp
     (code / "sitecustomize.py").write_text(CHANGES_THE_CODE, encoding="utf-8")
     done = sweep(workspace, JOBLIB, "seed=0,1", PYTHONPATH=str(code))
     assert done.returncode == 1
-    assert "is not what the sweep began with" in done.stderr.splitlines()[-1]
+    assert "is not what the sweep began with" in last_line(done.stderr)
     assert "Traceback" not in done.stderr
     assert not list((workspace / "multirun/finished").glob("*.json"))
 
@@ -442,8 +454,8 @@ def test_jobs_are_refused_once_the_data_have_changed(workspace: Path) -> None:
     (code / "sitecustomize.py").write_text(CHANGES_THE_DATA, encoding="utf-8")
     done = sweep(workspace, "seed=0,1,2", PYTHONPATH=str(code))
     assert done.returncode == 1
-    assert "error: data/processed on " in done.stderr.splitlines()[-1]
-    assert "is not what the sweep began with" in done.stderr.splitlines()[-1]
+    assert "error: data/processed on " in last_line(done.stderr)
+    assert "is not what the sweep began with" in last_line(done.stderr)
     assert "Traceback" not in done.stderr
     assert len(list((workspace / "multirun/finished").glob("*.json"))) == 1
 
@@ -561,7 +573,6 @@ def models(folder: Path) -> set[str]:
         (["seed="], "configuration: seed = '': should be a valid integer"),
         (["seed=range(0,0)"], "seed=range(0,0): nothing to sweep, the list is empty"),
         (["model.initialiser.scale=0.1,0.10"], "model.initialiser.scale=0.1,0.10: the value 0.1 is there 2"),
-        (["training.checkpoint=1.0,2.0"], "training.checkpoint=2.0 is the same job as "),
         (
             ["optimizer.learning_rate=0.1,-1"],
             "configuration: optimizer.learning_rate = -1: should be greater",
@@ -572,16 +583,20 @@ def models(folder: Path) -> set[str]:
             ["training.batch_size=20,999"],
             "training.batch_size = 999: should be at most the number of training",
         ),
-        (["seed=0,1", "model.activation=${nowhere}"], "model.activation: Interpolation key 'nowhere'"),
+        (
+            ["seed=0,1", "model.activation=${nowhere}"],
+            "configuration: model.activation: Interpolation key 'nowhere'",
+        ),
     ],
 )
 def test_jobs_that_cannot_work_are_refused(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], told: str
 ) -> None:
     monkeypatch.chdir(workspace)
-    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(UserError) as caught:
-        make_plan(composed(*options))
-    assert told in str(caught.value)
+    with composed(*options) as config, pytest.raises(UserError) as caught:
+        make_plan(config)
+    assert str(caught.value).startswith(told)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
