@@ -17,7 +17,7 @@ def test_what_is_being_written_is_hidden_beside_what_it_will_replace(tmp_path: P
 
 
 def test_what_is_flushed_to_disk_is_open_for_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows refuses to flush a file that is open for reading; here, writing nothing to it shows the same."""
+    """Windows refuses to flush a file that is open for reading; so does writing to it, here."""
     flushed = []
 
     def fsync(descriptor: int) -> None:
