@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import pipeline.default_matplotlib  # noqa: F401
+
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes

@@ -10,6 +10,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import pipeline.default_matplotlib  # noqa: F401
+
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
@@ -59,9 +61,9 @@ CHARACTER = 0.08  # inches, about the width of a character at the default size
 @contextmanager
 def style() -> Iterator[None]:
     """Draw and save in one quiet style, on matplotlib's defaults whatever the user's own settings are."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+    # Not `rcdefaults`, which reads the user's style files. The backend stays what a notebook has chosen.
+    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if key != "backend"}
+    with matplotlib.rc_context(defaults | STYLE):
         yield
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import pipeline.default_matplotlib  # noqa: F401
+
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.contour import QuadContourSet

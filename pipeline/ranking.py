@@ -6,9 +6,8 @@ import statistics
 from collections.abc import Sequence
 from itertools import compress
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +15,9 @@ from rich.text import Text
 from pipeline import figures, sweep_figures
 from pipeline.files import replacing
 from pipeline.job import Outcome, label, short
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SEED = "seed"
 TOP = 30  # rows of the table in the terminal; the CSV file has all
@@ -119,7 +121,7 @@ class Ranking:
         """Return what is ranked, in words."""
         return f"{spelled(self.measure).capitalize()} on {self.dataset}"
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """Return the figure that fits what was swept."""
         title, error = self.title(), f"{spelled(self.measure)} (%)"
         if len(self.keys) in {1, 2}:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import pipeline.default_matplotlib  # noqa: F401
+
 from matplotlib.figure import Figure
 
 from pipeline.figures import COLOURS, QUIET, new_figure

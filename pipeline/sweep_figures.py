@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+import pipeline.default_matplotlib  # noqa: F401
+
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes

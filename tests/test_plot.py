@@ -200,15 +200,42 @@ def bands(filled: np.ndarray) -> list[slice]:
     return [slice(start, end) for start, end in edges.reshape(-1, 2)]
 
 
-def test_bytes_depend_neither_on_the_run_nor_on_time_zone_locale_and_settings() -> None:
+USERS_SETTINGS = {
+    "matplotlibrc": b"font.size: 20\nsavefig.dpi: 60\nsavefig.bbox: tight\nno.such.key: 1\n",
+    "settings/matplotlibrc": "# où\n".encode("latin-1"),  # not UTF-8
+    "settings/stylelib/mine.mplstyle": "# où\n".encode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("backend", ["svg", "module://matplotlib_inline.backend_inline"])
+def test_bytes_depend_neither_on_the_run_nor_on_time_zone_locale_and_settings(backend: str) -> None:
     prepare()
     plot.main()
     before = pictures()
-    Path("matplotlibrc").write_text("font.size: 20\nsavefig.dpi: 60\nsavefig.bbox: tight\nno.such.key: 1\n")
-    environment = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONHASHSEED": "7", "MPLBACKEND": "svg"}
-    done = run_module(Path(), "pipeline.plot", **environment)
+    for name, content in USERS_SETTINGS.items():
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    if backend != "svg":
+        Path("matplotlibrc").unlink()  # so that the one in settings/ counts
+    environment = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONHASHSEED": "7", "MPLBACKEND": backend}
+    done = run_module(Path(), "pipeline.plot", MPLCONFIGDIR="settings", **environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert pictures() == before
+
+
+DRAWING = [
+    path.stem
+    for path in sorted((ROOT / "pipeline").glob("*.py"))
+    if re.search(r"^(import|from) (matplotlib|pipeline.*figures)", path.read_text("utf-8"), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("module", DRAWING)
+def test_a_module_that_draws_is_imported_whatever_the_users_settings_are(module: str) -> None:
+    Path("matplotlibrc").write_bytes("# où\n".encode("latin-1"))
+    done = run_module(Path(), f"pipeline.{module}", MPLBACKEND="no such backend")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def remove_history() -> None:

@@ -1,0 +1,32 @@
+"""matplotlib, imported without the user's settings: every module that draws imports this one first.
+
+matplotlib reads the environment variable MPLBACKEND and one `matplotlibrc` when it is imported. A backend
+that is not installed here, such as the one that Jupyter and Colab set, or a file that is not UTF-8 would end
+that import in an exception. Where matplotlib has been imported before, as in a notebook, nothing changes
+here; `pipeline.figures.style` then keeps the settings out of the figures.
+"""
+
+import logging
+import os
+from contextlib import chdir
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def _import_matplotlib() -> None:
+    """Import matplotlib with the settings that come with it."""
+    spec = find_spec("matplotlib")
+    assert spec and spec.origin
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        # matplotlib looks for a matplotlibrc in the working folder first, and its own is in this one.
+        with chdir(Path(spec.origin).parent / "mpl-data"):
+            import_module("matplotlib")
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+
+
+logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no warnings about its caches
+_import_matplotlib()
