@@ -1,6 +1,5 @@
 """What the benchmarks share: the machine in one line, and targets met or missed."""
 
-import os
 import platform
 import sys
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from pipeline.blas import libraries_of_products
+from pipeline.cores import usable_cores
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,7 +34,7 @@ def machine() -> str:
         for library in sorted(libraries_of_products().info(), key=itemgetter("filepath"))
     )
     return (
-        f"{_processor()}, {os.cpu_count()} cores; NumPy {np.__version__}, SciPy {scipy.__version__}, {blas}"
+        f"{_processor()}, {usable_cores()} cores; NumPy {np.__version__}, SciPy {scipy.__version__}, {blas}"
     )
 
 

@@ -16,10 +16,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from joblib import Parallel, cpu_count, delayed
+from joblib import Parallel, delayed
 
 from benchmarks.common import ROOT, machine
 from pipeline.config import Config, IdxDataset
+from pipeline.cores import usable_cores
 from pipeline.data.dataset import PROCESSED, load_dataset
 from pipeline.download import download
 from pipeline.errors import UserError, one_line_errors
@@ -156,7 +157,7 @@ def main() -> None:
     os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{ROOT / 'mlflow.db'}")
     for threads in sorted({run.config.training.threads for run in runs}):
         alike = [run for run in runs if run.config.training.threads == threads]
-        Parallel(n_jobs=max(cpu_count() // threads, 1))(delayed(train_and_measure)(run) for run in alike)
+        Parallel(n_jobs=max(usable_cores() // threads, 1))(delayed(train_and_measure)(run) for run in alike)
 
     page = PAGE.read_text(encoding="utf-8")
     with replacing(PAGE) as path:

@@ -32,6 +32,7 @@ from tqdm import tqdm
 
 from pipeline.blas import check_kernels
 from pipeline.config import Config
+from pipeline.cores import usable_cores
 from pipeline.data.dataset import digest
 from pipeline.errors import UserError, one_line_errors
 from pipeline.history import HISTORY, read_history
@@ -284,7 +285,7 @@ def check_arithmetic(config: DictConfig, job: Config, jobs: int) -> None:
             )
     if reserved:
         return  # of what machine, only the cluster knows
-    cores, wanted = os.cpu_count() or 1, launcher.get("n_jobs", 1)
+    cores, wanted = usable_cores(), launcher.get("n_jobs", 1)
     if wanted == 0:
         raise UserError(
             "hydra.launcher.n_jobs = 0: should be how many jobs run at once, or -1 for a job a core"

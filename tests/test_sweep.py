@@ -346,7 +346,7 @@ def test_two_options_that_make_the_same_job_are_told_before_any_job(
 def test_as_many_threads_as_there_are_cores_are_allowed(
     monkeypatch: pytest.MonkeyPatch, threads: int, n_jobs: int, jobs: int, fits: bool
 ) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("pipeline.sweep.usable_cores", lambda: 4)
     config = OmegaConf.create({"hydra": {"launcher": {"n_jobs": n_jobs}}})
     params = read_params(ROOT / PARAMS)
     job = replace(params, training=replace(params.training, threads=threads))
