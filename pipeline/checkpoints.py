@@ -6,11 +6,11 @@ or as the job of a sweep; and no other training. It is removed once the training
 its run is recorded.
 """
 
+import hashlib
 import json
 import shutil
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -68,16 +68,17 @@ class Checkpoints:
             arrays |= {f"snapshot {epoch}": vector for epoch, vector in taken}
         # Where the same training runs twice at once, the one that ends first removes the folder.
         with suppress(FileNotFoundError), replacing(self.path) as temporary:
-            np.savez(temporary, notes=json.dumps(notes), **arrays)  # type: ignore[arg-type]
+            content = {"notes": np.array(json.dumps(notes)), **arrays}
+            np.savez(temporary, digest=digest_arrays(content), **content)  # type: ignore[arg-type]
         self._latest = time.monotonic()
 
     def at_end(self, epochs: int) -> bool:
         """Return whether the checkpoint is of the end of a training of `epochs`, all of which it has made."""
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                return bool(self._notes(file)["epoch"] == epochs)
+            notes, _ = self._read()
         except Exception:  # there is none, or a damaged one, of which `restore` tells
             return False
+        return bool(notes["epoch"] == epochs)
 
     def restore(self, progress: Progress) -> None:
         """Go on from the checkpoint if there is one that can be used; say so, and say why if not."""
@@ -85,9 +86,7 @@ class Checkpoints:
             return
         where = CHECKPOINTS / self.path.parent.name
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                arrays = dict(file)  # reads them, and checks their sums, before anything is changed
-            notes = self._notes(arrays)
+            notes, arrays = self._read()
             measurements = [Measurement(**measurement) for measurement in notes["measurements"]]
             progress.restore(notes["epoch"], measurements, arrays)
         except FileNotFoundError:
@@ -109,12 +108,22 @@ class Checkpoints:
             stream.bit_generator.state = state
         tell_above_bar(f"training goes on after epoch {progress.epoch}, from the checkpoint in {where}")
 
-    def _notes(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
-        """Return what a checkpoint of these `arrays` says besides; `ValueError` if not of this training."""
-        notes: dict[str, Any] = json.loads(str(arrays["notes"]))
+    def _read(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return the notes and the arrays of the checkpoint, exactly as `save` wrote them.
+
+        Raises:
+            FileNotFoundError: if there is no checkpoint.
+            ValueError: if it was changed since, or is of another training.
+            Exception: nearly any, of bytes that NumPy and zipfile cannot read.
+        """
+        with np.load(self.path, allow_pickle=False) as file:
+            arrays = dict(file)
+        if str(arrays.pop("digest")) != digest_arrays(arrays):
+            raise ValueError("its content has been changed")
+        notes: dict[str, Any] = json.loads(str(arrays.pop("notes")))
         if notes["key"] != self.key:
             raise ValueError("it is of another training")
-        return notes
+        return notes, arrays
 
     def remove(self) -> None:
         """Leave nothing behind: the training has ended."""
@@ -122,6 +131,15 @@ class Checkpoints:
             shutil.rmtree(self.path.parent, ignore_errors=True)
             with suppress(OSError):  # there are others
                 self.root.rmdir()
+
+
+def digest_arrays(arrays: dict[str, Array]) -> str:
+    """Return a SHA-256 of names, data types, shapes and values, whatever the order of the `arrays`."""
+    sha = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        sha.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
 
 
 def tell_above_bar(message: str) -> None:

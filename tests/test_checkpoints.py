@@ -1,10 +1,12 @@
 """Trainings that are killed, with kill -9, and started again."""
 
+import json
 import os
 import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ import numpy as np
 import pytest
 
 from pipeline.checkpoints import Checkpoints
+from pipeline.config import read_params
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import SGD
 from pipeline.nn.training import Progress
+from pipeline.train import train_and_record
 from tests.commands import (
     CHECKPOINTS,
     PATIENCE,
@@ -170,36 +174,108 @@ def test_it_goes_on_under_dvc_and_in_a_sweep_from_where_it_was_killed(workspace:
     assert job == {name: sha for name, sha in results(workspace).items() if name in job}
 
 
-@pytest.mark.parametrize("damage", ["cut short", "a byte changed", "another shape", "another training's"])
-def test_a_checkpoint_that_cannot_be_used_is_told_and_left_alone(
-    interrupted: Path, undisturbed: Path, damage: str
+def told_of(stderr: str) -> list[str]:
+    """Return the lines that say that a checkpoint was not used."""
+    return [line for line in stderr.splitlines() if "holds no checkpoint to go on from (" in line]
+
+
+def test_the_checkpoint_of_another_training_is_told_and_not_used(
+    interrupted: Path, undisturbed: Path
 ) -> None:
     path = checkpoint(interrupted)
     assert path
-    content = bytearray(path.read_bytes())
-    match damage:
-        case "cut short":
-            path.write_bytes(content[: len(content) // 2])
-        case "a byte changed":
-            content[len(content) // 2] ^= 1
-            path.write_bytes(content)
-        case "another shape":
-            with np.load(path) as file:
-                arrays = dict(file)
-            np.savez(path, **{**arrays, "average": arrays["average"][:-1]})
-        case "another training's":
-            shutil.move(path.parent, interrupted / "kept")
-            train_until_killed(interrupted, *EVERYTHING, "seed=1", "hydra.run.dir=killed")
-            other = checkpoint(interrupted)
-            assert other
-            path.parent.mkdir()
-            other.replace(path)
-            shutil.rmtree(other.parent)
+    shutil.move(path.parent, interrupted / "kept")
+    train_until_killed(interrupted, *EVERYTHING, "seed=1", "hydra.run.dir=killed")
+    other = checkpoint(interrupted)
+    assert other
+    path.parent.mkdir()
+    other.replace(path)
+    shutil.rmtree(other.parent)
     done = run_module(interrupted, "pipeline.train", *EVERYTHING, "hydra.run.dir=again")
     assert done.returncode == 0, done.stderr
-    told = f"{CHECKPOINTS}/{path.parent.name} holds no checkpoint to go on from ("
-    assert [line.startswith(told) for line in done.stderr.splitlines()].count(True) == 1
+    [told] = told_of(done.stderr)
+    assert told.startswith(f"{CHECKPOINTS}/{path.parent.name} ")
     assert "goes on after" not in done.stderr
+    assert not (interrupted / CHECKPOINTS).exists()
+    assert results(interrupted / "again") == results(undisturbed)
+
+
+Notes = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+CHANGES: dict[str, Callable[[Notes, Arrays], Any]] = {
+    "an epoch before the first": lambda notes, arrays: notes.update(epoch=-1),
+    "an epoch after the last": lambda notes, arrays: notes.update(epoch=10**9),
+    "the epoch before": lambda notes, arrays: notes.update(epoch=notes["epoch"] - 1),
+    "an epoch in words": lambda notes, arrays: notes.update(epoch="four"),
+    "no epoch": lambda notes, arrays: notes.pop("epoch"),
+    "one measurement fewer": lambda notes, arrays: notes["measurements"].pop(),
+    "a measurement of something else": lambda notes, arrays: notes["measurements"][0].update(area=1.0),
+    "another loss": lambda notes, arrays: notes["measurements"][0].update(loss=0.5),
+    "measurements that are none": lambda notes, arrays: notes.update(measurements=7),
+    "the random streams in another order": lambda notes, arrays: notes["streams"].reverse(),
+    "one random stream fewer": lambda notes, arrays: notes["streams"].pop(),
+    "another random stream": lambda notes, arrays: notes["streams"][1]["state"].update(state=1),
+    "a random stream of another generator": lambda notes, arrays: notes["streams"][1].update(
+        bit_generator="X"
+    ),
+    "one parameter": lambda notes, arrays: arrays["parameters"].put(0, 0.5),
+    "infinite parameters": lambda notes, arrays: arrays["parameters"].fill(np.inf),
+    "parameters of another shape": lambda notes, arrays: arrays.update(parameters=arrays["parameters"][:-1]),
+    "parameters of another type": lambda notes, arrays: arrays.update(
+        parameters=arrays["parameters"].astype(int)
+    ),
+    "the average in place of the parameters": lambda notes, arrays: arrays.update(
+        parameters=arrays["average"]
+    ),
+    "no average": lambda notes, arrays: arrays.pop("average"),
+    "one array more": lambda notes, arrays: arrays.update(more=np.zeros(3)),
+    "no digest": lambda notes, arrays: arrays.pop("digest"),
+    "a digest of something else": lambda notes, arrays: arrays.update(digest=np.array("0" * 64)),
+    "no notes": lambda notes, arrays: arrays.pop("notes"),
+    "notes that are no JSON": lambda notes, arrays: arrays.update(notes=np.array("epoch: 4")),
+}
+
+
+def change(path: Path, kind: str) -> None:
+    """Change the checkpoint at `path`; it stays a file that NumPy reads."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    notes = json.loads(str(arrays["notes"]))
+    unchanged = json.dumps(notes)
+    CHANGES[kind](notes, arrays)
+    if json.dumps(notes) != unchanged:
+        arrays["notes"] = np.array(json.dumps(notes))
+    np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize("kind", ["cut short", "a bit", "nothing", *CHANGES])
+def test_a_checkpoint_that_was_changed_is_told_and_not_used(
+    interrupted: Path,
+    undisturbed: Path,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """What is wrong is told in one line, and training ends with the bits of an undisturbed one."""
+    path = checkpoint(interrupted)
+    assert path
+    content = bytearray(path.read_bytes())
+    match kind:
+        case "cut short":
+            path.write_bytes(content[: len(content) // 2])
+        case "a bit":
+            content[len(content) // 2] ^= 1
+            path.write_bytes(content)
+        case "nothing":  # but that it is written anew, so that the other kinds fail for what they change
+            with np.load(path) as file:
+                np.savez(path, **dict(file))
+        case _:
+            change(path, kind)
+    monkeypatch.chdir(interrupted)
+    train_and_record(read_params(Path("killed/params.yaml")), Path("again"))
+    stderr = capfd.readouterr().err
+    assert len(told_of(stderr)) == (kind != "nothing")
+    assert stderr.count("training goes on after epoch ") == (kind == "nothing")
     assert not (interrupted / CHECKPOINTS).exists()
     assert results(interrupted / "again") == results(undisturbed)
 
