@@ -97,8 +97,9 @@ class Checkpoints:
                 )
             return
         except Exception as error:  # NumPy and zipfile raise nearly anything of damaged bytes
+            why = " ".join(str(error).splitlines())
             tell_above_bar(
-                f"{where} holds no checkpoint to go on from ({error}): training begins at its first epoch"
+                f"{where} holds no checkpoint to go on from ({why}): training begins at its first epoch"
             )
             return
         if progress.snapshots:

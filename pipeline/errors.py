@@ -54,7 +54,7 @@ def unreadable(path: Path, error: Exception, damage: str) -> UserError:
     """
     if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM:
         return UserError(f"{path}: {error.strerror}")
-    return UserError(damage)
+    return UserError(" ".join(damage.splitlines()))
 
 
 @contextmanager

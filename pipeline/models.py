@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.errors import UserError, unreadable
 from pipeline.files import replacing
+from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Snapshots
 from pipeline.nn.types import Array
@@ -45,6 +46,11 @@ def load_model(path: Path = MODEL) -> MLP:
         with np.load(path, allow_pickle=False) as file:
             architecture = json.loads(str(file["architecture"]))
             parameters = file["parameters"]
+        for name in (architecture["activation"], architecture["output"]):
+            if name not in ACTIVATIONS:
+                raise ValueError(f"there is no activation {name}")
+        if parameters.dtype not in (np.float32, np.float64) or not np.isfinite(parameters).all():
+            raise ValueError("the parameters should be finite numbers in float32 or float64")
         mlp = MLP(**architecture, dtype=str(parameters.dtype))
         if parameters.shape != mlp.parameters.vector.shape:
             raise ValueError(f"{parameters.size} parameters, not {mlp.parameters.vector.size}")
@@ -87,8 +93,12 @@ def load_snapshots(path: Path = SNAPSHOTS) -> list[tuple[int, Array]]:
         UserError: if the file is missing, cannot be read, is damaged, or not such a file.
     """
     with one_line_on_damage(path), np.load(path, allow_pickle=False) as file:
-        epochs, parameters = file["epochs"], file["parameters"].astype(np.float32)
-        return list(zip(epochs.tolist(), parameters, strict=True))
+        epochs, parameters = file["epochs"], file["parameters"]
+        if epochs.dtype != np.int64 or len(epochs) == 1 or np.any(np.diff(epochs) <= 0):
+            raise ValueError("the epochs should increase, from the one before training to the last")
+        if parameters.dtype not in (np.float16, np.float32):
+            raise ValueError("the parameters should be in float16 or float32")
+        return list(zip(epochs.tolist(), parameters.astype(np.float32), strict=True))
 
 
 @contextmanager
