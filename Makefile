@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 SCALING := .venv-scaling
 BIN := $(VENV)/bin
+# DVC's stages find `python` by it. The recipes name the folder themselves: GNU make 3.81, as Apple ships it, looks
+# for a recipe's program by the PATH that it was itself started with.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help repro test stress scaling ui bench results problems records lint format params lock clean
@@ -11,53 +13,54 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot, problems: whatever is out of date
-	dvc repro
+	$(BIN)/dvc repro
+	@echo "Figures: reports/figures, reports/problems. (dvc push is for a remote, which this project has not got.)"
 
 # More processes than two cores: many tests wait for a server or a stage.
 test: $(VENV)/.synced ## run the tests
-	pytest --numprocesses=5 --dist=worksteal
+	$(BIN)/pytest --numprocesses=5 --dist=worksteal
 
 stress: $(VENV)/.synced ## run the tests that take long: many processes at once, killed again and again
-	pytest -m stress --numprocesses=3 --dist=worksteal
+	$(BIN)/pytest -m stress --numprocesses=3 --dist=worksteal
 
 scaling: $(SCALING)/.synced ## install the launchers for Ray and Slurm into an environment of their own and test them
 	$(SCALING)/bin/python -m pytest tests/test_scaling.py
 
 ui: $(VENV)/.synced ## browse the runs with MLflow
-	python -m pipeline.tracking.page
-	mlflow ui
+	$(BIN)/python -m pipeline.tracking.page
+	$(BIN)/mlflow ui
 
 bench: $(VENV)/.synced ## measure speed and memory, side by side with other libraries where installed
-	python -m benchmarks.speed
-	python -m benchmarks.augmentation
-	python -m benchmarks.memory
-	python -m benchmarks.stages
-	python -m benchmarks.sweep
+	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.augmentation
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.stages
+	$(BIN)/python -m benchmarks.sweep
 
 results: $(VENV)/.synced ## train the network of params.yaml with seeds 0 to 4 and print its accuracy
-	python -m benchmarks.accuracy
+	$(BIN)/python -m benchmarks.accuracy
 
 problems: $(VENV)/.synced ## solve the alternating points and XOR with seeds 0 to 9 and print the errors
-	python -m benchmarks.problems
+	$(BIN)/python -m benchmarks.problems
 
 records: $(VENV)/.synced ## train the networks of published results (hours) and write docs/records.md
-	python -m benchmarks.records
+	$(BIN)/python -m benchmarks.records
 
 lint: $(VENV)/.synced ## check style, formatting and types
-	ruff check .
-	ruff format --check .
-	mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(VENV)/.synced ## mend style, formatting, and the line numbers to which docs/ links
-	ruff check --fix .
-	ruff format .
-	python docs/links.py
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python docs/links.py
 
 params: $(VENV)/.synced ## compose params.yaml anew from conf/
-	python -m pipeline.train --cfg job --resolve > params.yaml.new
+	$(BIN)/python -m pipeline.train --cfg job --resolve > params.yaml.new
 	mv params.yaml.new params.yaml
 
-COMPILE := uv pip compile pyproject.toml --group dev --universal --fork-strategy fewest --python-version 3.11 \
+COMPILE := $(BIN)/uv pip compile pyproject.toml --group dev --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --quiet
 
 lock: $(VENV)/.synced ## pin every dependency anew in both lock files, which differ no more than they must

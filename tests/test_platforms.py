@@ -1,0 +1,33 @@
+"""What macOS and Windows need of the repository."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.commands import ROOT, files
+
+TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_every_program_that_make_starts_is_found_without_the_path_that_the_makefile_exports() -> None:
+    """GNU make 3.81, as Apple ships it, looks for a program by the PATH that it was itself started with."""
+    synced = [option for folder in (".venv", ".venv-scaling") for option in ("-o", f"{folder}/.synced")]
+    done = subprocess.run(
+        ["make", "--dry-run", *synced, *TARGETS], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    programs = {shlex.split(line)[0] for line in done.stdout.replace("\\\n", " ").splitlines()}
+    assert {".venv/bin/dvc", ".venv/bin/pytest", ".venv/bin/uv", "git"} <= programs
+    for program in programs:
+        assert program.startswith(".venv") or shutil.which(program, path="/usr/bin:/bin"), program
+
+
+def test_a_clone_has_the_same_bytes_where_git_is_set_up_to_write_windows_line_ends(tmp_path: Path) -> None:
+    clones = {}
+    for autocrlf in ("true", "false"):
+        folder = tmp_path / autocrlf
+        subprocess.run(["git", "clone", "-qc", f"core.autocrlf={autocrlf}", ROOT, folder], check=True)
+        clones[autocrlf] = {name: sha for name, sha in files(folder).items() if not name.startswith(".git/")}
+    assert "dvc.lock" in clones["true"]
+    assert clones["true"] == clones["false"]
