@@ -25,7 +25,7 @@ from pipeline.data.dataset import PROCESSED, load_dataset
 from pipeline.download import download
 from pipeline.errors import UserError, one_line_errors
 from pipeline.evaluate import measure_parts
-from pipeline.files import replacing
+from pipeline.files import write_text
 from pipeline.models import MODEL, load_model
 from pipeline.preprocess import preprocess
 from pipeline.problems import read_recipe
@@ -160,8 +160,7 @@ def main() -> None:
         Parallel(n_jobs=max(usable_cores() // threads, 1))(delayed(train_and_measure)(run) for run in alike)
 
     page = PAGE.read_text(encoding="utf-8")
-    with replacing(PAGE) as path:
-        path.write_text(BETWEEN_MARKS.sub(lambda match: table(match[0]), page), encoding="utf-8")
+    write_text(PAGE, BETWEEN_MARKS.sub(lambda match: table(match[0]), page))
     print(f"the table in {PAGE.relative_to(ROOT)} is written")
 
 
@@ -212,8 +211,7 @@ def train_and_measure(run: Run) -> None:
         commit=commit,
         machine=machine(),
     )
-    with replacing(run.result) as path:
-        path.write_text(json.dumps(asdict(result), indent=2), encoding="utf-8")
+    write_text(run.result, json.dumps(asdict(result), indent=2))
     print(f"{run.folder}: {errors['official']:.2f} % error in {minutes:.1f} minutes", flush=True)
 
 

@@ -39,7 +39,7 @@ def main() -> None:
         again = _run("dvc repro", clone)
 
         status.update("the stages' commands without DVC")
-        stages = yaml.safe_load((clone / "dvc.yaml").read_text())["stages"]
+        stages = yaml.safe_load((clone / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
         (clone / "mlflow.db").unlink(missing_ok=True)  # to make it anew is part of the first run
         commands = {name: _run(stage["cmd"], clone) for name, stage in stages.items()}
         status.update("the stages' commands without DVC and MLflow")
@@ -73,9 +73,9 @@ def main() -> None:
 
 
 def _switch_tracking_off(params: Path) -> None:
-    values = yaml.safe_load(params.read_text())
+    values = yaml.safe_load(params.read_text(encoding="utf-8"))
     values["tracking"]["enabled"] = False
-    params.write_text(yaml.safe_dump(values))
+    params.write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
 def _repro(clone: Path) -> tuple[dict[str, float], float, float]:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from pydantic.dataclasses import dataclass
 
 from pipeline.errors import UserError
-from pipeline.files import replacing
+from pipeline.files import write_text
 
 PARAMS = Path("params.yaml")
 
@@ -413,8 +413,7 @@ def read_params(path: Path = PARAMS) -> Config:
 
 def write_params(config: Config, path: Path) -> None:
     """Write `config` to the YAML file at `path`, for `read_params`."""
-    with replacing(path) as temporary:
-        temporary.write_text(dump(asdict(config)), encoding="utf-8")
+    write_text(path, dump(asdict(config)))
 
 
 def dump(values: Mapping[str, Any]) -> str:

@@ -27,6 +27,8 @@ OF_THE_SYSTEM = {
 }
 """What keeps a file from being read whatever bytes are in it."""
 
+READER_IS_GONE = {errno.EPIPE, errno.EINVAL} if sys.platform == "win32" else {errno.EPIPE}  # from a pipe
+
 
 class UserError(Exception):
     """Something that the user can mend; the message says what is wrong, where, and what to do."""
@@ -92,7 +94,9 @@ class Pipe(io.FileIO):
         """Return how many bytes of `data` were written, or need not be."""
         try:
             return super().write(data)
-        except BrokenPipeError:
+        except OSError as error:
+            if error.errno not in READER_IS_GONE:
+                raise
             return len(data)
 
 
@@ -102,7 +106,8 @@ def outlive_readers() -> None:
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
-        elif stream is getattr(sys, f"__{name}__"):
+        elif stream is getattr(sys, f"__{name}__") and not (sys.platform == "win32" and stream.isatty()):
+            # A Windows console is left out: it takes characters, not bytes, and is closed with the program.
             pipe = io.BufferedWriter(Pipe(descriptor, "w", closefd=False))
             told = io.TextIOWrapper(pipe, stream.encoding, "backslashreplace", line_buffering=True)
             setattr(sys, name, told)

@@ -13,7 +13,7 @@ from pipeline.blas import portable_arithmetic, restart_with
 from pipeline.config import read_params
 from pipeline.data.dataset import PROCESSED, Dataset, Part, load_dataset
 from pipeline.errors import UserError, one_line_errors
-from pipeline.files import replacing
+from pipeline.files import replacing, write_text
 from pipeline.models import MODEL, load_model, misfit
 from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP, probabilities
@@ -125,8 +125,7 @@ def measure(accuracies: Mapping[str, float], reported: Predictions, classes: Seq
 
 def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
     """Write `metrics` to `path` as JSON that `dvc metrics` reads."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_predictions(path: Path, predictions: Predictions, classes: Sequence[str]) -> None:

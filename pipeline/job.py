@@ -33,7 +33,7 @@ from pipeline import NATIVE, PORTABLE
 from pipeline.config import Config, GeneratedDataset, ingredients, resolve
 from pipeline.data.dataset import PROCESSED, digest
 from pipeline.errors import UserError, in_need_of_room
-from pipeline.files import replacing, sha256
+from pipeline.files import sha256, write_text
 from pipeline.history import HISTORY, objective, read_history
 from pipeline.models import MODEL
 from pipeline.tracking import Job
@@ -223,7 +223,9 @@ def digest_code() -> str:
     sources = [ROOT / path for path in stages["train"]["deps"] if path.startswith("pipeline/")]
     files = [file for path in sources for file in ([path] if path.is_file() else path.rglob("*.py"))]
     files.append(ROOT / "pipeline/data/generated.py")
-    hashes = [f"{file.relative_to(ROOT)} {sha256(file)}" for file in sorted(files) if file.name[0] != "."]
+    hashes = [
+        f"{file.relative_to(ROOT).as_posix()} {sha256(file)}" for file in sorted(files) if file.name[0] != "."
+    ]
     return hashlib.sha256("\n".join([version("numpy"), version("scipy"), *hashes]).encode()).hexdigest()
 
 
@@ -258,8 +260,7 @@ def short(value: str) -> str:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write `values` to `path`, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2), encoding="utf-8")
+    write_text(path, json.dumps(values, indent=2))
 
 
 def environment() -> dict[str, str]:

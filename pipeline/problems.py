@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from pipeline.blas import restart_with
 from pipeline.config import Config, read_params, resolve
 from pipeline.errors import one_line_errors
-from pipeline.files import replacing
+from pipeline.files import replacing, write_text
 from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
 from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP
@@ -54,8 +54,7 @@ def main() -> None:
             train_and_write(config, MODELS / recipe, tracker).remove()
         models = {recipe: load_model(MODELS / recipe / MODEL) for recipe in RECIPES}
         metrics = {recipe: measure(configs[recipe], models[recipe]) for recipe in RECIPES}
-        with replacing(METRICS) as path:
-            path.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        write_text(METRICS, json.dumps(metrics, indent=2) + "\n")
         draw_all(configs, models)
 
 

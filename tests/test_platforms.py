@@ -1,5 +1,6 @@
 """What macOS and Windows need of the repository."""
 
+import ast
 import re
 import shlex
 import shutil
@@ -31,3 +32,13 @@ def test_a_clone_has_the_same_bytes_where_git_is_set_up_to_write_windows_line_en
         clones[autocrlf] = {name: sha for name, sha in files(folder).items() if not name.startswith(".git/")}
     assert "dvc.lock" in clones["true"]
     assert clones["true"] == clones["false"]
+
+
+def test_no_text_is_written_with_the_line_ends_of_the_system() -> None:
+    """DVC hashes what the stages write, and Windows would have other line ends."""
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "pipeline").rglob("*.py")]
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
+    calls = [ast.unparse(node) for node in nodes if isinstance(node, ast.Call)]
+    writing = [call for call in calls if re.fullmatch(r"[^(]*\.(write_text\(|open\('w').*", call, re.DOTALL)]
+    assert len(writing) > 3
+    assert [call for call in writing if "newline=" not in call] == []

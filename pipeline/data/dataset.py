@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UserError, unreadable
-from pipeline.files import replacing, sha256
+from pipeline.files import sha256, write_text
 
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
@@ -130,9 +130,7 @@ def description_of(folder: Path, stage: str) -> Iterator[dict[str, Any]]:
 
 def write_description(folder: Path, description: dict[str, Any]) -> None:
     """Write `description` to the `dataset.json` of `folder`."""
-    with replacing(folder / "dataset.json") as temporary:
-        text = json.dumps(description, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
+    write_text(folder / "dataset.json", json.dumps(description, indent=2, ensure_ascii=False) + "\n")
 
 
 def _open_part(folder: Path, part: str, width: int, classes: int) -> Part:

@@ -19,6 +19,12 @@ from pipeline.config import Config
 from pipeline.errors import UserError
 from pipeline.history import Row
 
+# A Ctrl-C in the terminal must not reach the child process: it has to record that.
+APART: dict[str, Any]
+if sys.platform == "win32":
+    APART = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+else:
+    APART = {"start_new_session": True}
 PACKAGES = Path(__file__).parents[2]
 
 
@@ -54,7 +60,7 @@ class RecorderProcess:
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": search_path},
             encoding="utf-8",
-            start_new_session=True,  # a Ctrl-C in the terminal must not reach it: it has to record that
+            **APART,
         )
         self.lines: SimpleQueue[str | None] = SimpleQueue()
         self.reports: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
