@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -155,6 +154,8 @@ def kill_in_training(workspace: Path, *command: str) -> None:
 @contextmanager
 def little_room(room: int) -> Iterator[None]:
     """Let no program's file grow beyond `room`, which needs no root and fails as on a full disk."""
+    import resource  # which Windows has not got, and most tests do not need
+
     limit, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))
     try:
