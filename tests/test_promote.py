@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from mlflow.entities import Dataset, DatasetInput
 from pipeline.errors import UserError
 from pipeline.models import load_model
 from pipeline.tracking.registry import Promoted, promote_best
-from tests.commands import PATIENCE, TRACKED, made_once, run_module, wait_for
+from tests.commands import PATIENCE, TRACKED, files, made_once, run_module, wait_for
 from tests.stores import answers, client, free_port, mlflow_server
 
 
@@ -132,6 +133,29 @@ def test_anything_else_gets_a_400_that_says_what_is_right(endpoint: str) -> None
 def test_nothing_to_promote(swept: Path, promote: Promote, experiment: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
         promote(swept, experiment)
+
+
+def test_what_was_recorded_before_the_folder_was_moved_is_promoted_and_loaded(
+    swept: Path, tmp_path: Path, promote: Promote
+) -> None:
+    folder = shutil.copytree(swept, tmp_path / "moved", symlinks=True)
+    promoted = promote(folder, "Strokes")
+    before = files(swept / "mlruns")
+    model = mlflow.pyfunc.load_model(promoted.uri)
+    assert model.predict(np.zeros((1, 784))).shape == (1, 2)
+    assert files(swept / "mlruns") == before
+    [version] = client(folder).search_model_versions("name = 'strokes'")
+    assert str(folder / "mlruns") in client(folder).get_model_version_download_uri("strokes", version.version)
+
+
+def test_a_model_whose_files_are_gone_is_not_promoted(swept: Path, tmp_path: Path, promote: Promote) -> None:
+    folder = shutil.copytree(swept, tmp_path / "moved", symlinks=True)
+    shutil.rmtree(folder / "mlruns")
+    with sqlite3.connect(folder / "mlflow.db") as store:  # the original is gone, too
+        store.execute("UPDATE logged_models SET artifact_location = '/gone/mlruns/1/models/m-1/artifacts'")
+    with pytest.raises(UserError, match=f"learning_rate 0.3 is not in {folder}/mlruns/1/models/m-1"):
+        promote(folder, "Strokes")
+    assert not client(folder).search_registered_models()
 
 
 def test_only_finished_runs_that_were_measured_on_the_same_images_compete(

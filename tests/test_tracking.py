@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from threading import Event, Timer
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ from pipeline.tracking import Job, Tracker
 from pipeline.tracking.recorder import Attempts
 from pipeline.tracking.store import describe_commit, find_root
 from pipeline.train import train_and_record, train_and_write
-from tests.commands import PATIENCE, ROOT, made_once, run_module, wait_for
+from tests.commands import PATIENCE, ROOT, files, made_once, run_module, wait_for
 from tests.stores import client, failing_server, free_port, mlflow_server
 
 EPOCHS = 3
@@ -86,6 +88,11 @@ def runs(store: Any, view: int = 1) -> list[Any]:
     """All runs in `store`, without the deleted ones; only those with `view` = 2."""
     experiments = [experiment.experiment_id for experiment in store.search_experiments()]
     return list(store.search_runs(experiments, run_view_type=view))
+
+
+def local_path(uri: str) -> Path:
+    """Return the file or folder at a `file:` URI."""
+    return Path(url2pathname(urlsplit(uri).path))
 
 
 def assert_epochs_recorded(store: Any, run: Any) -> None:
@@ -157,7 +164,7 @@ def test_files(store: Any, run: Any, recorded: Path) -> None:
     assert {file.path for file in store.list_artifacts(run_id)} == {
         "params.yaml", "history.csv", "metrics.json", "predictions.csv", "figures",
     }  # fmt: skip
-    artifacts = Path(run.info.artifact_uri)
+    artifacts = local_path(run.info.artifact_uri)
     assert artifacts.is_relative_to(recorded / "mlruns")
     assert (artifacts / "figures/accuracy.png").read_bytes() == b"an image"
     assert read_params(artifacts / "params.yaml") == configuration()
@@ -224,6 +231,62 @@ def test_the_model_predicts_where_the_pipeline_is_not(run: Any, recorded: Path, 
         assert sum(row["probabilities"].values()) == pytest.approx(1)
         assert row["probabilities"][row["label"]] == max(row["probabilities"].values())
         assert row["label"] == str(output.argmax())
+
+
+MODEL_FILES = {"MLmodel", "model.npz", "dataset.json", "served.py"}
+
+
+def assert_files_are_beside_the_store(folder: Path, link: Path, count: int) -> None:
+    """All runs' files and models are in `folder`, and MLflow finds them.
+
+    It opens the store through a `link` to be made, as it takes a database's path for a URI.
+    """
+    link.symlink_to(folder)
+    store = client(link)
+    assert len(runs(store)) == count
+    for run in runs(store):
+        assert local_path(run.info.artifact_uri).is_relative_to(folder / "mlruns")
+        assert {file.path for file in store.list_artifacts(run.info.run_id)} == {
+            "params.yaml",
+            "history.csv",
+            "metrics.json",
+            "predictions.csv",
+        }
+        (output,) = run.outputs.model_outputs
+        model = local_path(store.get_logged_model(output.model_id).artifact_location)
+        assert model.is_relative_to(folder / "mlruns")
+        assert {path.name for path in model.rglob("*")} >= MODEL_FILES
+
+
+def train_and_evaluate(folder: Path, config: Config) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train_and_record(config, Path())
+        with Tracker(config) as tracker:
+            tracker.evaluation()
+
+
+@pytest.mark.parametrize("name", ["my%20project", "ours & #1 100% é"])
+def test_a_folder_may_have_any_name(trained: Path, tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(trained, tmp_path / name)
+    train_and_evaluate(folder, configuration())
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert_files_are_beside_the_store(folder, tmp_path / "link", count=1)
+
+
+def test_runs_and_their_files_stay_together_wherever_the_folder_goes(trained: Path, tmp_path: Path) -> None:
+    original, moved, copy = (tmp_path / name for name in ("original", "moved", "copy"))
+    shutil.copytree(trained, original)
+    train_and_evaluate(original, configuration())
+    original.rename(moved)
+    train_and_evaluate(moved, configuration(seed=1))
+    assert_files_are_beside_the_store(moved, tmp_path / "link1", count=2)
+    before = files(moved / "mlruns")
+    shutil.copytree(moved, copy)
+    train_and_evaluate(copy, configuration(seed=2))
+    assert_files_are_beside_the_store(copy, tmp_path / "link2", count=3)
+    assert files(moved / "mlruns") == before
+    assert not original.exists()
 
 
 def test_a_training_is_not_recorded_with_another_dataset_than_its_own(workspace: Path) -> None:

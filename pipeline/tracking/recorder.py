@@ -40,7 +40,9 @@ from pipeline.tracking.store import (
     PAUSE,
     Claims,
     address,
+    artifact_root,
     cause,
+    database,
     describe_commit,
     failures,
     find_experiment,
@@ -262,8 +264,10 @@ class Recorder:
 
         name = self.dataset["title"]
         if not find_experiment(self.client, name):
+            path = database()
+            location = artifact_root(path).as_uri() if path else None
             with suppress(MlflowException):  # another process may create it at this very moment
-                return self.client.create_experiment(name, tags=TAGS)
+                return self.client.create_experiment(name, location, TAGS)
         experiment = find_experiment(self.client, name)
         if not experiment:
             raise MlflowException(f"the experiment {name} cannot be created")
@@ -357,7 +361,10 @@ class Recorder:
                 run_id=self.run_id,
                 model_id=model.model_id,
                 python_model=str(Path(__file__).with_name("served.py")),
-                artifacts={"model": str(self.model), "dataset": str(Path(folder) / "dataset.json")},
+                artifacts={
+                    "model": self.model.absolute().as_uri(),
+                    "dataset": (Path(folder) / "dataset.json").as_uri(),
+                },
                 code_paths=[str(Path(pipeline.__file__).parent)],
                 pip_requirements=[
                     f"{name}=={version(name)}" for name in ("mlflow", "numpy", "pandas", "scipy")

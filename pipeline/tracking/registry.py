@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import UserError
-from pipeline.tracking.store import database, find_experiment, open_store
+from pipeline.tracking.store import database, find_experiment, missing_folder, open_store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -73,6 +73,11 @@ def promote_best(experiment: str, alias: str, part: str) -> Promoted:
     best = first(alike, f"metrics.{part}_accuracy DESC")
     assert best and best.outputs
     [output, *_] = best.outputs.model_outputs
+    if gone := missing_folder(client.get_logged_model(output.model_id).artifact_location):
+        raise UserError(
+            f"the model of {best.info.run_name} is not in {gone}: bring that folder back, or delete the run"
+            " and train anew"
+        )
     rows, columns = json.loads(str(dataset.profile))["image_shape"]
     # A title may be any text: MLflow refuses / and : in a name, and a quotation mark would end the filter.
     name = re.sub(r"[^\w.-]+", "-", experiment.lower()).strip("-.") or "model"

@@ -18,11 +18,22 @@ from pipeline.errors import UserError, public
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
+    from sqlalchemy import Engine
 
 DATABASE = "sqlite:///"
 DEFAULT = f"{DATABASE}mlflow.db"
 NOTES = Path(".cache/tracking")
 EXPERIMENTS = Path(".dvc/tmp/exps")
+ARTIFACTS = "mlruns"
+LOCATIONS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+    ("model_versions", "source"),
+)
+"""The tables and columns in which MLflow's database keeps where files are, as absolute paths or URIs."""
+
 ANSWER = 5.0  # seconds that a tracking server has to answer before anything is asked of it
 PAUSE = 0.5  # seconds between two attempts
 
@@ -113,7 +124,7 @@ def open_store() -> "MlflowClient":
         ValueError: if the address is none, or where no database can be.
     """
     import mlflow
-    from sqlalchemy import make_url
+    from sqlalchemy import create_engine, make_url
 
     mlflow.set_tracking_uri(address())
     path = database()
@@ -127,7 +138,58 @@ def open_store() -> "MlflowClient":
                     remains.unlink()
                 mlflow.MlflowClient(str(make_url(address()).set(database=str(new))))
                 new.replace(path)
-    return mlflow.MlflowClient()
+    client = mlflow.MlflowClient()
+    if path:
+        correct_locations(create_engine(address()), artifact_root(path))
+    return client
+
+
+def artifact_root(database: Path) -> Path:
+    """Return the folder of the artifacts of the runs in the SQLite `database`: beside it."""
+    return database.resolve().parent / ARTIFACTS
+
+
+def correct_locations(engine: "Engine", root: Path) -> None:
+    """Have a database name the artifacts below `root`, wherever its folder was when they were written.
+
+    MLflow keeps absolute locations. After `mv` they name a folder that is gone, after `cp -r` the original's,
+    and MLflow would write there. A location becomes a URI, since MLflow unquotes paths: `my%20folder` would
+    become `my folder`. Runs whose artifacts are only at the old location keep it, to be read there.
+    """
+    from mlflow.utils.file_utils import local_file_uri_to_path
+    from mlflow.utils.uri import is_local_uri
+    from sqlalchemy import text
+
+    prefix = root.as_uri()
+    with engine.begin() as connection:
+        for table, column in LOCATIONS:
+            others = text(
+                f"SELECT rowid, {column} FROM {table} WHERE substr({column}, 1, {len(prefix)}) != :prefix"
+            )
+            for row, location in connection.execute(others, {"prefix": prefix}).all():
+                if not is_local_uri(location):
+                    continue
+                old = Path(local_file_uri_to_path(location))
+                if ARTIFACTS not in old.parts:
+                    continue  # somebody chose another place
+                below = len(old.parts) - old.parts[::-1].index(ARTIFACTS)
+                new = root.joinpath(*old.parts[below:])
+                if table == "experiments" or new.exists() or not old.exists():
+                    connection.execute(
+                        text(f"UPDATE {table} SET {column} = :new WHERE rowid = :row"),
+                        {"new": new.as_uri(), "row": row},
+                    )
+
+
+def missing_folder(location: str) -> Path | None:
+    """Return the folder of artifacts at `location` if it is on this machine and not there any more."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+    from mlflow.utils.uri import is_local_uri
+
+    if not is_local_uri(location):
+        return None
+    folder = Path(local_file_uri_to_path(location))
+    return None if folder.exists() else folder
 
 
 def find_experiment(client: "MlflowClient", name: str) -> "Experiment | None":
