@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -386,6 +386,25 @@ def test_a_stage_that_breaks_off_ends_its_run(workspace: Path) -> None:
     assert all(run.data.metrics == {"loss": 0.5, "seconds": 0.1} for run in ended.values())
 
 
+def test_a_model_that_is_trained_again_keeps_its_run(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As DVC has it trained where the stage was killed after it was recorded and before DVC noted it."""
+    train_and_evaluate(workspace, configuration())
+    store = client(workspace)
+    [first] = runs(store)
+    monkeypatch.setenv("DVC_EXP_NAME", "again")
+    train_and_evaluate(workspace, configuration())
+    train_and_evaluate(workspace, configuration(seed=1))
+    [other, again] = runs(store)
+    assert again.info.run_id == first.info.run_id
+    assert again.data.metrics == first.data.metrics
+    assert [point.step for point in store.get_metric_history(first.info.run_id, "loss")] == [1, 2, 3]
+    assert again.data.tags["dvc.experiment"] == "again"
+    assert other.data.params["seed"] == "1"
+    assert not list(Path(".cache/tracking").glob("*/*"))  # no claim is left
+
+
 @pytest.mark.stress
 def test_recipes_that_train_to_the_same_bits_have_a_run_each(workspace: Path) -> None:
     training = asdict(configuration())["training"]
@@ -758,7 +777,7 @@ def record(seed):
 if __name__ == "__main__":
     context = multiprocessing.get_context("fork")  # MLflow is imported once
     import mlflow.store.tracking.sqlalchemy_store
-    processes = [context.Process(target=record, args=(seed,)) for seed in range(8)]
+    processes = [context.Process(target=record, args=(seed,)) for seed in SEEDS]
     for process in processes:
         process.start()
     for process in processes:
@@ -768,9 +787,12 @@ if __name__ == "__main__":
 
 
 @pytest.mark.stress
-def test_eight_processes_open_a_fresh_store_at_once(workspace: Path) -> None:
+@pytest.mark.parametrize("seeds", [range(8), [0] * 8])
+def test_eight_processes_open_a_fresh_store_at_once_and_a_model_has_one_run(
+    workspace: Path, seeds: Sequence[int]
+) -> None:
     Path("mlflow.db").unlink()
-    program = f"CONFIG = {asdict(configuration())!r}\n{FRESH}"
+    program = f"CONFIG = {asdict(configuration())!r}\nSEEDS = {seeds}\n{FRESH}"
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -779,7 +801,7 @@ def test_eight_processes_open_a_fresh_store_at_once(workspace: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     recorded = runs(client(workspace))
-    assert sorted(run.data.params["seed"] for run in recorded) == list("01234567")
+    assert sorted(run.data.params["seed"] for run in recorded) == sorted(map(str, set(seeds)))
     assert {run.info.experiment_id for run in recorded} == {"1"}
     for run in recorded:
         assert run.info.status == "FINISHED"

@@ -129,12 +129,21 @@ class Recorder:
         self.pending = []
 
     def finish(self) -> None:
-        """Log model and history and end the run: from now on it is found by the model's hash."""
-        self.flush()
-        self.client.log_artifact(self.run_id, str(self.reports / "history.csv"))
-        self._log_model()
-        self.client.set_tag(self.run_id, "model_sha256", sha256(self.model))
-        self._end("FINISHED")
+        """Log model and history and end the run: from now on it is found by the model's hash.
+
+        A model that has a run already, since a stage was killed between recording it and DVC's noting it, or
+        since it was trained again, keeps that one.
+        """
+        alone = self.job or not self._runs_of_model()
+        if self.running and alone:
+            self.flush()
+            self.client.log_artifact(self.run_id, str(self.reports / "history.csv"))
+            self._log_model()
+            self.client.set_tag(self.run_id, "model_sha256", sha256(self.model))
+        if self.running:
+            self._end("FINISHED")
+        if not self.job:
+            self._keep_first()
 
     def fail(self, reason: str) -> None:
         """End a training that broke off."""
@@ -150,17 +159,10 @@ class Recorder:
             self._end("KILLED")
 
     def record(self) -> None:
-        """Find the newest run of the model, or make one from the files.
-
-        Other recipes may train to the very bits, one that only splits the test images otherwise, say.
-        """
-        found = self._search(
-            f"tags.model_sha256 = '{sha256(self.model)}' and tags.recipe = '{self._recipe()}'"
-            " and attributes.status = 'FINISHED'"
-        )
+        """Find the run of the model, or make one from the files."""
+        found = self._runs_of_model()
         if found:
-            self.run_id = found[0].info.run_id
-            self.running = False  # it may be our own, of whose end the answer was lost
+            self._turn_to(found[0])
         else:
             self.record_anew()
         self._settle(superseded=not found)
@@ -232,6 +234,47 @@ class Recorder:
         self._end("FAILED" if failure else "FINISHED")
 
     # What they are made of.
+
+    def _runs_of_model(self) -> list[Any]:
+        """Return the finished runs of the model by this recipe, the one that ended first at the front.
+
+        Other recipes may train to the very bits, one that only splits the test images otherwise, say. Runs
+        whose files are not where those of a new run would be do not count: this is a copy of the database,
+        and the files are the original's.
+        """
+        found = self._search(
+            f"tags.model_sha256 = '{sha256(self.model)}' and tags.recipe = '{self._recipe()}'"
+            " and attributes.status = 'FINISHED'"
+        )
+        roots = {each.experiment_id: each.artifact_location for each in self.client.search_experiments()}
+        here = [
+            run
+            for run in found
+            if run.info.artifact_uri.startswith(roots[run.info.experiment_id].partition("?")[0])
+        ]
+        return sorted(here, key=lambda run: (run.info.end_time or 0, run.info.run_id))
+
+    def _keep_first(self) -> None:
+        """Delete this run where another one of the model ended before, else those that ended after it.
+
+        Recorders of the same model may be here at once. Each looks after its own run has ended, so the last
+        of them sees all, and all agree on which was the first.
+        """
+        first, *others = self._runs_of_model()
+        if first.info.run_id != self.run_id:
+            self.client.delete_run(self.run_id)
+            self._turn_to(first)
+        else:
+            for run in others:
+                if "job" not in run.data.tags:  # a sweep has a run for each of its jobs
+                    self.client.delete_run(run.info.run_id)
+
+    def _turn_to(self, run: Any) -> None:
+        """Go on with `run`, which has ended."""
+        self.run_id = run.info.run_id
+        self.running = False  # it may be our own, of whose end the answer was lost
+        if experiment := os.environ.get("DVC_EXP_NAME"):
+            self.client.set_tag(self.run_id, "dvc.experiment", experiment)
 
     def _complete(self, job: Mapping[str, Any]) -> str:
         """Return the run of the attempt at `job` that counts, whose record is complete afterwards."""
