@@ -6,6 +6,7 @@ They are built from `Figure` alone, without pyplot and its global state.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.rcsetup import cycler
 from matplotlib.text import Text
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from pipeline.animation import animate
 from pipeline.files import replacing
@@ -158,6 +160,32 @@ def accuracy(title: str, subtitle: str, curves: dict[str, np.ndarray], epochs: n
     return figure
 
 
+def loss(title: str, subtitle: str, values: np.ndarray, epochs: np.ndarray) -> Figure:
+    """Draw the loss by epoch, on a log scale where it falls far and stays above 0.
+
+    Args:
+        title: the first line.
+        subtitle: the second line, what it is the mean of.
+        values: the loss of each epoch.
+        epochs: which epochs those are.
+    """
+    figure, axes = new_figure(7, 3.2, title, subtitle)
+    low, high = values.min(), values.max()
+    if low > 0 and high > 5 * low:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.2, high * 1.2)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_ylabel("loss (log scale)")
+    else:
+        margin = max(0.05 * (high - low), 1e-3 * abs(high), 1e-9)
+        axes.set_ylim(low - margin, high + margin)
+        axes.set_ylabel("loss")
+    _draw_lines(axes, {f"loss {values[-1]:.4g}": values}, epochs)
+    return figure
+
+
 def dead_units(title: str, dead: dict[str, np.ndarray], epochs: np.ndarray) -> Figure:
     """Draw the share of dead units by epoch, a line a layer.
 
@@ -285,6 +313,7 @@ class Weights:
         matrix: np.ndarray,
         image_shape: tuple[int, int],
         names: Sequence[str],
+        value: str = "weight",
     ) -> "Weights":
         """Draw the weights in colours that they share with all that is shown later.
 
@@ -295,6 +324,7 @@ class Weights:
             image_shape: height and width of an input image; with a height or width of 1, or another number of
                 pixels than inputs, the matrix itself is drawn.
             names: the units' names, or none.
+            value: what the numbers in `matrix` are, written beside the colours.
         """
         limit = _strongest(matrix)
         height, width = image_shape
@@ -328,7 +358,7 @@ class Weights:
                 return matrix
 
         (image,) = axes.images
-        figure.colorbar(image, ax=axes, label="weight", extend="both", aspect=30, panchor=False)
+        figure.colorbar(image, ax=axes, label=value, extend="both", aspect=30, panchor=False)
         animate(axes)
         return cls(figure, figure.texts[1], image, arrange)
 
@@ -345,7 +375,11 @@ def _strongest(matrix: np.ndarray) -> float:
 
 
 def new_figure(width: float, height: float, title: str, subtitle: str, **axes: Any) -> tuple[Figure, Axes]:
-    """Return a figure with room for axes of `width` × `height` inches below two lines of text."""
+    """Return a figure with room for axes of `width` × `height` inches below two lines of text.
+
+    A character of theirs that the font lacks becomes a question mark.
+    """
+    title, subtitle = legible(title), legible(subtitle)
     width = max(width, 0.118 * len(title), 0.071 * len(subtitle)) + 0.3
     height += HEADER
     below = (0, 0, 1, 1 - HEADER / height)
@@ -354,6 +388,19 @@ def new_figure(width: float, height: float, title: str, subtitle: str, **axes: A
     figure.text(left, top, title, size=12, weight="bold", va="top")
     figure.text(left, top - 0.25 / height, subtitle, color=QUIET, va="top")
     return figure, figure.add_subplot(**axes)
+
+
+def legible(text: str) -> str:
+    """Return `text` with a question mark for each character that the figures' font lacks."""
+    return "".join(character if ord(character) in _characters() else "?" for character in text)
+
+
+@cache
+def _characters() -> frozenset[int]:
+    """Return the code points that the figures' font has, in both of the weights that are used."""
+    folder = Path(matplotlib.get_data_path()) / "fonts/ttf"
+    normal, bold = (FT2Font(folder / name) for name in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf"))
+    return frozenset(normal.get_charmap()) & frozenset(bold.get_charmap())
 
 
 def _draw_lines(axes: Axes, lines: dict[str, np.ndarray], epochs: np.ndarray) -> None:

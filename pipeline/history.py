@@ -43,7 +43,7 @@ def read_history(path: Path = HISTORY) -> list[Row]:
             ]
         columns = rows[0].keys() if rows else set()
         alike = all(row.keys() == columns and all(map(math.isfinite, row.values())) for row in rows)
-        if not (alike and {"epoch", "train_accuracy"} <= columns):
+        if not (alike and {"epoch", "loss", "train_accuracy"} <= columns):
             raise ValueError
     except FileNotFoundError:
         raise UserError(f"{path} is not there: `dvc repro train` makes it") from None

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from pipeline.blas import portable_arithmetic, restart_with
 from pipeline.config import Augmentation, read_params
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, Part, load_dataset
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError, one_line_errors, tell
 from pipeline.evaluate import (
     METRICS,
     PREDICTIONS,
@@ -35,6 +35,7 @@ MISREAD = 24
 UNITS = 100
 MOVING_UNITS = 20
 DISTORTIONS = 20
+SHOWN_NAMES = 10
 
 
 def main() -> None:
@@ -53,7 +54,10 @@ def main() -> None:
                 f"{SNAPSHOTS} is of another network than {MODEL}: `dvc repro -f train` makes both"
             )
 
-        draw_all(FIGURES, dataset, model, history, accuracies, predictions, config.augmentation)
+        dataset = replace(dataset, classes=legible_names(dataset))
+        title = headline(dataset, history, accuracies)
+        draw_all(FIGURES, title, dataset, history, accuracies, predictions, config.augmentation)
+        draw_weights(FIGURES, title, dataset, model, snapshots)
         if snapshots:
             animate_weights(FIGURES, dataset, model, snapshots)
         tracker.figures()
@@ -61,14 +65,14 @@ def main() -> None:
 
 def draw_all(
     folder: Path,
+    title: str,
     dataset: Dataset,
-    model: MLP,
     history: list[Row],
     accuracies: dict[str, float],
     predictions: Predictions,
     augmenting: Augmentation,
 ) -> None:
-    """Write the figures to `folder`: those of the training and, where images were augmented, one of that."""
+    """Write the figures to `folder`, but for the weights': those of the training and of augmented images."""
     from pipeline import figures  # only now: it takes a second, in which the tracker is already under way
 
     classes, name = dataset.classes, reported_part(dataset)
@@ -76,19 +80,20 @@ def draw_all(
     which = "test" if name == "test" else "official test"
     count = f"{len(part.images):,}"
     epochs = by_epoch(history, "epoch")
-    after = f"after {epochs[-1]:.0f} epoch{'s' if epochs[-1] > 1 else ''}"
-    title = f"{dataset.title}: {which} accuracy {percent(accuracies[name], 2)} {after}"
 
     def images(part: Part, rows: np.ndarray) -> np.ndarray:
         return part.images[rows].reshape(-1, *dataset.image_shape)
 
     with figures.style():
         firsts = [np.flatnonzero(of_class)[:DIGITS_A_CLASS] for of_class in dataset.train.labels.T]
-        digits = figures.digits(title, [images(dataset.train, rows) for rows in firsts], classes)
+        digits = figures.digits(dataset.title, [images(dataset.train, rows) for rows in firsts], classes)
 
         curves = {part: by_epoch(history, f"{part}_accuracy") for part in ("train", "validation", "test")}
         measured = {part: curve for part, curve in curves.items() if len(curve)}
         accuracy = figures.accuracy(title, what_was_measured(dataset, accuracies), measured, epochs)
+
+        subtitle = "Loss: mean over the training images of each epoch, while they were learned from"
+        loss = figures.loss(title, subtitle, by_epoch(history, "loss"), epochs)
 
         dead = [column for column in history[0] if column.startswith("dead_")]
         layers = {f"hidden layer {i}": by_epoch(history, column) for i, column in enumerate(dead, start=1)}
@@ -111,24 +116,13 @@ def draw_all(
             [f"{percent(predictions.confidence[i], 1)}, no. {i}" for i in surest],
         )
 
-        first_layer = model.weights[0]
-        units = len(first_layer)
-        shown = f"the {units} units" if units <= UNITS else f"the first {UNITS} of {units} units"
-        weights = figures.Weights.draw(
-            title,
-            f"Weights from the inputs to {shown} of the first layer",
-            first_layer[:UNITS],
-            dataset.image_shape,
-            classes if len(model.weights) == 1 else [],
-        )
-
         drawn = {
             "digits": digits,
             "accuracy": accuracy,
+            "loss": loss,
             "dead_units": dead_units,
             "confusion_matrix": matrix,
             "misread": misread,
-            "weights": weights.figure,
         }
         distortion = augmentation(image_shape=dataset.image_shape, **asdict(augmenting))
         if distortion:
@@ -143,13 +137,35 @@ def draw_all(
             figures.save(figure, folder / f"{file}.png")
 
 
+def draw_weights(
+    folder: Path, title: str, dataset: Dataset, model: MLP, snapshots: list[tuple[int, Array]]
+) -> None:
+    """Write a figure of the first layer to `folder`: how far training moved its weights.
+
+    Without snapshots it is not known where they started, and the figure is of the weights themselves.
+    """
+    from pipeline import figures
+
+    matrix, value = model.weights[0], "weight"
+    count = len(matrix)
+    units = f"the {count} units" if count <= UNITS else f"the first {UNITS} of {count} units"
+    subtitle = f"Weights from the inputs to {units} of the first layer"
+    if snapshots:
+        _, start = snapshots[0]
+        matrix, value = matrix - first_layer(model, start), "change of the weight"
+        subtitle += ": how far training moved them"
+    names = dataset.classes if len(model.weights) == 1 else []
+    with figures.style():
+        weights = figures.Weights.draw(title, subtitle, matrix[:UNITS], dataset.image_shape, names, value)
+        figures.save(weights.figure, folder / "weights.png")
+
+
 def animate_weights(folder: Path, dataset: Dataset, model: MLP, snapshots: list[tuple[int, Array]]) -> None:
     """Write an animation of the first layer's weights over training to `folder`."""
     from pipeline import figures
     from pipeline.animation import save_gif, some
 
-    shape = model.weights[0].shape
-    layers = {epoch: parameters[: math.prod(shape)].reshape(shape) for epoch, parameters in snapshots}
+    layers = {epoch: first_layer(model, parameters) for epoch, parameters in snapshots}
     first, *_, last = layers
     moved = np.linalg.norm(layers[last] - layers[first], axis=1)
     units = np.argsort(-moved, kind="stable")[:MOVING_UNITS]
@@ -168,6 +184,37 @@ def animate_weights(folder: Path, dataset: Dataset, model: MLP, snapshots: list[
         frames = (weights.show(subtitle(epoch), layers[epoch][units]) for epoch in some(list(layers)))
         with replacing(folder / "weights.gif") as path:
             save_gif(path, frames)
+
+
+def first_layer(model: MLP, parameters: Array) -> Array:
+    """Return the first layer's weights, (units, inputs), in the `parameters` of a network like `model`."""
+    shape = model.weights[0].shape
+    return parameters[: math.prod(shape)].reshape(shape)
+
+
+def legible_names(dataset: Dataset) -> list[str]:
+    """Return the classes' names, but of each that the figures' font cannot draw the index, as in `#3`.
+
+    The user is told of those, in one line.
+    """
+    from pipeline import figures
+
+    names = list(dataset.classes)
+    unknown = [i for i, name in enumerate(names) if figures.legible(name) != name]
+    if unknown:
+        listed = ", ".join(f"#{i} for {names[i]}" for i in unknown[:SHOWN_NAMES])
+        more = ", …" if len(unknown) > SHOWN_NAMES else ""
+        tell(f"warning: the figures' font cannot write all classes' names: they have {listed}{more}")
+    return [f"#{i}" if i in unknown else name for i, name in enumerate(names)]
+
+
+def headline(dataset: Dataset, history: list[Row], accuracies: dict[str, float]) -> str:
+    """Return what stands above the figures of what was learned: how well it does on unseen images."""
+    name = reported_part(dataset)
+    which = "test" if name == "test" else "official test"
+    epochs = int(history[-1]["epoch"])
+    after = f"after {epochs} epoch{'s' if epochs > 1 else ''}"
+    return f"{dataset.title}: {which} accuracy {percent(accuracies[name], 2)} {after}"
 
 
 def what_was_measured(dataset: Dataset, accuracies: dict[str, float]) -> str:

@@ -95,7 +95,7 @@ def clone(untracked: Path, tmp_path: Path) -> Path:
 
 
 def test_every_stage_leaves_what_the_next_one_reads(clone: Path) -> None:
-    figures = {"digits", "accuracy", "dead_units", "confusion_matrix", "misread", "weights"}
+    figures = {"digits", "accuracy", "loss", "dead_units", "confusion_matrix", "misread", "weights"}
     assert {path.stem for path in (clone / "reports/figures").glob("*.png")} == figures
     assert (clone / "reports/figures/weights.gif").stat().st_size < 2_000_000
     problems = json.loads((clone / "reports/problems.json").read_text(encoding="utf-8"))

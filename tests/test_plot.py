@@ -32,7 +32,7 @@ from pipeline.problems import with_parameters
 from pipeline.train import CONF, train_and_record
 from tests.commands import ROOT, run_module
 
-NAMES = {"digits", "accuracy", "dead_units", "confusion_matrix", "misread", "weights"}
+NAMES = {"digits", "accuracy", "loss", "dead_units", "confusion_matrix", "misread", "weights"}
 CLASSES = [
     "T-shirt/top",
     "Trouser",
@@ -125,17 +125,16 @@ def test_the_figures_show_what_was_measured_after_which_epoch_and_on_which_image
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     prepare(epochs=5, measure_every=2, augmentation="affine")
-    save_snapshots(None, SNAPSHOTS)  # the animation would take as long as all the rest
-    drawn: dict[str, Figure] = {}
-    monkeypatch.setattr(figures, "save", lambda figure, path: drawn.update({path.stem: figure}))
-    plot.main()
+    drawn = figures_drawn(monkeypatch)
 
     metrics = json.loads(evaluate.METRICS.read_text(encoding="utf-8"))
     shares = {part: f"{100 * metrics[part]['accuracy']:.2f} %" for part in ("train", "test", "official")}
     assert len(set(shares.values())) == 3
     titles = {name: figure.texts[0].get_text() for name, figure in drawn.items()}
     assert titles.pop("distortions") == "Digits, augmentation: affine"
-    assert titles == dict.fromkeys(NAMES, f"Digits: test accuracy {shares['test']} after 5 epochs")
+    assert titles.pop("digits") == "Digits"
+    learned = f"Digits: test accuracy {shares['test']} after 5 epochs"
+    assert titles == dict.fromkeys(NAMES - {"digits"}, learned)
     assert f"50 official test images {shares['official']}" in drawn["accuracy"].texts[1].get_text()
 
     history = read_history()
@@ -143,6 +142,10 @@ def test_the_figures_show_what_was_measured_after_which_epoch_and_on_which_image
     for line, column in ((train, "train_accuracy"), (test, "test_accuracy")):
         errors = [100 * (1 - row[column]) for row in history]
         assert np.array(line.get_xydata()) == pytest.approx(np.column_stack([[2, 4, 5], errors]))
+
+    [line] = drawn["loss"].axes[0].lines
+    losses = [row["loss"] for row in history]
+    assert np.array(line.get_xydata()) == pytest.approx(np.column_stack([[2, 4, 5], losses]))
 
     rows = csv.DictReader(evaluate.PREDICTIONS.read_text(encoding="utf-8").splitlines())
     wrong = [row for row in rows if row["label"] != row["prediction"]]
@@ -159,6 +162,50 @@ def test_the_figures_show_what_was_measured_after_which_epoch_and_on_which_image
     original, *distorted = tiles(sheet(drawn["distortions"]))
     np.testing.assert_array_equal(original, dataset.train.images[0].reshape(8, 8))
     assert not any((image == original).all() for image in distorted)
+
+
+def figures_drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """Run the stage without its animation, which would take as long as all the rest; return its figures."""
+    drawn: dict[str, Figure] = {}
+    monkeypatch.setattr(figures, "save", lambda figure, path: drawn.update({path.stem: figure}))
+    monkeypatch.setattr(plot, "animate_weights", lambda *_: None)
+    plot.main()
+    return drawn
+
+
+def test_the_first_layer_is_shown_as_the_change_since_the_start_where_that_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prepare()
+    model, (_, start) = load_model(), load_snapshots()[0]
+    change = model.weights[0] - with_parameters(model, start).weights[0]
+    for expected, what in ((change, "change of the weight"), (model.weights[0], "weight")):
+        drawn = figures_drawn(monkeypatch)["weights"]
+        np.testing.assert_allclose(tiles(sheet(drawn)), expected.reshape(-1, 8, 8), rtol=1e-6)
+        assert drawn.axes[1].get_ylabel() == what
+        assert ("how far training moved them" in drawn.texts[1].get_text()) == (what != "weight")
+        save_snapshots(None, SNAPSHOTS)
+
+
+def test_class_names_that_the_font_lacks_are_told_in_one_line_and_drawn_by_number(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    prepare(hidden=[])
+    names = ["おき", "ಕ", "2", "÷", *"456789"]
+    description = json.loads((PROCESSED / "dataset.json").read_text(encoding="utf-8"))
+    write_description(PROCESSED, {**description, "title": "くずし字 MNIST", "classes": names})
+    evaluate.main()
+    capfd.readouterr()
+    drawn = figures_drawn(monkeypatch)
+    said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("warning")]
+    assert len(said) == 1 and "#0 for おき, #1 for ಕ" in said[0] and "÷" not in said[0]
+    with figures.style():
+        for figure in drawn.values():
+            FigureCanvasAgg(figure).draw()
+    assert not recwarn.list
+    assert drawn["digits"].texts[0].get_text() == "???? MNIST"
+    labels = [label.get_text() for label in drawn["confusion_matrix"].axes[0].get_yticklabels()]
+    assert labels == ["#0", "#1", *names[2:]]
 
 
 def test_the_animation_shows_the_units_that_move_most_as_they_were_after_each_epoch(
@@ -325,6 +372,9 @@ def by_epoch(lines: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.nd
         lambda: figures.accuracy(TITLE, "Accuracy", *by_epoch(ENDS_TOGETHER)),
         lambda: figures.accuracy(TITLE, "Accuracy", *by_epoch(NO_ERRORS)),
         lambda: figures.accuracy(TITLE, "Accuracy", *by_epoch({"train": np.array([0.1])})),
+        lambda: figures.loss(TITLE, "Loss", np.array([2.0, 0.3, 0.02]), np.arange(1, 4)),
+        lambda: figures.loss(TITLE, "Loss", np.array([-0.3, -0.4]), np.arange(1, 3)),
+        lambda: figures.loss(TITLE, "Loss", np.zeros(1), np.ones(1)),
         lambda: figures.dead_units(TITLE, *by_epoch(LAYERS)),
         lambda: figures.dead_units(TITLE, *by_epoch({})),
         lambda: figures.confusion_matrix(TITLE, "Labels", CONFUSION, CLASSES),
