@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image, ImageSequence
 
 from pipeline import problems
@@ -71,6 +72,23 @@ def test_the_plane_has_the_first_input_from_left_to_right_and_the_second_upwards
     [image] = problems.show_plane(plane, 1, network).axes[0].images
     assert np.array(image.get_array()) == pytest.approx(problems.ALONG + 10 * problems.ALONG[:, None])
     assert image.origin == "lower"
+
+
+def test_the_stage_depends_on_those_files_of_the_menu_that_it_reads(tmp_path: Path) -> None:
+    """So a change elsewhere in conf/ trains nothing again. What conf/tracking says, params.yaml overrules."""
+    program = """
+import sys
+from pipeline import problems
+sys.addaudithook(lambda event, arguments: event == "open" and print(arguments[0]))
+for recipe in problems.RECIPES:
+    problems.read_recipe(recipe)
+"""
+    (tmp_path / "program.py").write_text(program, encoding="utf-8")
+    opened = {Path(line) for line in run_module(tmp_path, "program").stdout.splitlines()}
+    conf = ROOT / "conf"
+    read = {path.relative_to(ROOT).as_posix() for path in opened if path.is_relative_to(conf)}
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["problems"]
+    assert {path for path in stage["deps"] if path.startswith("conf")} == read - {"conf/tracking/mlflow.yaml"}
 
 
 @pytest.mark.stress
