@@ -8,10 +8,8 @@ key into `multirun/finished`, where a later sweep finds it.
 import hashlib
 import json
 import math
-import multiprocessing
 import os
 import platform
-import time
 import traceback
 import uuid
 import warnings
@@ -20,11 +18,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import yaml
 from filelock import FileLock
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -32,7 +30,7 @@ import pipeline
 from pipeline import NATIVE, PORTABLE
 from pipeline.config import Config, GeneratedDataset, ingredients, resolve
 from pipeline.data.dataset import PROCESSED, digest
-from pipeline.errors import UserError, in_need_of_room
+from pipeline.errors import UserError, in_need_of_room, tell
 from pipeline.files import sha256, write_text
 from pipeline.history import HISTORY, objective, read_history
 from pipeline.models import MODEL
@@ -40,7 +38,6 @@ from pipeline.tracking import Job
 
 FINISHED = Path("multirun/finished")
 ROOT = Path(pipeline.__file__).parents[1]
-POLL = 0.2  # seconds between two looks at what another process does
 GOES_ALONG = ("MLFLOW_TRACKING_URI", "PYTHONPATH", NATIVE, *PORTABLE)
 
 
@@ -84,7 +81,6 @@ def run_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> f
         SystemExit: if its configuration cannot be, which is known before where Hydra's own sweeper
             chooses it, or its outcome cannot be kept.
     """
-    end_with_parent()
     try:
         with in_need_of_room("a job's outcome"):
             return do_job(values, train)
@@ -95,6 +91,11 @@ def run_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> f
 def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> float:
     """Do what `run_job` says."""
     hydra = HydraConfig.get()
+    if "sweep" not in hydra.callbacks:
+        raise UserError(
+            f"a sweep needs hydra.callbacks.sweep, as in conf/config.yaml; {hydra.job.config_name} has none:"
+            " leave out --config-dir and --config-name, and give what differs as key=value"
+        )
     sweep_folder = Path(hydra.sweep.dir)
     try:
         sweep = json.loads((sweep_folder / "sweep.json").read_text(encoding="utf-8"))
@@ -106,6 +107,12 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> fl
     config = checked(values)
     check_unchanged(config, sweep["data"], sweep["code"])
     key = job_key(config, lambda: sweep["data"], sweep["code"])
+    if sweep["jobs"]:
+        as_planned = sweep["jobs"][hydra.job.num] == key
+    else:  # the sweeper chooses the jobs as it goes
+        as_planned = sweep["configs"] == digest_configs(hydra)
+    if not as_planned:
+        raise changed("conf/")
     overrides = dict(split_override(text) for text in hydra.overrides.task)
     job = Job(key, sweep["key"], uuid.uuid4().hex, label(overrides, sweep["swept"]), sweep["data"])
     FINISHED.mkdir(parents=True, exist_ok=True)
@@ -118,42 +125,25 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> fl
             outcome = attempt(Outcome(key, job.token, overrides, str(folder)), config, job, train)
             check_unchanged(config, sweep["data"], sweep["code"])  # or it would be taken for what it is not
         if outcome.failure is None and not before:
-            write_json(FINISHED / f"{key}.json", asdict(outcome))
-    write_json(sweep_folder / f"jobs/{hydra.job.num}.json", asdict(outcome))
+            write_outcome(FINISHED / f"{key}.json", outcome)
+    write_outcome(sweep_folder / f"jobs/{hydra.job.num}.json", outcome)
     return math.inf if outcome.error is None else outcome.error
 
 
 def check_unchanged(config: Config, data: str, code: str) -> None:
     """Raise `UserError` if the digests of data and code are not `data` and `code`, as the sweep began."""
-    changed = None
     if digest_code() != code:
-        changed = "pipeline/, NumPy or SciPy"
-    elif not isinstance(config.dataset, GeneratedDataset) and digest() != data:
-        changed = str(PROCESSED)
-    if changed:
-        raise UserError(
-            f"{changed} on {platform.node()} is not what the sweep began with: the same command again makes"
-            " a sweep of what it is now"
-        )
+        raise changed("pipeline/, NumPy or SciPy")
+    if not isinstance(config.dataset, GeneratedDataset) and digest() != data:
+        raise changed(str(PROCESSED))
 
 
-@cache
-def end_with_parent() -> None:
-    """Have this process, if it is one of joblib's, end as soon as the sweep that started it is gone.
-
-    Left alone, it would do the jobs that it has been handed, and then wait for more: if the sweep was killed
-    while it held a lock that they share, for ever.
-    """
-    parent = multiprocessing.parent_process()
-    if parent:
-        Thread(target=end_after, args=(parent.pid,), daemon=True).start()
-
-
-def end_after(pid: int) -> None:
-    """Wait until the parent, which had the id `pid`, is gone, and end this process."""
-    while os.getppid() == pid:
-        time.sleep(POLL)
-    os._exit(1)
+def changed(what: str) -> UserError:
+    """Return what to raise where `what` has changed since the sweep began."""
+    return UserError(
+        f"{what} on {platform.node()} is not what the sweep began with: the same command again makes"
+        " a sweep of what it is now"
+    )
 
 
 def attempt(
@@ -179,7 +169,10 @@ def find_finished(key: str) -> Outcome | None:
         outcome = read_outcome(FINISHED / f"{key}.json")
         read_history(Path(outcome.folder) / HISTORY)
         whole = sha256(Path(outcome.folder) / MODEL) == outcome.model
-    except (FileNotFoundError, UserError):
+    except FileNotFoundError:
+        return None
+    except UserError as damage:
+        tell(f"warning: {damage}; the job is done again")
         return None
     return outcome if whole else None
 
@@ -210,7 +203,7 @@ def job_key(config: Config, data: Callable[[], str], code: str) -> str:
     """
     digest_of_data = None if isinstance(config.dataset, GeneratedDataset) else data()
     made_from = {**ingredients(asdict(config), digest_of_data), "code": code}
-    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+    return digest_values(made_from)
 
 
 @cache
@@ -227,6 +220,13 @@ def digest_code() -> str:
         f"{file.relative_to(ROOT).as_posix()} {sha256(file)}" for file in sorted(files) if file.name[0] != "."
     ]
     return hashlib.sha256("\n".join([version("numpy"), version("scipy"), *hashes]).encode()).hexdigest()
+
+
+def digest_configs(hydra: DictConfig | HydraConf) -> str:
+    """Return a hash of the files that `hydra`, a configuration's part of that name, was composed from."""
+    folders = [Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file"]
+    hashes = [sha256(file) for folder in folders for file in sorted(folder.rglob("*.yaml"))]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def checked(values: DictConfig) -> Config:
@@ -273,17 +273,31 @@ def outcome_paths(folder: Path) -> list[Path]:
     return sorted((folder / "jobs").glob("[0-9]*.json"), key=lambda path: int(path.stem))
 
 
+def write_outcome(path: Path, outcome: Outcome) -> None:
+    """Write `outcome` to `path` with the digest of its content, for `read_outcome`."""
+    values = asdict(outcome)
+    write_json(path, {**values, "sha256": digest_values(values)})
+
+
 def read_outcome(path: Path) -> Outcome:
     """Return the outcome that is kept at `path`.
 
     Raises:
         FileNotFoundError: if there is none.
-        UserError: if it is damaged, or of a version that kept other things.
+        UserError: if its digest is not that of its content, or it is of a version that kept other things.
     """
     try:
-        return Outcome(**json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError):
-        raise UserError(f"{path} is no outcome of a job: the same sweep writes it anew") from None
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.pop("sha256") != digest_values(values):
+            raise ValueError
+        return Outcome(**values)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        raise UserError(f"{path} is damaged: it is not what a job wrote") from None
+
+
+def digest_values(values: Mapping[str, Any]) -> str:
+    """Return a hash of `values`, which JSON can hold."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 OmegaConf.register_new_resolver("environment", environment, replace=True)

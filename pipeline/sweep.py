@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -24,7 +25,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
@@ -37,10 +38,10 @@ from pipeline.data.dataset import digest
 from pipeline.errors import UserError, one_line_errors
 from pipeline.history import HISTORY, read_history
 from pipeline.job import (
-    POLL,
     Outcome,
     checked,
     digest_code,
+    digest_configs,
     job_key,
     label,
     outcome_paths,
@@ -51,8 +52,17 @@ from pipeline.job import (
 from pipeline.tracking import Job, Tracker, start_ahead
 from pipeline.tracking.store import check_server
 from pipeline.training_data import data_for
+from pipeline.workers import (
+    POLL_S,
+    are_joblibs,
+    check_workers,
+    deliver_interrupts_to_workers,
+    prepare_workers,
+)
 
 LATE = 60.0  # seconds that a file written on another machine may take to appear on this one, through NFS
+MOST_JOBS = 10_000  # of a sweep
+OF_THE_SWEEP = ("callbacks", "launcher", "sweep", "sweeper")  # parts of `hydra` that no job has of its own
 RESERVES = ("cpus_per_task", "ray.remote.num_cpus")  # how launchers for clusters name the processors of a job
 
 
@@ -71,26 +81,40 @@ class Story(Callback):
                 return  # the sweeper is about to meet it as well, and ends the program
             self.folder = Path(os.path.relpath(config.hydra.sweep.dir))
             self.lock = claim(self.folder)
-            self.swept, self.title, self.jobs = plan.swept, plan.title, plan.jobs or 0
+            self.swept, self.title, self.jobs = plan.swept, plan.title, len(plan.jobs)
             for stale in (self.folder / "jobs").glob("*.json"):  # of an earlier sweep into the same folder
                 stale.unlink()
             write_json(
                 self.folder / "sweep.json",
-                {"key": plan.key, "swept": plan.swept, "data": plan.data, "code": plan.code},
+                {
+                    "key": plan.key,
+                    "swept": plan.swept,
+                    "data": plan.data,
+                    "code": plan.code,
+                    "jobs": plan.jobs,
+                    "configs": digest_configs(config.hydra),
+                },
             )
+            self.joblib = are_joblibs(config.hydra.launcher)
+            if self.joblib:
+                prepare_workers(config.hydra.launcher)
         job = Job("", plan.key, uuid.uuid4().hex, plan.name, plan.data)
         self.tracker = Tracker(plan.config, self.folder, job)
         self.tracker.__enter__()
         self.tracker.start_sweep(plan.name, plan.overrides)
         self.over = Event()
-        self.progress = Thread(target=self.show_progress, args=(plan.jobs,), daemon=True)
+        self.progress = Thread(target=self.show_progress, args=(len(plan.jobs) or None,), daemon=True)
         self.progress.start()
+        if self.joblib:
+            deliver_interrupts_to_workers(False)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Rank the jobs, write and show the table, draw the figure, and end the parent run."""
-        from pipeline.ranking import Ranking
-
         with ending_the_program():
+            if self.joblib:
+                deliver_interrupts_to_workers(True)
+            from pipeline.ranking import Ranking  # and matplotlib, which takes a second
+
             self.await_outcomes()
             self.over.set()
             self.progress.join()
@@ -125,7 +149,7 @@ class Story(Callback):
         while len(outcome_paths(self.folder)) < self.jobs:
             if time.monotonic() > deadline:
                 return
-            time.sleep(POLL)
+            time.sleep(POLL_S)
 
     def show_progress(self, jobs: int | None) -> None:
         """Say how each job ended and count them, until the sweep is over."""
@@ -140,7 +164,7 @@ class Story(Callback):
                         told.add(path)
                 if last_look:
                     return
-                self.over.wait(POLL)
+                self.over.wait(POLL_S)
 
 
 def arrive(folder: str) -> Story:
@@ -191,7 +215,7 @@ class Plan:
         config: the configuration of the first job, or what all have in common.
         data: the digest of the data.
         code: the digest of the code.
-        jobs: how many there are, if that is known.
+        jobs: the jobs' keys in the order of their numbers; none where the sweeper chooses them as it goes.
     """
 
     key: str
@@ -202,7 +226,7 @@ class Plan:
     config: Config
     data: str
     code: str
-    jobs: int | None
+    jobs: list[str]
 
 
 def make_plan(config: DictConfig) -> Plan:
@@ -242,7 +266,7 @@ def make_plan(config: DictConfig) -> Plan:
         config=next(iter(jobs.values()), base),
         data=data,
         code=code,
-        jobs=len(jobs) or None,
+        jobs=list(jobs),
     )
 
 
@@ -250,19 +274,22 @@ def check_jobs(config: DictConfig, given: list[Override], data: str, code: str) 
     """Return key and configuration of every combination of the swept values."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
+    check_number(given)
     loader = GlobalHydra.instance().config_loader()
-    for override in given:
-        if override.is_sweep_override():
-            values = Counter(override.sweep_string_iterator())
-            if not values:
-                raise UserError(f"{override.input_line}: nothing to sweep, the list is empty")
-            value, times = values.most_common(1)[0]
-            if times > 1:
-                raise UserError(f"{override.input_line}: the value {value} is there {times} times")
     jobs: dict[str, Config] = {}
     [combinations] = BasicSweeper.split_arguments(given, max_batch_size=None)
-    for combination in combinations:
-        job = checked(loader.load_sweep_config(config, list(combination)))
+    for combination in tqdm(combinations, "check", leave=False, delay=1, unit="job", disable=None):
+        composed = loader.load_sweep_config(config, list(combination))
+        for part in OF_THE_SWEEP:
+            if raw(composed.hydra[part]) != raw(config.hydra[part]):
+                chosen = [
+                    text for text, own in zip(combination, given, strict=True) if own.is_sweep_override()
+                ]
+                raise UserError(
+                    f"{' '.join(chosen)} sets hydra.{part}, which all jobs of a sweep have in common: an"
+                    " experiment that is a sweep of its own has to be started alone"
+                )
+        job = checked(composed)
         check_arithmetic(config, job, len(combinations))
         key = job_key(job, lambda: data, code)
         if key in jobs:
@@ -270,6 +297,32 @@ def check_jobs(config: DictConfig, given: list[Override], data: str, code: str) 
             raise UserError(f"{' '.join(combination)} is the same job as {twin}: leave one of them out")
         jobs[key] = job
     return jobs
+
+
+def raw(values: DictConfig) -> Any:
+    """Return `values` in plain containers, with interpolations as they are written."""
+    return OmegaConf.to_container(values, resolve=False)
+
+
+def check_number(given: list[Override]) -> None:
+    """Raise `UserError` if a swept value is there twice, or there are no jobs or more than `MOST_JOBS`."""
+    jobs, swept = 1, [override for override in given if override.is_sweep_override()]
+    for override in swept:
+        value = override.value()
+        try:
+            values = value.range() if isinstance(value, RangeSweep) else override.sweep_string_iterator()
+            counts = Counter(islice(values, MOST_JOBS + 1))
+        except (ArithmeticError, ValueError) as error:
+            raise UserError(f"{override.input_line}: {error}") from None
+        if not counts:
+            raise UserError(f"{override.input_line}: nothing to sweep, the list is empty")
+        commonest, times = counts.most_common(1)[0]
+        if times > 1:
+            raise UserError(f"{override.input_line}: the value {commonest} is there {times} times")
+        jobs *= len(counts)
+    if jobs > MOST_JOBS:
+        given_by = " ".join(str(override.input_line) for override in swept)
+        raise UserError(f"{given_by}: a sweep may have {MOST_JOBS:,} jobs at most")
 
 
 def check_arithmetic(config: DictConfig, job: Config, jobs: int) -> None:
@@ -286,10 +339,6 @@ def check_arithmetic(config: DictConfig, job: Config, jobs: int) -> None:
     if reserved:
         return  # of what machine, only the cluster knows
     cores, wanted = usable_cores(), launcher.get("n_jobs", 1)
-    if wanted == 0:
-        raise UserError(
-            "hydra.launcher.n_jobs = 0: should be how many jobs run at once, or -1 for a job a core"
-        )
     processes = min(jobs, cores if wanted < 0 else wanted)
     if job.training.threads > 1 and processes * job.training.threads > cores:
         raise UserError(
@@ -310,6 +359,8 @@ def check_launcher(config: DictConfig) -> None:
         raise UserError(
             f"hydra/launcher={name} is not installed: leave it out, or install it as docs/scaling.md says"
         )
+    if are_joblibs(config.hydra.launcher):
+        check_workers(config.hydra.launcher)
     if config.hydra.launcher._target_.endswith(".SlurmLauncher") and not shutil.which("srun"):
         raise UserError(
             "hydra/launcher=submitit_slurm: there is no srun here; start the sweep on a login node of Slurm's"

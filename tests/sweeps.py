@@ -34,11 +34,6 @@ def start(folder: Path, *options: str, **environment: str) -> subprocess.Popen[s
     return start_module(folder, "pipeline.train", *sweep, **environment)
 
 
-def last_line(stderr: str) -> str:
-    """Return the last line, but for what joblib's resource tracker warns of at some time after the end."""
-    return [line for line in stderr.splitlines() if "resource_tracker" not in line][-1]
-
-
 def table(folder: Path) -> list[dict[str, str]]:
     with (folder / "sweep/sweep.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -1,5 +1,6 @@
 """Jobs of a sweep, done in this process: which are skipped, and how what happens to them is kept."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipeline.job import (
     FINISHED,
     Outcome,
     digest_code,
+    digest_configs,
     do_job,
     find_finished,
     outcome_paths,
@@ -46,8 +48,8 @@ def do(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Do:
     """What does the next job of a sweep and returns the objective and the outcome that was kept."""
     monkeypatch.chdir(workspace)
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # which puts back what is there now
-    begun = {"key": "sweep", "swept": ["seed"], "data": digest(), "code": digest_code()}
-    write_json(Path("sweep/sweep.json"), begun)
+    begun = {"key": "sweep", "swept": ["seed"], "data": digest(), "code": digest_code(), "jobs": []}
+    write_json(Path("sweep/sweep.json"), {**begun, "configs": digest_configs(begin().hydra)})
 
     def do(*options: str, train: Train = train_and_record) -> tuple[float, Outcome]:
         number = len(outcome_paths(Path("sweep")))
@@ -72,6 +74,47 @@ def test_a_job_is_skipped_while_its_model_is_whole_and_counts_with_the_values_of
     model = Path(first.folder) / MODEL
     model.write_bytes(model.read_bytes()[:-1])
     assert find_finished(first.key) is None
+
+
+def without_digest(content: str) -> str:
+    values = json.loads(content)
+    del values["sha256"]
+    return json.dumps(values)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda content: content.replace('"error": 0.', '"error": 0.0'), id="a better error"),
+        pytest.param(lambda content: content.replace("sweep/0", "sweep/1"), id="another folder"),
+        pytest.param(without_digest, id="no digest"),
+        pytest.param(lambda content: content[:-9], id="cut"),
+        pytest.param(lambda content: "[" * 100_000, id="nested"),
+        pytest.param(lambda content: "[1]", id="a list"),
+    ],
+)
+def test_an_outcome_that_is_not_what_the_job_wrote_is_told_of_and_the_job_done_again(
+    do: Do, capsys: pytest.CaptureFixture, damage: Callable[[str], str]
+) -> None:
+    _, first = do()
+    path = FINISHED / f"{first.key}.json"
+    content = path.read_text(encoding="utf-8")
+    assert damage(content) != content
+    path.write_text(damage(content), encoding="utf-8")
+    capsys.readouterr()
+    _, second = do()
+    assert (second.skipped, second.error, second.model) == (False, first.error, first.model)
+    told = f"warning: {path} is damaged: it is not what a job wrote; the job is done again\n"
+    assert capsys.readouterr().err == told
+    assert do()[1].skipped
+
+
+def test_a_sweep_of_a_config_that_does_not_say_how_is_refused(do: Do) -> None:
+    told = (
+        "a sweep needs hydra.callbacks.sweep, as in conf/config.yaml; config has none: leave out --config-dir"
+    )
+    with pytest.raises(UserError, match=told):
+        do("~hydra.callbacks.sweep")
 
 
 def perfect(config: Config, folder: Path, job: Job) -> None:

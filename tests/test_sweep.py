@@ -27,11 +27,12 @@ from pipeline.data.dataset import PROCESSED, digest
 from pipeline.errors import UserError
 from pipeline.files import sha256
 from pipeline.history import read_history
-from pipeline.job import FINISHED, POLL, Outcome, digest_code, job_key, write_json
+from pipeline.job import FINISHED, Outcome, digest_code, job_key, write_json
 from pipeline.problems import read_recipe
 from pipeline.ranking import Ranking
 from pipeline.sweep import Story, check_arithmetic, make_plan
 from pipeline.train import CONF
+from pipeline.workers import POLL_S
 from tests.commands import (
     PATIENCE,
     ROOT,
@@ -53,7 +54,6 @@ from tests.sweeps import (
     LONGER,
     command_line,
     descendants,
-    last_line,
     needs_proc,
     runs,
     start,
@@ -177,7 +177,7 @@ class Lost(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         outcome = Path(config.hydra.sweep.dir) / "jobs/1.json"
-        time.sleep(5 * POLL)  # until the progress has told of it, and reads the file no more
+        time.sleep(5 * POLL_S)  # until the progress has told of it, and reads the file no more
         key = json.loads(outcome.read_text(encoding="utf-8"))["key"]
         outcome.unlink()
         (FINISHED / f"{key}.json").unlink()
@@ -425,12 +425,12 @@ def test_a_job_whose_process_starts_after_the_code_has_changed_is_refused(worksp
     (code / "sitecustomize.py").write_text(CHANGES_THE_CODE, encoding="utf-8")
     done = sweep(workspace, JOBLIB, "seed=0,1", PYTHONPATH=str(code))
     assert done.returncode == 1
-    assert "is not what the sweep began with" in last_line(done.stderr)
+    assert "is not what the sweep began with" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert not list((workspace / "multirun/finished").glob("*.json"))
 
 
-CHANGES_THE_DATA = """
+CHANGES_A_FILE = """
 import time
 from pathlib import Path
 from threading import Thread
@@ -439,23 +439,49 @@ from threading import Thread
 def change():
     while not list(Path("multirun/finished").glob("*.json")):
         time.sleep(0.001)
-    path = Path("data/processed/train_labels.npy")
-    labels = path.read_bytes()
-    path.write_bytes(labels[:-20] + labels[-10:] + labels[-20:-10])
+    path = Path({path!r})
+    content = path.read_bytes()
+    path.write_bytes(content.replace({old!r}, {new!r}))
+    assert path.read_bytes() != content
 
 
 Thread(target=change, daemon=True).start()
 """
 
+SEARCHES = """
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
-def test_jobs_are_refused_once_the_data_have_changed(workspace: Path) -> None:
-    """Or a later sweep would take the jobs for ones that were done with the data it began with."""
+
+class Searching(BasicSweeper):
+    pass  # to the sweep it is a sweeper that chooses the jobs as it goes
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "told"),
+    [
+        ("data/processed/dataset.json", b"Strokes", b"strokes", "data/processed"),
+        ("code/conf/optimizer/sgd.yaml", b"learning_rate: 0.1", b"learning_rate: 0.2", "conf/"),
+    ],
+)
+@pytest.mark.parametrize("searching", [False, True], ids=["planned", "searching"])
+def test_jobs_are_refused_once_something_that_they_are_made_from_has_changed(
+    workspace: Path, path: str, old: bytes, new: bytes, told: str, searching: bool
+) -> None:
+    """Or they would be ranked beside the others, or taken for ones of what the sweep began with."""
     code = copy_code(workspace / "code")
-    (code / "sitecustomize.py").write_text(CHANGES_THE_DATA, encoding="utf-8")
-    done = sweep(workspace, "seed=0,1,2", PYTHONPATH=str(code))
+    (code / "sitecustomize.py").write_text(
+        CHANGES_A_FILE.format(path=path, old=old, new=new), encoding="utf-8"
+    )
+    options = ["seed=0,1,2"]
+    if searching:
+        (code / "hydra_plugins").mkdir()
+        (code / "hydra_plugins/searching.py").write_text(SEARCHES, encoding="utf-8")
+        options.append("hydra.sweeper._target_=hydra_plugins.searching.Searching")
+    done = sweep(workspace, *options, PYTHONPATH=str(code))
     assert done.returncode == 1
-    assert "error: data/processed on " in last_line(done.stderr)
-    assert "is not what the sweep began with" in last_line(done.stderr)
+    assert f"error: {told} on " in done.stderr.splitlines()[-1]
+    assert "is not what the sweep began with" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert len(list((workspace / "multirun/finished").glob("*.json"))) == 1
 
@@ -526,8 +552,7 @@ def test_the_same_command_finishes_a_sweep_of_which_a_process_was_killed(workspa
         kill(wait_until_frozen(started, frozen))
         errors = started.communicate(timeout=PATIENCE)[1]
     assert started.returncode == 1
-    assert KILLED in errors.splitlines()  # joblib may say after it what it has cleaned up
-    assert "Traceback" not in errors
+    assert errors == f"{KILLED}\n"
 
     finished = workspace / "multirun/finished"
     before = {path.name: path.read_text() for path in finished.glob("*.json")}
@@ -578,7 +603,18 @@ def models(folder: Path) -> set[str]:
             "configuration: optimizer.learning_rate = -1: should be greater",
         ),
         (["training.threads=999", JOBLIB, "seed=0,1"], "training.threads = 999 in each of"),
-        ([JOBLIB, "hydra.launcher.n_jobs=0", "seed=0,1"], "hydra.launcher.n_jobs = 0: should be how many"),
+        (["seed=range(1,10000000)"], "seed=range(1,10000000): a sweep may have 10,000 jobs at most"),
+        (
+            ["seed=shuffle(range(1,1e30))"],
+            "seed=shuffle(range(1,1e30)): a sweep may have 10,000 jobs at most",
+        ),
+        (
+            ["seed=range(0,101)", "training.epochs=range(1,101)"],
+            "training.epochs=range(1,101) seed=range(0,101): a sweep may have 10,000",
+        ),
+        (["seed=range(0,5,0)"], "seed=range(0,5,0): range() arg 3 must not be zero"),
+        (["experiment=xor,depth_width"], "experiment=depth_width sets hydra.sweeper, which all jobs"),
+        (["experiment=depth_width,dying_relu"], "experiment=depth_width sets hydra.sweeper, which all jobs"),
         (
             ["training.batch_size=20,999"],
             "training.batch_size = 999: should be at most the number of training",
