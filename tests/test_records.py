@@ -32,6 +32,12 @@ def test_the_table_has_a_row_a_record() -> None:
     assert rows == [(r.title, r.source, f"{r.published:g}", r.recipe) for r in RECORDS]
 
 
+def test_the_page_says_that_less_is_reported_where_predictions_are_averaged_over_distorted_copies() -> None:
+    words = " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert "Sato, Nishimura and Yokoi report about 0.26 % ([arXiv:1505.03229]" in words
+    assert "record for a single plain network" not in words
+
+
 def test_a_record_that_was_not_trained_here_keeps_its_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
