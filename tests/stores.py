@@ -61,9 +61,10 @@ def mlflow_server(folder: Path, port: int) -> Iterator[None]:
 
 
 class Failing(BaseHTTPRequestHandler):
-    """Answers 500 at once, or nothing at all."""
+    """Answers 500 at once, or with a page that no MLflow server has, or nothing at all."""
 
     stalls: bool
+    page: str | None
     asked: Event
     over: Event
 
@@ -71,6 +72,10 @@ class Failing(BaseHTTPRequestHandler):
         self.asked.set()
         if self.stalls:
             self.over.wait()
+        elif self.page is not None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.page.encode())
         else:
             self.send_error(500)
 
@@ -81,9 +86,9 @@ class Failing(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def failing_server(stalls: bool) -> Iterator[tuple[str, Event]]:
+def failing_server(stalls: bool, page: str | None = None) -> Iterator[tuple[str, Event]]:
     asked, over = Event(), Event()
-    handler = type("Handler", (Failing,), {"stalls": stalls, "asked": asked, "over": over})
+    handler = type("Handler", (Failing,), {"stalls": stalls, "page": page, "asked": asked, "over": over})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     server.block_on_close = False

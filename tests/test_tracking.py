@@ -592,6 +592,8 @@ def test_a_server_that_does_not_answer_is_told_of_in_one_line(tmp_path: Path, co
     [
         ("http://me:secret@odd..host", "error: MLFLOW_TRACKING_URI: http://odd..host is no address ("),
         ("postgresql://me:secret@host:port/name", "error: the tracking store postgresql://host:port/name: "),
+        ("mysql://me:secret@host/name", "error: the tracking store mysql://host/name: install the driver "),
+        ("oracle://host", "error: the tracking store oracle://host: "),
         ("sqlite:///.", "error: the tracking store sqlite:///.: a database is a file in a folder"),
         ("sqlite:///none/mlflow.db", "error: the tracking store sqlite:///none/mlflow.db: a database is a"),
     ],
@@ -650,6 +652,36 @@ def test_a_server_that_fails_is_told_of_in_one_line_without_its_password(
     assert done.returncode == 1
     named = broken.replace("user:secret@", "")
     assert done.stderr == f"error: the tracking store {named}: too many 500 error responses\n"
+
+
+PAGES = ["<html>some other program's page</html>", '{"experiment": 5, "runs": "other"}']
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_server_of_something_else_is_told_of_in_one_line(tmp_path: Path, page: str) -> None:
+    with failing_server(stalls=False, page=page) as (other, _):
+        done = run_module(tmp_path, "pipeline.promote", "MNIST", MLFLOW_TRACKING_URI=other)
+    assert done.returncode == 1
+    [told] = done.stderr.splitlines()
+    assert told.startswith("error: the tracking store http://127.0.0.1:")
+    assert "other" not in told
+
+
+def test_a_sweep_that_cannot_be_recorded_warns_once(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    with failing_server(stalls=False, page=PAGES[0]) as (other, _):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", other)
+        with Tracker(impatient(2.0), job=Job("", "sweep", "token", "", "data")) as sweep:
+            sweep.start_sweep("sweep of seed", {"seed": "0,1"})
+            for job in ("first", "second"):
+                with Tracker(impatient(0.5), job=Job(job, "sweep", job, "", "data")) as tracker:
+                    tracker.record()
+            wait_for(lambda: sweep.recorder and not sweep.recorder.reports.empty())
+    [told] = capfd.readouterr().err.splitlines()
+    assert told.startswith("warning: not recorded in MLflow: http://127.0.0.1:")
+    assert told.endswith("; the same command again records what was missed.")
+    assert "some other" not in told
 
 
 @pytest.mark.parametrize(
@@ -720,7 +752,6 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("models/problems/xor", None, "`dvc repro -sf problems`"),
         ("outputs/my first", None, "`python -m pipeline.tracking 'outputs/my first'`"),
         ("multirun/first", Job("", "key", "token", "", "data"), "the same command again"),
-        ("multirun/first/0", Job("job", "key", "token", "", "data"), "the end of the sweep"),
     ],
 )
 def test_what_was_not_recorded_is_told_with_what_records_it(
@@ -940,20 +971,48 @@ def test_generated_problems_are_recorded_without_data_on_disk_one_after_another(
     assert all(sum(chances.values()) == pytest.approx(1) for chances in told["probabilities"])
 
 
-def test_the_commit_is_named_and_whether_the_code_is_still_its(tmp_path: Path) -> None:
-    def git(*arguments: str) -> str:
-        options = ["-c", "user.name=A", "-c", "user.email=a@b.c", "-C", str(tmp_path)]
-        done = subprocess.run(["git", *options, *arguments], check=True, capture_output=True, text=True)
-        return done.stdout.strip()
+def git(folder: Path, *arguments: str) -> str:
+    options = ["-c", "user.name=A", "-c", "user.email=a@b.c", "-C", str(folder)]
+    done = subprocess.run(["git", *options, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
-    assert describe_commit(tmp_path) == {}
-    git("init", "--quiet")
-    for name in ("train.py", "dvc.lock"):
-        (tmp_path / name).write_text("before")
-    git("add", ".")
-    git("commit", "--quiet", "--message", "first")
-    clean = {"git.commit": git("rev-parse", "HEAD"), "git.dirty": "false"}
-    for change, dirty in (("report.png", "false"), ("dvc.lock", "false"), ("train.py", "true")):
-        assert describe_commit(tmp_path).items() >= clean.items()
-        (tmp_path / change).write_text("after")
-        assert describe_commit(tmp_path)["git.dirty"] == dirty, change
+
+@pytest.mark.parametrize("below", ["", "course/project"])
+def test_the_commit_is_named_and_whether_the_code_is_still_its(tmp_path: Path, below: str) -> None:
+    project = tmp_path / below
+    (project / "reports").mkdir(parents=True)
+    assert describe_commit(project) == {}
+    git(tmp_path, "init", "--quiet")
+    assert describe_commit(project) == {}
+    for name in ("train.py", "dvc.lock", "reports/metrics.json"):
+        (project / name).write_text("before")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    clean = {"git.commit": git(tmp_path, "rev-parse", "HEAD"), "git.dirty": "false"}
+    for change, dirty in (
+        ("report.png", "false"),
+        ("dvc.lock", "false"),
+        ("reports/metrics.json", "false"),
+        ("train.py", "true"),
+    ):
+        assert describe_commit(project).items() >= clean.items()
+        (project / change).write_text("after")
+        assert describe_commit(project)["git.dirty"] == dirty, change
+
+
+def test_where_git_refuses_to_name_the_commit_the_stage_says_so_once(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    git(workspace, "init", "--quiet")
+    git(workspace, "commit", "--quiet", "--allow-empty", "--message", "first")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    for scope in ("GLOBAL", "SYSTEM"):
+        monkeypatch.setenv(f"GIT_CONFIG_{scope}", os.devnull)
+    with Tracker(configuration()) as tracker:
+        tracker.record()
+        tracker.turn_to(configuration(seed=1), Path())
+        tracker.record()
+    [told] = [line for line in capfd.readouterr().err.splitlines() if "MLflow" not in line]
+    assert told.startswith("warning: recorded without its commit, which Git does not tell: fatal: detected")
+    assert f"git config --global --add safe.directory {workspace}" in told
+    assert {run.info.status for run in runs(client(workspace))} == {"FINISHED"}

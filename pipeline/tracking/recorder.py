@@ -32,7 +32,7 @@ import pipeline
 from pipeline.config import PARAMS, dump, flatten, ingredients, read_params
 from pipeline.data.dataset import PROCESSED, digest, write_description
 from pipeline.data.generated import GENERATORS, generate
-from pipeline.errors import public
+from pipeline.errors import UserError, public
 from pipeline.files import sha256
 from pipeline.history import read_history
 from pipeline.tracking.page import TAGS
@@ -72,6 +72,9 @@ class Recorder:
         config: the run's configuration, nested.
         source: the name of the program whose run it is.
         job: the job of a sweep that it is (`pipeline.tracking.Job`), if it is one.
+
+    Attributes:
+        warnings: what the user has to be told of what is recorded.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class Recorder:
         self.token = job["token"] if job else uuid.uuid4().hex
         self.pending: list[Any] = []  # metrics not yet logged
         self.run_id = ""
+        self.warnings: set[str] = set()
         self.running = False
 
         self.client = open_store()
@@ -361,8 +365,11 @@ class Recorder:
             "dataset": self.dataset["name"],
             "mlflow.source.name": self.source,
             "mlflow.source.type": "LOCAL",
-            **describe_commit(self.data.parents[1]),
         }
+        try:
+            tags |= describe_commit(self.data.parents[1])
+        except UserError as error:
+            self.warnings.add(str(error))
         with suppress(KeyError, OSError):
             tags["mlflow.user"] = getpass.getuser()
         if experiment := os.environ.get("DVC_EXP_NAME"):
@@ -541,6 +548,8 @@ def carry_out(inbox: "Queue[Act | None]", over: Event, report: Callable[..., Non
             if inbox.empty():
                 attempt(recorder.flush)
         attempt(recorder.close)
+        for warning in recorder.warnings:
+            report(warning=warning)
         report(recorded=attempt(recorder.where))
         return inbox.get() if message and message["act"] == "close" else message
 

@@ -66,19 +66,21 @@ def database() -> Path | None:
 def failures() -> tuple[type[Exception], ...]:
     """Return what MLflow raises of a store that does not answer, or not as it should."""
     import requests
+    from google.protobuf.json_format import ParseError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return MlflowException, requests.RequestException, SQLAlchemyError
+    return MlflowException, ParseError, requests.RequestException, SQLAlchemyError
 
 
 def cause(error: BaseException) -> str:
     """Say in a line which store it is and what was at the bottom of `error`, without a password."""
-    while bottom := error.__cause__ or error.__context__:
+    while (bottom := error.__cause__ or error.__context__) and not isinstance(bottom, KeyError):
         error = bottom
-    return textwrap.shorten(
-        f"{public(address())}: {public(str(error)).rstrip('.') or type(error).__name__}", 300
-    )
+    message, *_ = public(str(error)).split(" Response body:")  # any web page, where it is no MLflow server
+    if isinstance(error, ImportError):
+        message = f"install the driver of such a database into this environment ({message})"
+    return textwrap.shorten(f"{public(address())}: {message.rstrip('.') or type(error).__name__}", 300)
 
 
 @contextmanager
@@ -89,7 +91,8 @@ def one_line_on_failures() -> Iterator[None]:
     except UserError:
         raise  # without the import of MLflow, which it may have come before
     except Exception as error:
-        if not isinstance(error, (ValueError, *failures())):  # the first of an address that is none
+        of_address = (ValueError, ImportError)  # of one that is none, or whose driver is missing
+        if not isinstance(error, (*of_address, *failures())):
             raise
         raise UserError(f"the tracking store {cause(error)}") from None
 
@@ -251,16 +254,26 @@ class Claims:
 def describe_commit(folder: Path) -> dict[str, str]:
     """Return the tags that name the commit checked out around `folder`; none outside of a Git repository.
 
-    `dvc.lock` does not count as dirt: DVC rewrites it after every stage.
+    What the stages themselves write does not count as dirt: `dvc.lock` and the numbers in `reports/`.
+
+    Raises:
+        UserError: if Git refuses to say it, as in a repository of another owner.
     """
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        environment = {**os.environ, "LC_ALL": "C"}
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
     try:
-        commit = git("rev-parse", "HEAD")
-        changes = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)dvc.lock")
-    except (OSError, subprocess.CalledProcessError):
+        commit = git("rev-parse", "--verify", "--quiet", "HEAD").strip()
+        written = [f":(exclude){name}" for name in ("dvc.lock", "reports")]
+        changes = git("status", "--porcelain", "--untracked-files=no", "--", ":/", *written)
+    except OSError:  # there is no Git
         return {}
+    except subprocess.CalledProcessError as error:
+        if not error.stderr or "not a git repository" in error.stderr:  # the former: there is no commit yet
+            return {}
+        refusal = " ".join(error.stderr.split())
+        raise UserError(f"recorded without its commit, which Git does not tell: {refusal}") from None
     return {"git.commit": commit, "git.dirty": str(bool(changes)).lower(), "mlflow.source.git.commit": commit}

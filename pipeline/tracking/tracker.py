@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pipeline.config import Config
-from pipeline.errors import UserError
+from pipeline.errors import UserError, tell
 from pipeline.history import Row
 
 # A Ctrl-C in the terminal must not reach the child process: it has to record that.
@@ -232,8 +232,12 @@ class Tracker:
         else:
             recorder.lines.put(None)
         last: dict[str, Any] = {}
+        warnings: set[str] = set()  # of several runs perhaps the same
         try:
             while report := recorder.reports.get(timeout=max(0.0, deadline - time.monotonic())):
+                if "warning" in report:
+                    warnings.add(report["warning"])
+                    continue
                 last = report
                 if "recorded" in report:
                     if shared:
@@ -241,6 +245,8 @@ class Tracker:
                         return None
                     if report["recorded"]:
                         print("MLflow:", report["recorded"])
+            for warning in warnings:
+                tell(f"warning: {warning}")
             if recorder.process.returncode == 0:
                 return None
             ended = f"its process ended with status {recorder.process.returncode}"
@@ -252,8 +258,10 @@ class Tracker:
 
     def _warn(self, reason: str, recoverable: bool) -> None:
         self.failure = reason
+        if self.job and self.job.key:
+            return  # the end of the sweep records what was missed, or warns once for all jobs
         if self.job:
-            remedy = "the end of the sweep" if self.job.key else "the same command again"
+            remedy = "the same command again"
         elif self.folder == Path():
             remedy = "`dvc repro -sf evaluate plot`"
         elif self.folder.is_relative_to("models/problems"):
@@ -261,7 +269,7 @@ class Tracker:
         else:
             remedy = f"`python -m pipeline.tracking {shlex.quote(str(self.folder))}`"
         advice = f" The results are safe; {remedy} records what was missed." if recoverable else ""
-        print(f"warning: not recorded in MLflow: {reason}.{advice}", file=sys.stderr)
+        tell(f"warning: not recorded in MLflow: {reason}.{advice}")
 
 
 def milliseconds() -> int:
