@@ -2,8 +2,8 @@
 
 A checkpoint has a folder of its own in `models/checkpoints/`, named after all that the model is made from:
 configuration, data and code. So it serves the same training wherever that is started again: by DVC, by hand,
-or as the job of a sweep; and no other training. It is removed once the training's results are written and
-its run is recorded.
+or as the job of a sweep; and no other training. It carries a digest of its content, and is not used where
+that is wrong. It is removed once the training's results are written and its run is recorded.
 """
 
 import hashlib
