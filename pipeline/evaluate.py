@@ -20,6 +20,7 @@ from pipeline.nn.mlp import MLP, probabilities
 from pipeline.tracking import Tracker
 
 METRICS = Path("reports/metrics.json")
+CLASSES = Path("reports/classes.csv")
 PREDICTIONS = Path("reports/predictions.csv")
 DECIMALS = 6
 
@@ -40,7 +41,7 @@ class Predictions:
 
 
 def main() -> None:
-    """Put `models/model.npz` to the test on `data/processed`; write two files to `reports/`."""
+    """Put `models/model.npz` to the test on `data/processed`; write three files to `reports/`."""
     config = read_params()
     with portable_arithmetic(), Tracker(config) as tracker:
         dataset = load_dataset().hold_out(config.split.validation)
@@ -50,8 +51,8 @@ def main() -> None:
         accuracies = measure_parts(model, dataset)
         reported = predict(model, parts_with_images(dataset)[reported_part(dataset)])
 
-        metrics = measure(accuracies, reported, dataset.classes)
-        write_metrics(METRICS, metrics)
+        write_metrics(METRICS, accuracies)
+        write_classes(CLASSES, measure_classes(reported, dataset.classes))
         write_predictions(PREDICTIONS, reported, dataset.classes)
         tracker.evaluation()
         told = ", ".join(f"{share:.2%} ({name})" for name, share in accuracies.items())
@@ -100,32 +101,41 @@ def confusion_matrix(predictions: Predictions, k: int) -> np.ndarray:
     return np.bincount(pairs, minlength=k * k).reshape(k, k)
 
 
-def measure(accuracies: Mapping[str, float], reported: Predictions, classes: Sequence[str]) -> dict[str, Any]:
-    """Return the accuracy of each part, and precision, recall and F1 of each class in `reported`.
+def measure_classes(predictions: Predictions, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return number of images, precision, recall and F1 of each of `classes`, a row a class.
 
     Precision is the share of the images taken for a class that are of it, recall the share of its images
     that are taken for it, F1 their harmonic mean; each is 0 where there is nothing to take a share of.
     """
-    metrics: dict[str, Any] = {
-        name: {"accuracy": round(share, DECIMALS)} for name, share in accuracies.items()
-    }
-    confusion = confusion_matrix(reported, len(classes))
+    confusion = confusion_matrix(predictions, len(classes))
     right, taken, there = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
-    figures = {
+    shares = {
         "precision": right / np.maximum(taken, 1),
         "recall": right / np.maximum(there, 1),
         "f1": 2 * right / np.maximum(taken + there, 1),
     }
-    metrics["classes"] = {
-        name: {figure: round(float(values[i]), DECIMALS) for figure, values in figures.items()}
+    return [
+        {
+            "class": name,
+            "images": int(there[i]),
+            **{share: round(float(values[i]), DECIMALS) for share, values in shares.items()},
+        }
         for i, name in enumerate(classes)
-    }
-    return metrics
+    ]
 
 
-def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
-    """Write `metrics` to `path` as JSON that `dvc metrics` reads."""
-    write_text(path, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+def write_metrics(path: Path, accuracies: Mapping[str, float]) -> None:
+    """Write the accuracy of each part to `path` as JSON that `dvc metrics` reads."""
+    metrics = {part: {"accuracy": round(share, DECIMALS)} for part, share in accuracies.items()}
+    write_text(path, json.dumps(metrics, indent=2) + "\n")
+
+
+def write_classes(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write what `measure_classes` returned to `path` as CSV."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def write_predictions(path: Path, predictions: Predictions, classes: Sequence[str]) -> None:

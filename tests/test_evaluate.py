@@ -13,12 +13,21 @@ from pipeline import NATIVE
 from pipeline.config import PARAMS
 from pipeline.data.dataset import PROCESSED, load_dataset, write_description
 from pipeline.errors import UserError
-from pipeline.evaluate import METRICS, PREDICTIONS, Predictions, main, measure, predict, read_predictions
+from pipeline.evaluate import (
+    CLASSES,
+    METRICS,
+    PREDICTIONS,
+    Predictions,
+    main,
+    measure_classes,
+    predict,
+    read_predictions,
+)
 from pipeline.models import MODEL, load_model, save_model
 from pipeline.nn.mlp import MLP
 from tests.commands import ROOT, run_module
 
-CLASSES = ["cat", "dog", "Ankle boot"]
+NAMES = ["cat", "dog", "Ankle boot"]
 
 # The network of these tests hands its input on, so an image is what the network makes of it.
 IMAGES: list[list[float]] = [
@@ -42,7 +51,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_data("train", IMAGES[:1], LABELS[:1])
     write_data("test", IMAGES, LABELS)
     write_data("official", IMAGES[2:5], LABELS[2:5])
-    write_description(PROCESSED, {"name": "toys", "title": "Toys", "classes": CLASSES, "image_shape": [1, 3]})
+    write_description(PROCESSED, {"name": "toys", "title": "Toys", "classes": NAMES, "image_shape": [1, 3]})
     save_model(identity(3, 3), MODEL)
     return tmp_path
 
@@ -69,12 +78,25 @@ def test_metrics_are_those_computed_by_hand() -> None:
         "train": {"accuracy": 1.0},
         "test": {"accuracy": 0.5},
         "official": {"accuracy": 0.666667},
-        "classes": {
-            "cat": {"precision": 0.333333, "recall": 0.5, "f1": 0.4},
-            "dog": {"precision": 0.666667, "recall": 1.0, "f1": 0.8},
-            "Ankle boot": {"precision": 0.0, "recall": 0.0, "f1": 0.0},  # never predicted
-        },
     }
+    assert CLASSES.read_text(encoding="utf-8").splitlines() == [
+        "class,images,precision,recall,f1",
+        "cat,2,0.333333,0.5,0.4",
+        "dog,2,0.666667,1.0,0.8",
+        "Ankle boot,2,0.0,0.0,0.0",  # never predicted
+    ]
+
+
+def test_classes_may_have_any_names() -> None:
+    names = ["÷", 'a,"b"', "×"]
+    write_description(PROCESSED, {"name": "toys", "title": "Toys", "classes": names, "image_shape": [1, 3]})
+    main()
+    with CLASSES.open(encoding="utf-8", newline="") as file:
+        assert {row["class"]: row["recall"] for row in csv.DictReader(file)} == {
+            "÷": "0.5",
+            'a,"b"': "1.0",
+            "×": "0.0",
+        }
 
 
 def test_predictions_have_a_row_an_image() -> None:
@@ -93,24 +115,24 @@ def test_predictions_have_a_row_an_image() -> None:
 def test_without_a_test_part_the_official_images_are_reported() -> None:
     write_data("test", [], [])
     main()
-    metrics = read_metrics()
-    assert set(metrics) == {"train", "official", "classes"}
-    assert metrics["classes"]["dog"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
+    assert set(read_metrics()) == {"train", "official"}
+    assert "dog,2,1.0,1.0,1.0" in CLASSES.read_text(encoding="utf-8").splitlines()
     with PREDICTIONS.open(encoding="utf-8") as file:
         assert [row["label"] for row in csv.DictReader(file)] == ["dog", "dog", "Ankle boot"]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_metrics_agree_with_scikit_learn(seed: int) -> None:
+def test_numbers_by_class_agree_with_scikit_learn(seed: int) -> None:
     rng = np.random.default_rng(seed)
     k = int(rng.integers(2, 12))
     labels, classes = rng.integers(0, k, 40), rng.integers(0, max(k - 1, 1), 40)
     predictions = Predictions(labels, classes, np.ones(40))
     names = [f"class {i}" for i in range(k)]
-    metrics = measure({}, predictions, names)
+    rows = measure_classes(predictions, names)
     expected = precision_recall_fscore_support(labels, classes, labels=range(k), zero_division=0)
-    for name, *figures in zip(names, *expected[:3], strict=True):
-        assert list(metrics["classes"][name].values()) == pytest.approx(figures, abs=1e-6)
+    for name, row, *shares, images in zip(names, rows, *expected, strict=True):
+        assert (row.pop("class"), row.pop("images")) == (name, images)
+        assert list(row.values()) == pytest.approx(shares, abs=1e-6)
 
 
 def test_predictions_are_read_back_as_they_were_written() -> None:
@@ -123,11 +145,11 @@ def test_predictions_are_read_back_as_they_were_written() -> None:
 
 def test_bytes_depend_neither_on_the_run_nor_on_time_zone_and_locale() -> None:
     main()
-    before = [path.read_bytes() for path in (METRICS, PREDICTIONS)]
+    before = [path.read_bytes() for path in (METRICS, CLASSES, PREDICTIONS)]
     elsewhere = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONHASHSEED": "7"}
     done = run_module(Path(), "pipeline.evaluate", **elsewhere)
     assert done.returncode == 0, done.stderr
-    assert [path.read_bytes() for path in (METRICS, PREDICTIONS)] == before
+    assert [path.read_bytes() for path in (METRICS, CLASSES, PREDICTIONS)] == before
 
 
 def test_bytes_depend_not_on_the_kernels_that_the_environment_asks_for() -> None:
@@ -137,11 +159,11 @@ def test_bytes_depend_not_on_the_kernels_that_the_environment_asks_for() -> None
     save_model(model, MODEL)
     write_data("test", rng.random((1000, 3)).tolist(), [0] * 1000)
     main()
-    before = [path.read_bytes() for path in (METRICS, PREDICTIONS)]
+    before = [path.read_bytes() for path in (METRICS, CLASSES, PREDICTIONS)]
     other_kernels = {NATIVE: "1", "OPENBLAS_CORETYPE": "Sandybridge"}
     done = run_module(Path(), "pipeline.evaluate", **other_kernels)
     assert done.returncode == 0, done.stderr
-    assert [path.read_bytes() for path in (METRICS, PREDICTIONS)] == before
+    assert [path.read_bytes() for path in (METRICS, CLASSES, PREDICTIONS)] == before
 
 
 def remove_model() -> None:
@@ -220,11 +242,11 @@ def test_the_served_model_names_the_class_that_is_evaluated() -> None:
     from pipeline.tracking.served import Classifier
 
     served = Classifier()
-    served.mlp, served.classes, served.image_shape = identity(3, 3), CLASSES, (1, 3)
+    served.mlp, served.classes, served.image_shape = identity(3, 3), NAMES, (1, 3)
     served.mlp.weights[0][:] = np.diag([-1, -0.5, -1])
     part = load_dataset().test
     labels = served.predict(PythonModelContext({}, {}), part.images)["label"]
-    assert [CLASSES.index(label) for label in labels] == predict(served.mlp, part).classes.tolist()
+    assert [NAMES.index(label) for label in labels] == predict(served.mlp, part).classes.tolist()
 
 
 def remove_predictions() -> None:

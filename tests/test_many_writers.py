@@ -30,7 +30,7 @@ def assert_all_recorded(folder: Path, jobs: int) -> None:
     assert len(runs) == jobs + 1
     assert sorted(run.data.params["seed"] for run in children) == sorted(map(str, range(jobs)))
     for run in children:
-        points: list[Any] = store.get_metric_history(run.info.run_id, "loss")
+        points: list[Any] = store.get_metric_history(run.info.run_id, "train_loss")
         assert [point.step for point in points] == EPOCHS
         assert run.outputs is not None
         assert run.outputs.model_outputs

@@ -153,11 +153,17 @@ def test_dvc_tells_what_changed_and_takes_back_what_was_from_its_cache(clone: Pa
     assert ran(run(clone, "dvc", "repro")) == ["train", "evaluate", "plot"]
     assert model.read_bytes() != trained
     changed = json.loads(run(clone, "dvc", "metrics", "diff", "--json"))
-    assert "reports/metrics.json" in changed
+    assert {path: set(metrics) for path, metrics in changed.items()} == {
+        "reports/metrics.json": {"train.accuracy", "test.accuracy", "official.accuracy"}
+    }
     run(clone, "dvc", "plots", "show", "--out", "plots")
     page = (clone / "plots/index.html").read_text(encoding="utf-8")
     assert all(title in page for title in ("Accuracy by epoch", "Labels and predictions", "weights.png"))
-    assert "test.accuracy" in run(clone, "dvc", "exp", "show", "--csv")
+    first = ["Experiment", "Created", "train.accuracy", "test.accuracy", "official.accuracy"]
+    _, header, *_ = run(clone, "dvc", "exp", "show").splitlines()
+    assert header[:100].split()[: len(first)] == first
+    _, header, *_ = run(clone, "dvc", "exp", "show", "--only-changed").splitlines()
+    assert header[:120].split()[: len(first) + 1] == [*first, "optimizer.learning_rate"]
     assert "preprocess" in run(clone, "dvc", "dag", "--dot")
 
     set_param(clone, "optimizer.learning_rate", rate)
@@ -208,12 +214,12 @@ def test_experiments_and_repro_record_their_runs_in_one_store(clone: Path) -> No
         assert recorded[name]["status"] == "FINISHED"
         assert float(recorded[name]["params.optimizer.learning_rate"]) == rate
         assert float(shown[name]["optimizer.learning_rate"]) == rate
-        for accuracy in ("train.accuracy", "test.accuracy", "official.accuracy"):
-            assert recorded[name][f"metrics.{accuracy}"] == float(shown[name][accuracy])
+        for part in ("train", "test", "official"):
+            assert recorded[name][f"metrics.{part}_accuracy"] == float(shown[name][f"{part}.accuracy"])
     model = (clone / "models/model.npz").read_bytes()
     assert recorded["plain"]["tags.model_sha256"] == hashlib.sha256(model).hexdigest()
     metrics = json.loads((clone / "reports/metrics.json").read_text(encoding="utf-8"))
-    assert recorded["plain"]["metrics.test.accuracy"] == metrics["test"]["accuracy"]
+    assert recorded["plain"]["metrics.test_accuracy"] == metrics["test"]["accuracy"]
 
 
 @pytest.mark.stress

@@ -72,7 +72,7 @@ def test_one_parent_run_with_table_figure_and_the_best_jobs_metrics(tracked: Pat
     assert parent.info.status == "FINISHED"
     assert parent.data.params["optimizer.learning_rate"] == "0.03,0.3"
     assert {run.data.tags["mlflow.parentRunId"] for run in jobs} == {parent.info.run_id}
-    assert all("seconds" in run.data.metrics for run in jobs)  # each as it was recorded while it was trained
+    assert all("train_seconds" in run.data.metrics for run in jobs)  # recorded while each was trained
     assert [run.info.run_name for run in jobs] == [
         f"learning_rate {rate}, seed {seed}" for rate in (0.03, 0.3) for seed in (0, 1)
     ]
@@ -579,7 +579,7 @@ def test_what_the_server_did_not_take_is_recorded_by_the_same_command_again(trac
     assert [run.info.status for run in (parent, *jobs)] == ["FINISHED"] * 3
     for job in jobs:
         assert job.data.tags["mlflow.parentRunId"] == parent.info.run_id
-        assert len(client(tracked).get_metric_history(job.info.run_id, "loss")) == 2
+        assert len(client(tracked).get_metric_history(job.info.run_id, "train_loss")) == 2
 
 
 def models(folder: Path) -> set[str]:

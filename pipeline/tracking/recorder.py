@@ -11,7 +11,6 @@ import getpass
 import hashlib
 import json
 import os
-import re
 import sys
 import textwrap
 import time
@@ -180,10 +179,16 @@ class Recorder:
         self.finish()
 
     def evaluation(self) -> None:
-        """Log the final metrics and the files they come from."""
+        """Log what was measured after training, and the files it comes from.
+
+        The accuracies that the history has are there already, as curves.
+        """
         self.record()
-        self._log_final(flatten(json.loads((self.reports / "metrics.json").read_text(encoding="utf-8"))))
-        for name in ("metrics.json", "predictions.csv"):
+        metrics = json.loads((self.reports / "metrics.json").read_text(encoding="utf-8"))
+        accuracies = {f"{part}_accuracy": values["accuracy"] for part, values in metrics.items()}
+        curves = read_history(self.reports / "history.csv")[-1].keys()
+        self._log_final({name: accuracies[name] for name in accuracies.keys() - curves})
+        for name in ("metrics.json", "classes.csv", "predictions.csv"):
             self.client.log_artifact(self.run_id, str(self.reports / name))
 
     def figures(self) -> None:
@@ -469,9 +474,14 @@ def run_name(config: Mapping[str, Any]) -> str:
     return f"{' '.join(network)}, {optimizer['name']} {optimizer['learning_rate']:g}, seed {config['seed']}"
 
 
-def metric_name(key: str) -> str:
-    """Return `key` in the characters that MLflow allows, without `/`, at which its page groups metrics."""
-    return re.sub(r"[^\w. :-]", "_", key)
+def metric_name(column: str) -> str:
+    """Return the name in MLflow of a `column` of the history.
+
+    MLflow's page shows the charts of a run in the order of their names, so those of the accuracies have to
+    come first: what else is measured in training begins with `train_`.
+    """
+    first = column.endswith(("_accuracy", "_error"))
+    return column if first else f"train_{column}"
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
