@@ -31,6 +31,14 @@ class Part:
     images: np.ndarray
     labels: np.ndarray
 
+    def digest(self) -> str:
+        """Return a SHA-256 of all images and labels, in their order."""
+        hashed = hashlib.sha256()
+        for array in (self.images, self.labels):
+            hashed.update(f"{array.dtype.str} {array.shape}".encode())
+            hashed.update(np.ascontiguousarray(array).data)
+        return hashed.hexdigest()
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -29,7 +29,7 @@ import numpy as np
 
 import pipeline
 from pipeline.config import PARAMS, dump, flatten, ingredients, read_params
-from pipeline.data.dataset import PROCESSED, digest, write_description
+from pipeline.data.dataset import PROCESSED, digest, load_dataset, write_description
 from pipeline.data.generated import GENERATORS, generate
 from pipeline.errors import UserError, public
 from pipeline.files import sha256
@@ -357,7 +357,7 @@ class Recorder:
     def _tags(self) -> dict[str, str]:
         from mlflow.exceptions import MlflowException
 
-        tags = {"tracker": self.token, "recipe": self._recipe(), **self._origin()}
+        tags = {"tracker": self.token, "recipe": self._recipe(), **self._origin(), **self._measured_on()}
         if self.job:
             parent = self._parent()
             if not parent:  # the sweep's own recorder is about to make it
@@ -380,6 +380,17 @@ class Recorder:
         if experiment := os.environ.get("DVC_EXP_NAME"):
             tags["dvc.experiment"] = experiment
         return tags
+
+    def _measured_on(self) -> dict[str, str]:
+        """Return a tag for each part that may choose among runs: a digest of its images and labels.
+
+        Accuracies can be compared where these are equal, however the other images are split.
+        """
+        if self.config["dataset"]["kind"] in GENERATORS:
+            return {}
+        dataset = load_dataset(self.data).hold_out(self.config["split"]["validation"])
+        parts = {"validation": dataset.validation, "test": dataset.test}
+        return {f"images.{name}": part.digest() for name, part in parts.items() if part and len(part.images)}
 
     def _recipe(self) -> str:
         """Return a hash of all that the model is made from, but for the code."""
