@@ -252,6 +252,7 @@ def assert_files_are_beside_the_store(folder: Path, link: Path, count: int) -> N
             "params.yaml",
             "history.csv",
             "metrics.json",
+            "classes.csv",
             "predictions.csv",
         }
         (output,) = run.outputs.model_outputs
