@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # for a recipe's program by the PATH that it was itself started with.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test stress scaling ui bench results problems records lint format params lock clean
+.PHONY: help repro test stress scaling ui bench results problems records lint format params tour lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ format: $(VENV)/.synced ## mend style, formatting, and the line numbers to which
 params: $(VENV)/.synced ## compose params.yaml anew from conf/
 	$(BIN)/python -m pipeline.train --cfg job --resolve > params.yaml.new
 	mv params.yaml.new params.yaml
+
+tour: $(VENV)/.synced ## run docs/tour.ipynb on the prepared data and store what its cells show
+	$(BIN)/python -m docs.run_tour
 
 COMPILE := $(BIN)/uv pip compile pyproject.toml --group dev --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --quiet

@@ -4,7 +4,9 @@ import json
 import re
 import shlex
 import shutil
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from benchmarks.records import RECORDS
 from docs.links import LINK, mended
 from pipeline.checkpoints import CHECKPOINTS
 from pipeline.config import flat, read_params, resolve
+from pipeline.data.dataset import load_dataset
 from pipeline.recipes import DRAWN
 from tests.commands import ROOT, run_module
 
@@ -181,6 +184,13 @@ def test_the_results_of_the_committed_run_are_those_in_git() -> None:
     assert told == ", ".join(f"{100 * metrics[part]['accuracy']:.2f} %" for part in ("test", "official"))
 
 
+ON_IMAGES = {
+    "Handwritten digits",
+    "Is the gradient right?",
+    "Learning to read digits",
+}  # sections of the tour
+
+
 @pytest.mark.parametrize(
     ("data", "images", "classes"),
     [
@@ -190,7 +200,9 @@ def test_the_results_of_the_committed_run_are_those_in_git() -> None:
         pytest.param("none", 4000, 10, marks=pytest.mark.stress),
     ],
 )
-def test_the_tour_runs(data: str, images: int, classes: int, workspace: Path) -> None:
+def test_the_tour_runs_on_any_images_and_the_rest_of_it_shows_what_is_stored(
+    data: str, images: int, classes: int, workspace: Path
+) -> None:
     processed = workspace / "data/processed"
     if data == "of two classes":
         merge_classes(processed)
@@ -199,13 +211,47 @@ def test_the_tour_runs(data: str, images: int, classes: int, workspace: Path) ->
             np.save(path, np.load(path)[:0])
     elif data == "none":
         shutil.rmtree(workspace / "data")
+    shown = run_tour(workspace)
+    text = f"train     images ({images}, 784), float32, labels ({images}, {classes})\n"
+    assert any(text in outputs for outputs in shown["Handwritten digits"])
+    stored = by_section(TOUR)
+    for section in stored.keys() - ON_IMAGES:
+        assert shown[section] == stored[section], f"{section}: `make tour` stores it anew"
+
+
+def test_what_the_tour_shows_is_what_running_it_on_mnist_gives(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    for stage in ("download", "preprocess"):
+        done = run_module(tmp_path, f"pipeline.{stage}")
+        assert done.returncode == 0, done.stderr
+    if load_dataset(tmp_path / "data/processed").title != "MNIST":
+        pytest.skip("MNIST can be had from nowhere")
+    assert run_tour(tmp_path) == by_section(TOUR), "`make tour` stores it anew"
+
+
+def test_the_stored_tour_is_small() -> None:
+    assert (ROOT / "docs/tour.ipynb").stat().st_size < 1_000_000
+
+
+def run_tour(workspace: Path) -> dict[str, list[str]]:
+    """Run the tour on the data in `workspace` and return what it shows."""
     shutil.copytree(ROOT / "conf", workspace / "conf")
     shutil.copy(ROOT / "dvc.yaml", workspace)
-    program = "\n".join("".join(cell["source"]) for cell in TOUR if cell["cell_type"] == "code")
-    (workspace / "tour.py").write_text(program, encoding="utf-8")
-    done = run_module(workspace, "tour", MPLBACKEND="Agg")
+    done = run_module(workspace, "docs.run_tour", "tour.ipynb")
     assert done.returncode == 0, done.stderr
-    assert f"train     images ({images}, 784), float32, labels ({images}, {classes})" in done.stdout
+    return by_section(json.loads((workspace / "tour.ipynb").read_text(encoding="utf-8"))["cells"])
+
+
+def by_section(cells: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the outputs of the code cells below each heading: printed text, and hashes of pictures."""
+    sections: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell["cell_type"] == "markdown" and (heading := re.match(r"#+ (.+)", cell["source"][0])):
+            shown = sections.setdefault(heading[1], [])
+        for output in cell.get("outputs", ()):
+            picture = output.get("data", {}).get("image/png")
+            shown.append(sha256(picture.encode()).hexdigest() if picture else "".join(output["text"]))
+    return sections
 
 
 def merge_classes(processed: Path) -> None:
