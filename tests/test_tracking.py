@@ -402,7 +402,7 @@ def test_a_model_that_is_trained_again_keeps_its_run(
     [other, again] = runs(store)
     assert again.info.run_id == first.info.run_id
     assert again.data.metrics == first.data.metrics
-    assert [point.step for point in store.get_metric_history(first.info.run_id, "loss")] == [1, 2, 3]
+    assert [point.step for point in store.get_metric_history(first.info.run_id, "train_loss")] == [1, 2, 3]
     assert again.data.tags["dvc.experiment"] == "again"
     assert other.data.params["seed"] == "1"
     assert not list(Path(".cache/tracking").glob("*/*"))  # no claim is left
