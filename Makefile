@@ -13,6 +13,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot, problems: whatever is out of date
+	@$(BIN)/python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 || rm -f .dvc/tmp/rwlock # cut off by a kill
 	$(BIN)/dvc repro
 	@echo "Figures: reports/figures, reports/problems. (dvc push is for a remote, which this project has not got.)"
 
@@ -28,7 +29,6 @@ scaling: $(SCALING)/.synced ## install the launchers for Ray and Slurm into an e
 
 ui: $(VENV)/.synced ## browse the runs with MLflow
 	$(BIN)/python -m pipeline.tracking.page
-	$(BIN)/mlflow ui
 
 bench: $(VENV)/.synced ## measure speed and memory, side by side with other libraries where installed
 	$(BIN)/python -m benchmarks.speed

@@ -1,10 +1,11 @@
-"""What macOS and Windows need of the repository."""
+"""What make does, and what macOS and Windows need of the repository."""
 
 import ast
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.commands import ROOT, files
@@ -22,6 +23,25 @@ def test_every_program_that_make_starts_is_found_without_the_path_that_the_makef
     assert {".venv/bin/dvc", ".venv/bin/pytest", ".venv/bin/uv", "git"} <= programs
     for program in programs:
         assert program.startswith(".venv") or shutil.which(program, path="/usr/bin:/bin"), program
+
+
+def test_make_repro_works_although_a_kill_has_cut_off_the_file_in_which_dvc_notes_its_locks(
+    tmp_path: Path,
+) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "dvc.yaml").write_text("stages: {greet: {cmd: echo hello}}")
+    dvc = tmp_path / ".venv/bin/dvc"
+    subprocess.run([dvc, "init", "--quiet", "--no-scm"], cwd=tmp_path, check=True)
+    locks = tmp_path / ".dvc/tmp/rwlock"
+    locks.parent.mkdir(exist_ok=True)
+    locks.write_text('{"read": {"conf": [{"pid": 7')
+    refused = subprocess.run([dvc, "repro"], cwd=tmp_path, capture_output=True, text=True)
+    assert "JSON structure is corrupted" in refused.stderr
+    make = ["make", "-o", ".venv/.synced", "repro"]
+    done = subprocess.run(make, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "hello" in done.stdout
 
 
 def test_a_clone_has_the_same_bytes_where_git_is_set_up_to_write_windows_line_ends(tmp_path: Path) -> None:

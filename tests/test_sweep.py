@@ -41,12 +41,11 @@ from tests.commands import (
     copy_code,
     freezing,
     kill,
-    run_module,
     start_module,
     wait_for,
     wait_until_frozen,
 )
-from tests.stores import client, failing_server
+from tests.stores import client, failing_server, free_port
 from tests.sweeps import (
     EXPLODING,
     JOBLIB,
@@ -89,10 +88,16 @@ def test_one_parent_run_with_table_figure_and_the_best_jobs_metrics(tracked: Pat
     assert f"test error {errors[0]:.2%}" in done.stdout
     assert f"{float(first['test_error']):.2%}" in done.stdout
 
-    pages = run_module(tracked, "pipeline.tracking.page")
-    [page] = pages.stdout.splitlines()
-    address = f"Strokes: http://127.0.0.1:5000/#/experiments/{parent.info.experiment_id}/runs?workflowType="
-    assert page.startswith(address), pages.stderr
+    port = free_port()
+    server = start_module(tracked, "pipeline.tracking.page", MLFLOW_PORT=str(port))
+    try:
+        assert server.stdout
+        page = server.stdout.readline().strip()
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.communicate()
+    address = f"Strokes: http://127.0.0.1:{port}/#/experiments/{parent.info.experiment_id}/runs?workflowType="
+    assert page.startswith(address)
     view = page.rpartition("=")[2]
     assert f"mlflow.sharedViewState.{view}" in store.get_experiment(parent.info.experiment_id).tags
     assert [line.split(":")[0] for line in done.stdout.splitlines()[:4]] == [f"job {i}" for i in range(4)]

@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -25,11 +26,12 @@ from pipeline.files import sha256
 from pipeline.history import read_history
 from pipeline.models import load_model
 from pipeline.tracking import Job, Tracker
+from pipeline.tracking.page import choose_port, reachable
 from pipeline.tracking.recorder import Attempts
 from pipeline.tracking.store import describe_commit, find_root
 from pipeline.train import train_and_record, train_and_write
-from tests.commands import PATIENCE, ROOT, files, made_once, run_module, wait_for
-from tests.stores import client, failing_server, free_port, mlflow_server
+from tests.commands import PATIENCE, ROOT, files, made_once, run_module, start_module, wait_for
+from tests.stores import answers, client, failing_server, free_port, mlflow_server
 
 EPOCHS = 3
 METRICS = {"test": {"accuracy": 0.25}, "official": {"accuracy": 0.5}}
@@ -705,6 +707,63 @@ def test_addresses_are_shown_without_passwords(text: str, shown: str) -> None:
 def test_where_nothing_is_recorded_the_page_says_what_records(workspace: Path) -> None:
     done = run_module(workspace, "pipeline.tracking.page")
     assert done.stdout == "There are no runs yet: `make repro` makes the first.\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "listening", "reached"),
+    [
+        (None, "127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "0.0.0.0", "127.0.0.1"),
+        ("0.0.0.0", "0.0.0.0", "127.0.0.1"),
+    ],
+)
+def test_the_page_takes_a_free_port_where_another_program_has_the_one_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    host: str | None,
+    listening: str,
+    reached: str,
+) -> None:
+    monkeypatch.delenv("MLFLOW_HOST", raising=False)
+    if host:
+        monkeypatch.setenv("MLFLOW_HOST", host)
+    with socket.create_server((listening, 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setenv("MLFLOW_PORT", str(port))
+        chosen = choose_port()
+    assert chosen != (host or "127.0.0.1", port)
+    assert capsys.readouterr().err == f"port {port} is taken by another program: MLflow takes {chosen[1]}\n"
+    assert choose_port() == (host or "127.0.0.1", port)
+    assert reachable(chosen[0]) == reached
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536"])
+def test_a_port_that_is_none_is_told_of_in_one_line(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setenv("MLFLOW_PORT", port)
+    with pytest.raises(UserError, match=f"MLFLOW_PORT = {port}: should be a number from 1 to 65535"):
+        choose_port()
+
+
+@pytest.mark.stress
+def test_the_page_is_served_at_the_address_that_is_printed(workspace: Path) -> None:
+    with Tracker(configuration()) as tracker:
+        tracker.record()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        page = start_module(
+            workspace, "pipeline.tracking.page", MLFLOW_PORT=port, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"
+        )
+        try:
+            assert page.stdout
+            name, _, printed = page.stdout.readline().partition(": ")
+            server, _, _ = printed.partition("/#/experiments/1/runs?")
+            assert name == "MNIST"
+            assert not server.endswith(f":{port}")
+            wait_for(lambda: answers(f"{server}/health"))
+            assert answers(f"{server}/api/2.0/mlflow/experiments/get-by-name?experiment_name=MNIST")
+        finally:
+            os.killpg(page.pid, signal.SIGKILL)
+            page.communicate()
 
 
 def test_a_hung_recorder_holds_nothing_up(workspace: Path, capfd: pytest.CaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""What MLflow's page shows of our runs, and where: `python -m pipeline.tracking.page` prints the addresses.
+"""MLflow's page: `python -m pipeline.tracking.page` prints where on it our runs are, and serves it.
 
 The page opens on GenAI, its table of runs without params and metrics, and no setting of the server changes
 that. But an address can ask for training, and for one of the views that are kept among an experiment's tags:
@@ -6,11 +6,13 @@ so each experiment has one with the columns that matter.
 """
 
 import json
+import os
+import socket
 
-from pipeline.errors import one_line_errors, public
+from pipeline.errors import UserError, one_line_errors, public, tell
 from pipeline.tracking.store import address, check_server, one_line_on_failures, open_store
 
-LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves the page
+HOST, PORT = "127.0.0.1", 5000  # as `mlflow ui` has them
 
 METRICS = ("validation_accuracy", "test_accuracy", "train_accuracy")
 PARAMS = (
@@ -36,18 +38,58 @@ TAGS = {
 
 
 def main() -> None:
-    """Print the address of each experiment's table of runs."""
+    """Print the address of each experiment's table of runs, and serve the page where no server does."""
     check_server()
     with one_line_on_failures():
         experiments = open_store().search_experiments()
-    server = public(address()).rstrip("/") if address().startswith("http") else LOCAL
+    shown = [experiment for experiment in experiments if TAGS.keys() <= experiment.tags.keys()]
+    if not shown:
+        print("There are no runs yet: `make repro` makes the first.")
+        return
+    served = address().startswith("http")
+    host, port = ("", 0) if served else choose_port()
+    server = public(address()).rstrip("/") if served else f"http://{reachable(host, brackets=True)}:{port}"
     asked = "workflowType=machine_learning&viewStateShareKey=results"
-    pages = [
-        f"{experiment.name}: {server}/#/experiments/{experiment.experiment_id}/runs?{asked}"
-        for experiment in experiments
-        if TAGS.keys() <= experiment.tags.keys()
-    ]
-    print("\n".join(pages) or "There are no runs yet: `make repro` makes the first.")
+    for experiment in shown:
+        print(
+            f"{experiment.name}: {server}/#/experiments/{experiment.experiment_id}/runs?{asked}", flush=True
+        )
+    if not served:
+        serve(host, port)
+
+
+def choose_port() -> tuple[str, int]:
+    """Return the host and port of `MLFLOW_HOST` and `MLFLOW_PORT`, or a free port where that one is taken.
+
+    Raises:
+        UserError: if `MLFLOW_PORT` is no port.
+    """
+    host, given = os.environ.get("MLFLOW_HOST") or HOST, os.environ.get("MLFLOW_PORT") or str(PORT)
+    if not given.isdecimal() or not 0 < int(given) < 2**16:
+        raise UserError(f"MLFLOW_PORT = {given}: should be a number from 1 to 65535")
+    try:
+        socket.create_connection((reachable(host), int(given)), timeout=1).close()
+    except OSError:  # nothing listens there
+        return host, int(given)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as free:
+        free.bind((host, 0))
+        port = free.getsockname()[1]
+    tell(f"port {given} is taken by another program: MLflow takes {port}")
+    return host, port
+
+
+def reachable(host: str, brackets: bool = False) -> str:
+    """Return the name by which what listens at `host` is reached from this machine."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{name}]" if brackets and ":" in name else name
+
+
+def serve(host: str, port: int) -> None:
+    """Serve the page, as `mlflow ui` does, until the user ends it."""
+    from mlflow.cli import cli
+
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = address()  # not an argument: it may hold a password
+    cli(["ui", "--host", host, "--port", str(port)])
 
 
 if __name__ == "__main__":

@@ -475,7 +475,7 @@ class Recorder:
         name = self.client.get_run(self.run_id).info.run_name
         if address().startswith("http"):
             return f"{name}: {public(address())}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
-        return f"{name}, in the experiment {self.dataset['title']} (`mlflow ui` shows it)"
+        return f"{name}, in the experiment {self.dataset['title']} (`make ui` shows it)"
 
 
 def run_name(config: Mapping[str, Any]) -> str:
