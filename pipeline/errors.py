@@ -49,16 +49,6 @@ def in_need_of_room(what: str) -> Iterator[None]:
         ) from None
 
 
-def unreadable(path: Path, error: Exception, damage: str) -> UserError:
-    """Return what to raise for the `error` in which reading the file at `path` ended.
-
-    It says `damage`, or, where it was not for the file's bytes that it could not be read, why not.
-    """
-    if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM:
-        return UserError(f"{path}: {error.strerror}")
-    return UserError(" ".join(damage.splitlines()))
-
-
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """End the program with one line on stderr where something that the user can mend ends the block.

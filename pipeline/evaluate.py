@@ -13,7 +13,7 @@ from pipeline.blas import portable_arithmetic, restart_with
 from pipeline.config import read_params
 from pipeline.data.dataset import PROCESSED, Dataset, Part, load_dataset
 from pipeline.errors import UserError, one_line_errors
-from pipeline.files import replacing, write_text
+from pipeline.files import reading, replacing, write_text
 from pipeline.models import MODEL, load_model, misfit
 from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP, probabilities
@@ -155,20 +155,15 @@ def read_predictions(path: Path, dataset: Dataset) -> Predictions:
         UserError: if the file is missing, damaged, or of other images or classes.
     """
     position = {name: i for i, name in enumerate(dataset.classes)}
-    try:
+    with reading(path, "evaluate"):
         with path.open(encoding="utf-8", newline="") as file:
             rows = [
                 (position[row["label"]], position[row["prediction"]], float(row["confidence"]))
                 for row in csv.DictReader(file)
             ]
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there: `dvc repro evaluate` makes it") from None
-    except (csv.Error, KeyError, TypeError, ValueError):
-        rows = []
-    if len(rows) != len(getattr(dataset, reported_part(dataset)).images):
-        raise UserError(
-            f"{path} does not fit the images in {PROCESSED}: `dvc repro -f evaluate` writes it anew"
-        )
+        count = len(getattr(dataset, reported_part(dataset)).images)
+        if len(rows) != count:
+            raise ValueError(f"it has {len(rows)} predictions, of {count} images in {PROCESSED}")
     labels, classes, confidence = map(np.array, zip(*rows, strict=True))
     return Predictions(labels, classes, confidence)
 

@@ -1,13 +1,18 @@
-"""Files that are whole or absent."""
+"""Files that are whole or absent, and how a damaged one is told of."""
 
 import hashlib
 import os
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.errors import in_need_of_room
+from pipeline.errors import OF_THE_SYSTEM, UserError, in_need_of_room
+
+PARTIAL = ".partial-"  # begins the name of what is not yet whole, and that a killed stage leaves behind
+LONGEST_REASON = 300  # characters
 
 
 @contextmanager
@@ -23,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     with in_need_of_room(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=PARTIAL, suffix=path.suffix, dir=path.parent)
         os.close(descriptor)
         temporary = Path(name)
         try:
@@ -52,3 +57,66 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of the file at `path` as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
+    """Turn whatever keeps the block from reading the file at `path` into one line.
+
+    NumPy, zipfile, json and csv raise nearly anything of damaged bytes, so every exception counts. The block
+    should do nothing but read and check what it has read.
+
+    Args:
+        path: the file. A pipe, a socket or a device is refused, since reading it might never end.
+        stage: the DVC stage that writes it.
+        remedy: what to do about a damaged file; that DVC runs the stage again if it is not given.
+
+    Raises:
+        UserError: if the file is missing, cannot be read, or the block raises anything.
+    """
+    try:
+        if is_special(path):
+            raise ValueError("it is a pipe, a socket or a device")
+        yield
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there: `dvc repro {stage}` makes it") from None
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM:
+            raise UserError(f"{path}: {error.strerror}") from None
+        told = f"there is no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        reason = " ".join(told.encode(errors="backslashreplace").decode().split())[:LONGEST_REASON]
+        if remedy:
+            raise UserError(f"{path}: {reason}: {remedy}") from None
+        raise UserError(
+            f"{path} is not what this pipeline wrote ({reason}): `dvc repro -f {stage}` makes it anew"
+        ) from None
+
+
+def is_special(path: Path) -> bool:
+    """Return whether there is something at `path` that is neither a file nor a folder."""
+    mode = path.stat().st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def refuse_links(folder: Path, advice: str) -> None:
+    """Raise `UserError` if `folder`, or a folder above it in the project, is a link.
+
+    What a link leads to may be shared with others, and is no place for a stage to write to.
+
+    Args:
+        folder: relative to the project's root, which is the working directory.
+        advice: what to do about it.
+    """
+    if (there := folder.resolve()) != Path.cwd().resolve() / folder:
+        raise UserError(f"{folder} is reached through a link, and is really {there}: {advice}")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove from `folder` what `replacing` and stages that were killed have left unfinished there."""
+    for path in folder.glob(f"{PARTIAL}*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

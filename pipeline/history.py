@@ -5,8 +5,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.errors import UserError
-from pipeline.files import replacing
+from pipeline.files import reading, replacing
 
 HISTORY = Path("reports/history.csv")
 
@@ -35,7 +34,7 @@ def read_history(path: Path = HISTORY) -> list[Row]:
     Raises:
         UserError: if the file is missing or damaged.
     """
-    try:
+    with reading(path, "train"):
         with path.open(encoding="utf-8", newline="") as file:
             rows = [
                 {column: float(value) for column, value in row.items() if value}
@@ -44,11 +43,7 @@ def read_history(path: Path = HISTORY) -> list[Row]:
         columns = rows[0].keys() if rows else set()
         alike = all(row.keys() == columns and all(map(math.isfinite, row.values())) for row in rows)
         if not (alike and {"epoch", "loss", "train_accuracy"} <= columns):
-            raise ValueError
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there: `dvc repro train` makes it") from None
-    except (csv.Error, TypeError, ValueError):
-        raise UserError(f"{path} is damaged: `dvc repro -f train` writes it anew") from None
+            raise ValueError("every row should have the same columns and finite numbers")
     return rows
 
 

@@ -2,14 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import UserError, unreadable
-from pipeline.files import replacing
+from pipeline.files import reading, replacing
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Snapshots
@@ -42,7 +40,7 @@ def load_model(path: Path = MODEL) -> MLP:
     Raises:
         UserError: if the file is missing, cannot be read, is damaged, or not such a file.
     """
-    with one_line_on_damage(path):
+    with reading(path, "train"):
         with np.load(path, allow_pickle=False) as file:
             architecture = json.loads(str(file["architecture"]))
             parameters = file["parameters"]
@@ -92,22 +90,10 @@ def load_snapshots(path: Path = SNAPSHOTS) -> list[tuple[int, Array]]:
     Raises:
         UserError: if the file is missing, cannot be read, is damaged, or not such a file.
     """
-    with one_line_on_damage(path), np.load(path, allow_pickle=False) as file:
+    with reading(path, "train"), np.load(path, allow_pickle=False) as file:
         epochs, parameters = file["epochs"], file["parameters"]
         if epochs.dtype != np.int64 or len(epochs) == 1 or np.any(np.diff(epochs) <= 0):
             raise ValueError("the epochs should increase, from the one before training to the last")
         if parameters.dtype not in (np.float16, np.float32):
             raise ValueError("the parameters should be in float16 or float32")
         return list(zip(epochs.tolist(), parameters.astype(np.float32), strict=True))
-
-
-@contextmanager
-def one_line_on_damage(path: Path) -> Iterator[None]:
-    """Raise a `UserError` where the block cannot read the file at `path`, or not as training wrote it."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there: `dvc repro train` makes it") from None
-    except Exception as error:  # NumPy and zipfile raise nearly anything of damaged bytes
-        damage = f"{path} is not what this pipeline wrote ({error}): `dvc repro -f train` makes it anew"
-        raise unreadable(path, error, damage) from None

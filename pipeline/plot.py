@@ -22,7 +22,7 @@ from pipeline.evaluate import (
     read_predictions,
     reported_part,
 )
-from pipeline.files import replacing
+from pipeline.files import reading, replacing
 from pipeline.history import Row, read_history
 from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
 from pipeline.nn.mlp import MLP
@@ -251,13 +251,9 @@ def read_accuracies(path: Path, dataset: Dataset) -> dict[str, float]:
     Raises:
         UserError: if the file is missing or damaged.
     """
-    try:
+    with reading(path, "evaluate"):
         metrics = json.loads(path.read_text(encoding="utf-8"))
         return {name: float(metrics[name]["accuracy"]) for name in parts_with_images(dataset)}
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there: `dvc repro evaluate` makes it") from None
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path} is damaged: `dvc repro -f evaluate` writes it anew") from None
 
 
 if __name__ == "__main__":

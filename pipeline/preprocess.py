@@ -10,12 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import Split, read_params
-from pipeline.data.dataset import PROCESSED, RAW, description_of, write_description
+from pipeline.data.dataset import (
+    PROCESSED,
+    RAW,
+    RawDescription,
+    load_dataset,
+    read_description,
+    warn_of_unseen_classes,
+    write_description,
+)
 from pipeline.data.idx import read_idx
 from pipeline.errors import UserError, one_line_errors
-from pipeline.files import replacing, sha256
+from pipeline.files import reading, refuse_links, remove_leftovers, replacing, sha256
 
-ROLES = ("train_images", "train_labels", "official_images", "official_labels")
 BLOCK = 1000  # images converted at once
 
 
@@ -34,32 +41,32 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
 
     Raises:
         UserError: if a file is bad, two of them do not belong together, or the split asks for too much; if
-            `processed` is a symbolic link, perhaps to a folder that others share.
+            `processed` is reached through a symbolic link, perhaps to a folder that others share.
     """
-    if processed.is_symlink():
-        raise UserError(
-            f"{processed} is a symbolic link, and this stage would replace files in {processed.resolve()}:"
-            " remove the link, and the stage makes the folder"
-        )
-    with description_of(raw, "download") as description:
-        name, title, classes = description["name"], description["title"], list(description["classes"])
-        files = {role: raw / description["files"][role]["name"] for role in ROLES}
-        hashes = {role: description["files"][role]["sha256"] for role in ROLES}
-    for role, path in files.items():
-        if path.exists() and sha256(path) != hashes[role]:
+    refuse_links(processed, "remove the link, and the stage makes the folder")
+    remove_leftovers(processed)
+    description = read_description(raw, RawDescription, "download")
+    files, title, classes = description.files, description.title, description.classes
+    for file in (files.train_images, files.train_labels, files.official_images, files.official_labels):
+        path = raw / file.name
+        with reading(path, "download"):
+            intact = sha256(path) == file.sha256
+        if not intact:
             raise UserError(
                 f"{path} is not the file that `dvc repro download` left there:"
                 " `dvc repro -f download` brings it again"
             )
-    images, labels = _read_pair(files["train_images"], files["train_labels"], len(classes))
+    # From here on the files are those that the dataset's configuration names: to fetch them again is no help.
+    images, labels = _read_pair(raw / files.train_images.name, raw / files.train_labels.name, len(classes))
     official_images, official_labels = _read_pair(
-        files["official_images"], files["official_labels"], len(classes)
+        raw / files.official_images.name, raw / files.official_labels.name, len(classes)
     )
     shape = images.shape[1:]
     if official_images.shape[1:] != shape:
         raise UserError(
-            f"images of {_size(shape)} in {files['train_images']} but of {_size(official_images.shape[1:])}"
-            f" in {files['official_images']}: `dvc repro -f download` fetches them anew"
+            f"images of {_size(shape)} in {raw / files.train_images.name} but of"
+            f" {_size(official_images.shape[1:])} in {raw / files.official_images.name}:"
+            " dataset.files should name images of one size"
         )
     end = split.train + split.test
     if end > len(images):
@@ -81,8 +88,10 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
             _write_labels(path, part_labels, len(classes))
         (processed / "dataset.json").unlink(missing_ok=True)  # without it the others count for nothing
     write_description(
-        processed, {"name": name, "title": title, "classes": classes, "image_shape": list(shape)}
+        processed,
+        {"name": description.name, "title": title, "classes": classes, "image_shape": list(shape)},
     )
+    warn_of_unseen_classes(load_dataset(processed))
     counts = f"{split.train:,} train, {split.test:,} test and {len(official_images):,} official images"
     print(f"{title}: {counts} of {_size(shape)}")
 
@@ -94,7 +103,7 @@ def _read_pair(images_path: Path, labels_path: Path, classes: int) -> tuple[np.n
     if len(images) != len(labels):
         raise UserError(
             f"{len(images)} images in {images_path} but {len(labels)} labels in {labels_path}:"
-            " `dvc repro -f download` fetches them anew"
+            " dataset.files should name labels that belong to the images"
         )
     if labels.max() >= classes:
         first = int(np.argmax(labels >= classes))

@@ -271,9 +271,9 @@ def rename_a_class() -> None:
     ("damage", "message"),
     [
         (remove_predictions, "reports/predictions.csv is not there: `dvc repro evaluate`"),
-        (open_a_quote_in_predictions, "reports/predictions.csv does not fit the images"),
-        (prepare_other_images, "reports/predictions.csv does not fit the images"),
-        (rename_a_class, "reports/predictions.csv does not fit the images"),
+        (open_a_quote_in_predictions, "reports/predictions.csv is not what this pipeline wrote"),
+        (prepare_other_images, r"reports/predictions.csv is not .* \(it has 6 predictions, of 4 images"),
+        (rename_a_class, r"reports/predictions.csv is not .* \(there is no 'dog'"),
     ],
 )
 def test_predictions_that_are_not_of_these_images_and_classes_are_refused(

@@ -329,15 +329,15 @@ def cut_a_row_of_predictions() -> None:
     ("damage", "message"),
     [
         (remove_history, "reports/history.csv is not there"),
-        (empty_history, "reports/history.csv is damaged"),
-        (write_words_into_history, "reports/history.csv is damaged"),
+        (empty_history, "reports/history.csv is not what this pipeline wrote"),
+        (write_words_into_history, "reports/history.csv is not what this pipeline wrote"),
         (remove_metrics, "reports/metrics.json is not there"),
-        (truncate_metrics, "reports/metrics.json is damaged"),
-        (forget_a_number_of_history, "reports/history.csv is damaged"),
-        (add_a_row_with_less_to_history, "reports/history.csv is damaged"),
-        (add_a_quote_to_history, "reports/history.csv is damaged"),
+        (truncate_metrics, "reports/metrics.json is not what this pipeline wrote"),
+        (forget_a_number_of_history, "reports/history.csv is not what this pipeline wrote"),
+        (add_a_row_with_less_to_history, "reports/history.csv is not what this pipeline wrote"),
+        (add_a_quote_to_history, "reports/history.csv is not what this pipeline wrote"),
         (swap_snapshots, "models/snapshots.npz is of another network than models/model.npz"),
-        (cut_a_row_of_predictions, "reports/predictions.csv does not fit"),
+        (cut_a_row_of_predictions, "reports/predictions.csv is not what this pipeline wrote"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(damage: Callable[[], None], message: str) -> None:

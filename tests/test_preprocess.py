@@ -1,4 +1,6 @@
+import gzip
 import itertools
+import struct
 import tracemalloc
 from pathlib import Path
 
@@ -101,21 +103,60 @@ def test_a_split_larger_than_the_data_names_its_keys(raw: Path, tmp_path: Path) 
     assert not (tmp_path / "processed").exists()
 
 
-def test_a_symbolic_link_is_refused_before_anything_is_touched(raw: Path, tmp_path: Path) -> None:
-    shared, processed = tmp_path / "shared", tmp_path / "processed"
-    preprocess(raw, shared, Split(train=7, test=4))
+@pytest.mark.parametrize("link", ["data", "data/processed"])
+def test_a_link_on_the_way_to_the_folder_is_refused_before_anything_is_touched(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    project, shared = tmp_path / "project", tmp_path / "shared"
+    (project / link).parent.mkdir(parents=True)
+    for folder in (shared, shared / "processed"):
+        preprocess(raw, folder, Split(train=7, test=4))
     before = files(shared)
-    processed.symlink_to(shared)
-    with pytest.raises(UserError, match=rf"processed is a symbolic link.*{shared}: remove the link"):
-        preprocess(raw, processed, Split(train=5, test=2))
+    (project / link).symlink_to(shared)
+    monkeypatch.chdir(project)
+    with pytest.raises(UserError, match=rf"^data/processed is reached through a link.*{shared}.*: remove"):
+        preprocess(raw, Path("data/processed"), Split(train=5, test=2))
     assert files(shared) == before
+
+
+def test_what_a_killed_stage_left_behind_goes_and_nothing_else(raw: Path, tmp_path: Path) -> None:
+    processed = tmp_path / "processed"
+    processed.mkdir()
+    (processed / ".partial-0123abcd.npy").write_bytes(b"half")
+    (processed / "notes.txt").write_text("mine")
+    preprocess(raw, processed, Split(train=7, test=4))
+    assert (processed / "notes.txt").read_text() == "mine"
+    assert not list(processed.glob(".*"))
+
+
+def test_a_class_that_is_not_trained_on_is_warned_of(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(raw, "train_labels", np.array([0] * 4 + [1] * 4 + [2] * 4, np.uint8))
+    preprocess(raw, tmp_path / "all", Split(train=9, test=3))
+    assert capsys.readouterr().err == ""
+    preprocess(raw, tmp_path / "some", Split(train=4, test=8))
+    told = "warning: none of the 4 training images of Dots is of the class some, many: "
+    assert capsys.readouterr().err.startswith(told)
+
+
+def test_what_fetching_again_cannot_mend_is_not_told_to_be_fetched_again(raw: Path, tmp_path: Path) -> None:
+    """The file is the one that the dataset's configuration names, and holds something else than it should."""
+    (raw / "train_labels.gz").write_bytes(gzip.compress(struct.pack(">BBBBI", 0, 0, 0x0C, 1, 1) + bytes(4)))
+    describe(raw)
+    with pytest.raises(
+        UserError, match=r"train_labels\.gz: its elements are int32.*dataset\.files"
+    ) as raised:
+        preprocess(raw, tmp_path / "processed", Split(train=7, test=4))
+    assert "dvc repro" not in str(raised.value)
 
 
 @pytest.mark.parametrize("part", ["train", "official"])
 def test_images_without_labels_are_an_error(raw: Path, tmp_path: Path, part: str) -> None:
     write(raw, f"{part}_labels", np.zeros(4, np.uint8))
-    with pytest.raises(UserError, match=rf"{part}_images\.gz but 4 labels in .*{part}_labels\.gz"):
+    with pytest.raises(UserError, match=rf"{part}_images\.gz but 4 labels in .*{part}_labels\.gz") as raised:
         preprocess(raw, tmp_path / "processed", Split(train=7, test=4))
+    assert "dvc repro" not in str(raised.value)
 
 
 @pytest.mark.parametrize("part", ["train", "official"])
@@ -165,8 +206,10 @@ def test_a_dataset_that_was_replaced_in_part_is_none(
 
 def test_images_of_two_sizes_are_an_error(raw: Path, tmp_path: Path) -> None:
     write(raw, "official_images", np.zeros((5, 3, 4), np.uint8))
-    with pytest.raises(UserError, match=r"4×3 in .*train_images\.gz but of 3×4 in .*official_images\.gz"):
+    told = r"4×3 in .*train_images\.gz but of 3×4 in .*official_images\.gz"
+    with pytest.raises(UserError, match=told) as raised:
         preprocess(raw, tmp_path / "processed", Split(train=7, test=4))
+    assert "dvc repro" not in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "train_images.gz", "official_labels.gz"])
@@ -179,5 +222,5 @@ def test_a_file_that_is_not_downloaded_yet_says_what_to_do(raw: Path, tmp_path: 
 def test_a_damaged_description_says_what_to_do(raw: Path, tmp_path: Path) -> None:
     path = raw / "dataset.json"
     path.write_text(path.read_text().replace("official_labels", "official_label"))
-    with pytest.raises(UserError, match=r"dataset\.json is damaged: `dvc repro -f download`"):
+    with pytest.raises(UserError, match=r"dataset\.json is not what .*: `dvc repro -f download`"):
         preprocess(raw, tmp_path / "processed", Split(train=7, test=4))

@@ -2,21 +2,65 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
 
-from pipeline.errors import UserError, unreadable
-from pipeline.files import sha256, write_text
+from pipeline.errors import UserError, tell
+from pipeline.files import reading, sha256, write_text
 
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
 PARTS = ("train", "test", "official")
+NAMED = 10  # classes in a warning
+
+Side = Annotated[int, Field(ge=1, le=2**20)]  # pixels
+
+
+@checked_dataclass(frozen=True)
+class RawFile:
+    """One of a dataset's own files, as the download stage left it."""
+
+    name: str
+    sha256: str
+
+
+@checked_dataclass(frozen=True)
+class RawFiles:
+    """A dataset's own files by what is in them."""
+
+    train_images: RawFile
+    train_labels: RawFile
+    official_images: RawFile
+    official_labels: RawFile
+
+
+@checked_dataclass(frozen=True)
+class RawDescription:
+    """What the download stage says of its files, in `data/raw/dataset.json`."""
+
+    name: str
+    title: str
+    classes: list[str]
+    files: RawFiles
+
+
+@checked_dataclass(frozen=True)
+class Description:
+    """What the preprocess stage says of its arrays, in `data/processed/dataset.json`."""
+
+    name: str
+    title: str
+    classes: list[str]
+    image_shape: tuple[Side, Side]
+
+
+AnyDescription = TypeVar("AnyDescription", RawDescription, Description)
 
 
 @dataclass(frozen=True)
@@ -90,18 +134,28 @@ def load_dataset(folder: Path = PROCESSED) -> Dataset:
     Raises:
         UserError: if a file is missing, cannot be read, or does not fit the others.
     """
-    with description_of(folder, "preprocess") as description:
-        name, title = str(description["name"]), str(description["title"])
-        classes = list(description["classes"])
-        rows, columns = map(int, description["image_shape"])
-        if min(rows, columns) < 1:
-            raise ValueError
+    description = read_description(folder, Description, "preprocess")
+    rows, columns = description.image_shape
     return Dataset(
-        name=name,
-        title=title,
-        classes=classes,
+        name=description.name,
+        title=description.title,
+        classes=description.classes,
         image_shape=(rows, columns),
-        **{part: _open_part(folder, part, rows * columns, len(classes)) for part in PARTS},
+        **{part: _open_part(folder, part, rows * columns, len(description.classes)) for part in PARTS},
+    )
+
+
+def warn_of_unseen_classes(dataset: Dataset) -> None:
+    """Tell the user of classes of which no image is learned from."""
+    seen = dataset.train.labels.max(axis=0)
+    if len(seen) < len(dataset.classes) or seen.all():  # a single output tells two classes apart
+        return
+    unseen = [name for name, there in zip(dataset.classes, seen, strict=True) if not there]
+    more = f" and {len(unseen) - NAMED} more" if len(unseen) > NAMED else ""
+    tell(
+        f"warning: none of the {len(dataset.train.images):,} training images of {dataset.title} is of the"
+        f" class {', '.join(unseen[:NAMED])}{more}: the network cannot learn to tell what it never sees."
+        " split takes the images in file order, so the file may be sorted by class: shuffle it"
     )
 
 
@@ -120,20 +174,19 @@ def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-@contextmanager
-def description_of(folder: Path, stage: str) -> Iterator[dict[str, Any]]:
-    """Yield what is in the `dataset.json` that `stage` wrote to `folder`, for the block to take it apart.
+def read_description(folder: Path, kind: type[AnyDescription], stage: str) -> AnyDescription:
+    """Return what `stage` wrote to the `dataset.json` of `folder`.
 
     Raises:
-        UserError: if it is missing, or the block does not find in it what it needs.
+        UserError: if it is missing or damaged, or lacks something.
     """
     path = folder / "dataset.json"
-    try:
-        yield json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there: `dvc repro {stage}` makes it") from None
-    except (LookupError, TypeError, ValueError):
-        raise UserError(f"{path} is damaged: `dvc repro -f {stage}` writes it anew") from None
+    with reading(path, stage):
+        try:
+            return TypeAdapter(kind).validate_json(path.read_bytes())
+        except ValidationError as error:
+            finding: Any = error.errors(include_url=False)[0]
+            raise ValueError(": ".join([*map(str, finding["loc"]), finding["msg"]])) from None
 
 
 def write_description(folder: Path, description: dict[str, Any]) -> None:
@@ -154,16 +207,10 @@ def _open_part(folder: Path, part: str, width: int, classes: int) -> Part:
 
 def _open_array(path: Path, dtype: type, width: int) -> np.ndarray:
     """Map the array in the file at `path`, which has `width` columns of `dtype`."""
-    try:
-        array = np.load(path, mmap_mode="r")
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there: `dvc repro preprocess` makes it") from None
-    except Exception as error:  # NumPy raises nearly anything of damaged bytes
-        damage = f"{path}: {error}: `dvc repro -f preprocess` writes it anew"
-        raise unreadable(path, error, damage) from None
-    if array.dtype != dtype or array.shape[1:] != (width,):
-        raise UserError(
-            f"{path} holds {array.dtype} of shape {array.shape}, not {np.dtype(dtype)} of shape"
-            f" (n, {width}): `dvc repro -f preprocess` writes it anew"
-        )
+    with reading(path, "preprocess"):
+        array = np.lib.format.open_memmap(path, mode="r")
+        if array.dtype != dtype or array.shape[1:] != (width,):
+            raise ValueError(
+                f"it holds {array.dtype} of shape {array.shape}, not {np.dtype(dtype)} of shape (n, {width})"
+            )
     return np.asarray(array)  # a plain view: slicing a memmap costs more

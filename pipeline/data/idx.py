@@ -14,8 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pipeline.errors import UserError, unreadable
-from pipeline.files import replacing
+from pipeline.files import reading, replacing
 
 UNSIGNED_BYTE = 0x08
 TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
@@ -37,16 +36,11 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         UserError: if the file is missing, cannot be read, is no IDX file of that kind, is damaged, or holds
             fewer or more bytes than its header says.
     """
-    try:
-        with path.open("rb") as file:
-            gzipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-            file.seek(0)
-            shape, elements = _read(gzip.GzipFile(fileobj=file) if gzipped else file, dimensions)
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there: `dvc repro -f download` fetches it") from None
-    except (ValueError, OSError, EOFError, zlib.error) as error:
-        damage = f"{path}: {error}: `dvc repro -f download` fetches it anew"
-        raise unreadable(path, error, damage) from None
+    remedy = f"dataset.files should name an IDX file of unsigned bytes in {dimensions} dimensions"
+    with reading(path, "download", remedy), path.open("rb") as file:
+        gzipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        file.seek(0)
+        shape, elements = _read(gzip.GzipFile(fileobj=file) if gzipped else file, dimensions)
     return np.frombuffer(elements, np.uint8).reshape(shape)
 
 

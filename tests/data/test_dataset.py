@@ -76,7 +76,7 @@ def test_a_description_that_lacks_something_is_damaged(folder: Path, key: str) -
     description = json.loads(path.read_text())
     del description[key]
     path.write_text(json.dumps(description))
-    with pytest.raises(UserError, match=r"dataset\.json is damaged: `dvc repro -f preprocess`"):
+    with pytest.raises(UserError, match=r"dataset\.json is not what .*: `dvc repro -f preprocess`"):
         load_dataset(folder)
 
 

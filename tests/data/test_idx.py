@@ -47,7 +47,7 @@ def test_a_bad_file_is_named_with_what_is_wrong(
 ) -> None:
     path = tmp_path / "images.gz"
     path.write_bytes(pack(content))
-    with pytest.raises(UserError, match=rf"images\.gz: .*{complaint}.*: `dvc repro -f download`"):
+    with pytest.raises(UserError, match=rf"images\.gz: .*{complaint}.*: dataset\.files should name"):
         read_idx(path, 3)
 
 
