@@ -51,10 +51,11 @@ STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, config=STRICT)
 class File:
-    """One file of a dataset; `hash` is `algorithm:hexadecimal digits`."""
+    """One file of a dataset; `hash` is `algorithm:hexadecimal digits`, `size` bytes."""
 
     name: Name
     hash: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
+    size: Annotated[PositiveCount, Field(le=2**40)]
 
 
 @dataclass(frozen=True, config=STRICT)

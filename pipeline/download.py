@@ -2,20 +2,22 @@
 
 Every file's hash is pinned, so a source is good if it has the right bytes. The sources are the environment
 variable DATA_MIRROR, then `dataset.mirrors`, each tried in turn for whatever is still missing. Where none of
-them can be reached, the embedded strokes dataset stands in. A source that answers at all is reached, be it
-with 404, 500 or the wrong bytes: then a missing file is an error, since the network is not what is wrong.
+them can be reached, the embedded strokes dataset stands in, and DVC runs the stage again each time until the
+files are there. A source that answers at all is reached, be it with 404, 500 or the wrong bytes: then a
+missing file is an error, since the network is not what is wrong.
 """
 
 import os
 import re
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
+from queue import Empty, Full, Queue
 from threading import Thread
 from typing import Literal
 from urllib.parse import urlsplit
@@ -23,16 +25,26 @@ from urllib.request import url2pathname
 
 import pooch
 import requests
+from tqdm import tqdm
 
 from pipeline.config import File, GeneratedDataset, IdxDataset, StrokesDataset, read_params
-from pipeline.data.dataset import RAW, write_description
+from pipeline.data.dataset import RAW, RawDescription, read_description, write_description
 from pipeline.data.idx import write_idx
 from pipeline.data.strokes import SIDE, choose_digits, draw
-from pipeline.errors import UserError, in_need_of_room, one_line_errors, public
-from pipeline.files import replacing, sha256
+from pipeline.errors import UserError, in_need_of_room, one_line_errors, public, tell
+from pipeline.files import PARTIAL, is_special, refuse_links, remove_leftovers, replacing, sha256, write_text
 
 PATIENCE = 8.0  # seconds that a source may take to answer, and then from one packet to the next
+SLOWEST = 20_000  # bytes a second that a server has to send once its patience is used up
+PIECE = 1 << 14  # bytes
 RETRIES = 1  # how often a server is asked again for a file that came damaged or not at all
+
+STAND_INS = Path(".dvc/stand_ins.yaml")
+STAND_INS_TEXT = """\
+# The download stage writes this file, and DVC compares it with dvc.lock. Where stand-ins were drawn, it is
+# .nan, which equals nothing, not even itself: so DVC runs the stage again until the real files are there.
+stand_ins: {}
+"""
 
 STROKES_FILES = {
     "train_images": "train-images-idx3-ubyte.gz",
@@ -46,6 +58,10 @@ class UnreachableError(UserError):
     """No source answers."""
 
 
+class TooSlowError(OSError):
+    """A server sends, but would hold the stage up for too long."""
+
+
 def main() -> None:
     """Run the stage."""
     pooch.get_logger().setLevel("WARNING")  # it names its temporary files
@@ -55,30 +71,37 @@ def main() -> None:
             f"dataset = {dataset.name}: it is generated, not downloaded; `python -m pipeline.train"
             f" dataset={dataset.name}` trains on it"
         )
-    download(dataset, RAW, os.environ.get("DATA_MIRROR"))
+    there = download(dataset, RAW, os.environ.get("DATA_MIRROR"))
+    note_stand_ins(there.name != dataset.name)
 
 
-def download(dataset: IdxDataset | StrokesDataset, raw: Path, mirror: str | None) -> None:
-    """Leave exactly the dataset's four files and their description, `dataset.json`, in the folder `raw`.
+def download(
+    dataset: IdxDataset | StrokesDataset, raw: Path, mirror: str | None
+) -> IdxDataset | StrokesDataset:
+    """Put the dataset's four files and their description, `dataset.json`, into the folder `raw`.
 
     Files that are there already are not fetched again, and the folder changes only once all four are had.
+    Those of an earlier dataset go; what this stage did not write stays.
 
     Args:
         dataset: what to bring.
         raw: the folder.
         mirror: a folder or base URL to be tried before the dataset's own mirrors.
 
+    Returns:
+        The dataset that is there now: `dataset`, or what stands in for it.
+
     Raises:
         UserError: if a file cannot be had although a source answers, or none does and there is no fallback;
-            if `raw` is a symbolic link, perhaps to a folder that others share.
+            if `raw` is reached through a symbolic link, perhaps to a folder that others share.
     """
-    if raw.is_symlink():
-        raise UserError(
-            f"{raw} is a symbolic link, and this stage would remove whatever else is in {raw.resolve()}:"
-            " remove the link, and set DATA_MIRROR to that folder to have its files copied"
-        )
+    refuse_links(raw, "remove the link; to have files copied from that folder, set DATA_MIRROR to it")
     raw.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=raw) as folder:
+    remove_leftovers(raw)
+    earlier = _files_of_earlier_run(raw)
+    if isinstance(dataset, IdxDataset):
+        earlier |= {file["name"] for file in asdict(dataset.files).values()}
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=raw) as folder:
         incoming = Path(folder)
         if isinstance(dataset, IdxDataset):
             dataset = _fetch_or_fall_back(dataset, raw, incoming, mirror)
@@ -91,15 +114,38 @@ def download(dataset: IdxDataset | StrokesDataset, raw: Path, mirror: str | None
             with replacing(raw / path.name) as temporary:
                 path.replace(temporary)
 
-    for path in raw.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name not in names.values():
-            path.unlink()
+    for name in earlier - set(names.values()):
+        (raw / name).unlink(missing_ok=True)
     files = {role: {"name": name, "sha256": sha256(raw / name)} for role, name in names.items()}
     write_description(
         raw, {"name": dataset.name, "title": dataset.title, "classes": dataset.classes, "files": files}
     )
+    others = {path.name for path in raw.glob("[!.]*")} - {*names.values(), "dataset.json"}
+    if others:
+        tell(
+            f"warning: {raw} holds {', '.join(sorted(others))}, which this stage did not write. It stays, but"
+            " DVC takes it for a part of the dataset: better keep it elsewhere"
+        )
+    return dataset
+
+
+def note_stand_ins(drawn: bool) -> None:
+    """Note for DVC whether the files in `data/raw` are stand-ins, which it should not be content with."""
+    text = STAND_INS_TEXT.format(".nan" if drawn else "false")
+    if (
+        STAND_INS.exists() and STAND_INS.read_text(encoding="utf-8") != text
+    ):  # else it is not DVC that runs this
+        write_text(STAND_INS, text)
+
+
+def _files_of_earlier_run(raw: Path) -> set[str]:
+    """Return the names of the files in `raw` that are as an earlier run of this stage described them."""
+    try:
+        described = read_description(raw, RawDescription, "download").files
+    except UserError:  # there is no description, or it is damaged
+        return set()
+    files = {file["name"]: file["sha256"] for file in asdict(described).values()}
+    return {path.name for path in raw.iterdir() if path.is_file() and files.get(path.name) == sha256(path)}
 
 
 def _draw(dataset: StrokesDataset, folder: Path) -> None:
@@ -129,8 +175,8 @@ def _fetch_or_fall_back(
             ) from None
         print(
             f"warning: no source of {dataset.title} can be reached, so the strokes dataset, drawn by this"
-            f" project, stands in: from here on NOTHING IS ABOUT {dataset.title}. Once online, run"
-            " `dvc repro -f download`, then `dvc repro`",
+            f" project, stands in: from here on NOTHING IS ABOUT {dataset.title}. `dvc repro` fetches the"
+            " files as soon as a source can be reached",
             file=sys.stderr,
         )
         return StrokesDataset()
@@ -235,20 +281,74 @@ def _bring(file: File, source: str, folder: Path) -> None:
     path = _as_folder(source)
     base, retries = (source, RETRIES) if path is None else (str(path), 0)
     registry = pooch.create(folder, base, registry={file.name: file.hash}, retry_if_failed=retries)
-    server = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(), chunk_size=1 << 16, timeout=PATIENCE, hooks={"response": _as_it_lies}
-    )
+
+    def receive(url: str, target: str, _: pooch.Pooch) -> None:
+        pieces = _from_server(url) if path is None else _from_file(path / file.name)
+        _write(pieces, Path(target), file.size)
+
     print(f"{file.name} from {public(source)}", flush=True)
-    registry.fetch(file.name, downloader=server if path is None else _copy)
+    registry.fetch(file.name, downloader=receive)
+
+
+def _write(pieces: Generator[bytes], target: Path, size: int) -> None:
+    """Write `pieces` to `target`; stop with `ValueError` at the first byte beyond `size`."""
+    bar = tqdm(total=size, unit="B", unit_scale=True, leave=False, disable=not sys.stderr.isatty())
+    with target.open("wb") as output, closing(pieces), bar:
+        for piece in pieces:
+            if output.tell() + len(piece) > size:
+                raise ValueError(f"it goes on after {size} bytes, its size in dataset.files")
+            output.write(piece)
+            bar.update(len(piece))
+
+
+def _from_file(path: Path) -> Generator[bytes]:
+    """Yield what is in the file at `path`; raise `ValueError` where that is a pipe, a socket or a device."""
+    if is_special(path):  # whose end may never come
+        raise ValueError("it is a pipe, a socket or a device, not a file")
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def _from_server(url: str) -> Generator[bytes]:
+    """Yield what the server sends; raise `TooSlowError` where that comes too slowly.
+
+    `PATIENCE` is for the whole time, and each piece adds what it may take at `SLOWEST`. A thread of its own
+    receives, because a server that sends a byte now and then keeps `requests` waiting without end.
+    """
+    arrived: Queue[bytes | Exception] = Queue(maxsize=64)
+
+    def receive() -> None:
+        try:
+            with requests.get(
+                url, stream=True, timeout=PATIENCE, hooks={"response": _as_it_lies}
+            ) as response:
+                response.raise_for_status()
+                for piece in response.iter_content(PIECE):
+                    arrived.put(piece, timeout=PATIENCE)
+            arrived.put(b"", timeout=PATIENCE)
+        except Exception as error:
+            with suppress(Full):  # nobody waits for it any more
+                arrived.put(error, timeout=PATIENCE)
+
+    Thread(target=receive, daemon=True).start()
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            piece = arrived.get(timeout=max(0, deadline - time.monotonic()))
+        except Empty:
+            raise TooSlowError(f"it sends less than {SLOWEST / 1000:g} kB a second") from None
+        if isinstance(piece, Exception):
+            raise piece
+        if not piece:
+            return
+        yield piece
+        deadline += len(piece) / SLOWEST
 
 
 def _as_it_lies(response: requests.Response, **_: object) -> None:
     """Have a gzipped file left so by `requests`, where the server calls it the encoding of another one."""
     response.raw.headers.pop("Content-Encoding", None)
-
-
-def _copy(source: str, target: str, _: pooch.Pooch) -> None:
-    shutil.copyfile(source, target)
 
 
 def _as_folder(source: str) -> Path | None:

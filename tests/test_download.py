@@ -7,7 +7,10 @@ import socket
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -20,7 +23,7 @@ from pipeline.config import File, Files, IdxDataset, StrokesDataset
 from pipeline.data.idx import read_idx
 from pipeline.download import STROKES_FILES, download
 from pipeline.errors import UserError
-from tests.commands import ROOT, files, little_room, run_module
+from tests.commands import ROOT, files, little_room, run_module, start_module, wait_for
 
 ROLES = ["train_images", "train_labels", "official_images", "official_labels"]
 CONTENT = {f"{role}.gz": gzip.compress(os.urandom(3000), mtime=0) for role in ROLES}
@@ -71,6 +74,23 @@ class Mirrors(BaseHTTPRequestHandler):
                 for start in range(0, len(content), 500):
                     self.wfile.write(content[start : start + 500])
                     time.sleep(0.02)
+            case "endless" | "endless-chunks" if body:
+                self.send_response(200)
+                if kind == "endless-chunks":
+                    self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                piece = b"x" * 0x10000 if kind == "endless" else b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+                self.send_without_end(kind, piece, 0)
+            case "dripping" if body:
+                self.send(b"", len(content), body)
+                self.send_without_end(kind, content[:1], 0.05)
+            case "dripping-header" if body:
+                self.send_without_end(kind, b"H", 0.05)
+            case "leisurely" if body:
+                self.send(b"", len(content), body)
+                for start in range(0, len(content), 500):
+                    time.sleep(0.25)
+                    self.wfile.write(content[start : start + 500])
             case "encoding":
                 self.send(content, len(content), body, {"Content-Encoding": "gzip"})
             case "partial" if name.startswith("official"):
@@ -87,6 +107,12 @@ class Mirrors(BaseHTTPRequestHandler):
         if body:
             self.wfile.write(content)
 
+    def send_without_end(self, kind: str, piece: bytes, pause: float) -> None:
+        with suppress(ConnectionError):
+            while not self.server.closing.wait(pause):
+                self.wfile.write(piece)
+                self.server.sent[kind] += len(piece)
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -97,6 +123,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Mirrors)
         self.asked: list[str] = []
+        self.sent = Counter[str]()  # bytes, by the kinds that would send without end
         self.closing = threading.Event()
 
     def url(self, kind: str) -> str:
@@ -127,7 +154,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def dataset(*mirrors: str, fallback: bool = True, algorithm: str = "sha256") -> IdxDataset:
     files = {
-        role: File(f"{role}.gz", f"{algorithm}:{hashlib.new(algorithm, CONTENT[f'{role}.gz']).hexdigest()}")
+        role: File(
+            name=f"{role}.gz",
+            hash=f"{algorithm}:{hashlib.new(algorithm, CONTENT[f'{role}.gz']).hexdigest()}",
+            size=len(CONTENT[f"{role}.gz"]),
+        )
         for role in ROLES
     }
     return IdxDataset(
@@ -259,7 +290,7 @@ def test_strokes_stand_in_loudly_where_no_source_is_reached(
     warning = capsys.readouterr().err
     assert refusing in warning
     assert "NOTHING IS ABOUT Dots" in warning
-    assert "`dvc repro -f download`" in warning
+    assert "`dvc repro` fetches the files as soon as" in warning
     description = json.loads((tmp_path / "dataset.json").read_text())
     assert (description["name"], description["title"]) == ("strokes", "Strokes")
     assert {path.name for path in tmp_path.iterdir()} == {*STROKES_FILES.values(), "dataset.json"}
@@ -338,31 +369,109 @@ def test_what_is_there_is_not_fetched_again(server: Server, tmp_path: Path) -> N
     assert server.asked == ["/good/train_labels.gz"]
 
 
-def test_what_belongs_to_no_file_of_the_dataset_goes(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "another-dataset.gz").touch()
-    (tmp_path / ".left").mkdir()
-    (tmp_path / ".left" / "by a killed run").touch()
-    (tmp_path / "shared").symlink_to(tmp_path / ".left")
+def test_what_the_stage_did_not_write_stays(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = tmp_path / "raw"
+    (raw / "thesis").mkdir(parents=True)
+    (raw / "thesis/chapter.tex").write_text("mine")
+    (raw / "photos.zip").write_text("mine")
+    (raw / ".hidden").write_text("mine")
+    (raw / "linked").symlink_to(raw / "thesis")
+    before = files(raw)
+    download(dataset(server.url("good")), raw, None)
+    download(StrokesDataset(train=1, official=1), raw, None)
+    assert files(raw).items() >= before.items()
+    assert "holds linked, photos.zip, thesis, which this stage did not write" in capsys.readouterr().err
+
+
+def test_of_the_dataset_before_what_is_still_as_it_was_goes(server: Server, tmp_path: Path) -> None:
+    download(StrokesDataset(train=1, official=1), tmp_path, None)
+    mine = tmp_path / STROKES_FILES["train_labels"]
+    mine.write_text("my own labels")
     download(dataset(server.url("good")), tmp_path, None)
+    assert mine.read_text() == "my own labels"
+    mine.unlink()
     assert_whole(tmp_path)
 
 
-def test_a_symbolic_link_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
-    """What it leads to may be a folder that others share, of which the stage would leave its files alone."""
-    shared, raw = tmp_path / "shared", tmp_path / "raw"
-    shared.mkdir()
-    for name, content in CONTENT.items():
-        (shared / name).write_bytes(content)
-    (shared / "notes.txt").write_text("of others")
+@pytest.mark.parametrize("link", ["data", "data/raw"])
+def test_a_link_on_the_way_to_the_folder_is_refused_before_anything_is_touched(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    """What it leads to may be a folder that others share."""
+    project, shared = tmp_path / "project", tmp_path / "shared"
+    (project / link).parent.mkdir(parents=True)
+    for folder in (shared, shared / "raw"):
+        (folder / "thesis").mkdir(parents=True)
+        (folder / "thesis/chapter.tex").write_text("of others")
+        (folder / "dataset.json").write_text("of others")
     before = files(shared)
-    raw.symlink_to(shared)
-    with pytest.raises(UserError, match=rf"raw is a symbolic link.*{shared}.*DATA_MIRROR"):
-        download(dataset(), raw, None)
+    (project / link).symlink_to(shared)
+    monkeypatch.chdir(project)
+    with pytest.raises(UserError, match=rf"^data/raw is reached through a link.*{shared}.*DATA_MIRROR"):
+        download(dataset(server.url("good")), Path("data/raw"), None)
     assert files(shared) == before
-    raw.unlink()
-    download(dataset(), raw, str(shared))
+
+
+def test_what_a_killed_stage_left_behind_goes_at_the_next_start(server: Server, tmp_path: Path) -> None:
+    raw = tmp_path / "data/raw"
+    asked = asdict(dataset(server.url("stalled")))
+    write_params_with(tmp_path, asked)
+    process = start_module(tmp_path, "pipeline.download")
+    wait_for(lambda: raw.exists() and any(raw.rglob("tmp*")))
+    process.kill()
+    process.communicate()
+    assert list(raw.iterdir())
+    (raw / ".partial-0123abcd.json").touch()
+    download(dataset(server.url("good")), raw, None)
     assert_whole(raw)
-    assert files(shared) == before
+
+
+@pytest.mark.parametrize("kind", ["endless", "endless-chunks", "dripping", "dripping-header"])
+def test_what_a_server_sends_is_bounded_in_size_and_time(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    begin = time.monotonic()
+    download(dataset(server.url(kind), server.url("good")), tmp_path, None)
+    assert time.monotonic() - begin < 5 * pipeline.download.PATIENCE
+    assert_whole(tmp_path)
+    told = capsys.readouterr().err
+    assert ("it sends less than 20 kB a second" if "dripping" in kind else "it goes on after 30") in told
+    assert server.sent[kind] < 100_000_000
+
+
+def test_a_slow_server_is_waited_for_while_it_keeps_the_least_rate(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its patience is for the whole file, but what arrives adds to it."""
+    monkeypatch.setattr(pipeline.download, "PATIENCE", 1.0)
+    monkeypatch.setattr(pipeline.download, "SLOWEST", 1000)
+    monkeypatch.setattr(pipeline.download, "PIECE", 500)
+    download(dataset(server.url("leisurely")), tmp_path, None)
+    assert_whole(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "socket", "larger"])
+def test_what_is_no_file_of_that_size_is_not_copied_from_a_folder(tmp_path: Path, kind: str) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    path = mirror / "train_images.gz"
+    with socket.socket(socket.AF_UNIX) as unix:
+        match kind:
+            case "device":
+                path.symlink_to("/dev/zero")
+            case "pipe":
+                os.mkfifo(path)
+            case "socket":
+                unix.bind(str(path))
+            case "larger":
+                with path.open("wb") as file:
+                    file.truncate(10**12)
+        told = "it goes on after" if kind == "larger" else "a pipe, a socket or a device"
+        with pytest.raises(UserError, match=rf"^train_images\.gz is not to be had: .*{told}"):
+            download(dataset(), tmp_path / "raw", str(mirror))
+    assert not list((tmp_path / "raw").iterdir())
 
 
 def test_a_full_disk_is_no_fault_of_the_source(tmp_path: Path) -> None:
@@ -413,9 +522,13 @@ def test_a_mirror_of_another_kind_is_an_error(tmp_path: Path) -> None:
 
 def run_stage(folder: Path, asked: dict[str, object], **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the stage as DVC does, in a `folder` with a `params.yaml` that asks for the dataset given."""
+    write_params_with(folder, asked)
+    return run_module(folder, "pipeline.download", **environment)
+
+
+def write_params_with(folder: Path, asked: dict[str, object]) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"dataset": asked}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    return run_module(folder, "pipeline.download", **environment)
 
 
 def test_the_stage_reads_params_and_writes_data_raw(tmp_path: Path) -> None:

@@ -8,9 +8,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from pipeline.data.idx import write_idx
+from pipeline.files import sha256
 from pipeline.history import read_history
 from tests.commands import ROOT, SMALL, TRACKED, kill, kill_in_training, made_once, run_module, wait_for
 
@@ -26,8 +29,12 @@ def run(clone: Path, *command: str, **environment: str) -> str:
     return done.stdout
 
 
-def make_clone(folder: Path, *options: str) -> Path:
-    """Return a repository at `folder` with this one's files as they are now and small `params.yaml`."""
+def make_clone(folder: Path, *options: str, without: str = " ") -> Path:
+    """Return a repository at `folder` with this one's files as they are now and small `params.yaml`.
+
+    Of what makes it small, options that begin with `without` are left out.
+    """
+    small = [option for option in TRACKED if not option.startswith(without)]
     listed = run(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
@@ -35,7 +42,7 @@ def make_clone(folder: Path, *options: str) -> Path:
             shutil.copy2(ROOT / name, folder / name)
     for name in ("dvc.lock", "reports/metrics.json", "reports/problems.json"):  # of another dataset
         (folder / name).unlink(missing_ok=True)
-    order = run_module(folder, "pipeline.train", "--cfg", "job", "--resolve", *TRACKED, *options)
+    order = run_module(folder, "pipeline.train", "--cfg", "job", "--resolve", *small, *options)
     (folder / "params.yaml").write_text(order.stdout, encoding="utf-8")
     run(folder, "git", "init", "--quiet", "--initial-branch=main")
     commit(folder)
@@ -142,6 +149,44 @@ def test_a_changed_value_runs_the_stages_that_read_it(
 ) -> None:
     set_param(clone, key, value)
     assert ran(run(clone, "dvc", "repro")) == stages
+
+
+def test_stand_ins_are_told_of_each_time_and_heal_once_a_source_is_reached(tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    shapes = {
+        "train_images": (9, 4, 3),
+        "train_labels": (9,),
+        "official_images": (2, 4, 3),
+        "official_labels": (2,),
+    }
+    for role, shape in shapes.items():
+        write_idx(mirror / f"{role}.gz", shape, [np.zeros(shape, np.uint8)])
+    pinned = {
+        role: {"name": f"{role}.gz", "hash": f"sha256:{sha256(path)}", "size": path.stat().st_size}
+        for role in shapes
+        for path in [mirror / f"{role}.gz"]
+    }
+    clone = make_clone(tmp_path / "clone", "dataset=mnist", without="dataset.")
+    set_param(clone, "dataset.files", pinned)
+    set_param(clone, "dataset.mirrors", [str(tmp_path / "unplugged")])
+    commit(clone)
+
+    def reproduce(**environment: str) -> str:
+        command = ["dvc", "repro", "download"]
+        done = subprocess.run(
+            command, cwd=clone, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    for _ in range(2):
+        assert "NOTHING IS ABOUT MNIST" in reproduce()
+    assert "NOTHING IS ABOUT" not in reproduce(DATA_MIRROR=str(mirror))
+    assert "Data and pipelines are up to date." in reproduce()
+    assert {path.name for path in (clone / "data/raw").glob("*.gz")} == {
+        path.name for path in mirror.iterdir()
+    }
+    assert ".dvc" not in run(clone, "git", "status", "--porcelain")
 
 
 def test_dvc_tells_what_changed_and_takes_back_what_was_from_its_cache(clone: Path) -> None:
