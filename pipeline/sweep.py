@@ -51,7 +51,7 @@ from pipeline.job import (
 )
 from pipeline.tracking import Job, Tracker, start_ahead
 from pipeline.tracking.store import check_server
-from pipeline.training_data import data_for
+from pipeline.training_data import data_for, warn_of_data
 from pipeline.workers import (
     POLL_S,
     are_joblibs,
@@ -253,7 +253,12 @@ def make_plan(config: DictConfig) -> Plan:
     jobs: dict[str, Config] = {}
     if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
         jobs = check_jobs(config, given, data, code)
-    titles = {data_for(job).title for job in jobs.values() or [base]}  # what does not fit them is refused
+    trained_on = {}
+    for job in jobs.values() or [base]:
+        dataset = data_for(job)  # refuses what does not fit the job
+        trained_on[dataset.title] = job, dataset
+    for job, dataset in trained_on.values():
+        warn_of_data(job, dataset)
     made_from = jobs or [data, code, *(f"{key}={value}" for key, value in overrides.items())]
     salt = "" if base.sweep.resume else uuid.uuid4().hex
     count = f", {len(jobs)} jobs" if len(jobs) > 1 else ""
@@ -262,7 +267,7 @@ def make_plan(config: DictConfig) -> Plan:
         name="sweep of " + (" × ".join(key.rpartition(".")[2] for key in swept) or "one job") + count,
         swept=swept,
         overrides=overrides,
-        title=" and ".join(sorted(titles)),
+        title=" and ".join(sorted(trained_on)),
         config=next(iter(jobs.values()), base),
         data=data,
         code=code,

@@ -43,7 +43,7 @@ from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import schedule
 from pipeline.nn.training import Diverged, Snapshots, train
 from pipeline.tracking import Job, Tracker
-from pipeline.training_data import data_for
+from pipeline.training_data import data_for, warn_of_data
 
 CONF = Path(__file__).parents[1] / "conf"
 MUCH = 1e9  # bytes of snapshots
@@ -85,6 +85,8 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> Checkpoin
     """
     with arithmetic(config.training.blas, config.training.threads):
         dataset = data_for(config)
+        if not tracker.job:  # of a sweep's data the sweep itself tells
+            warn_of_data(config, dataset)
         snapshots = Snapshots(config.training.snapshots) if config.training.snapshots else None
         streams = random_streams(config.seed)
         key = tracker.job.key if tracker.job else training_key(config)

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 
 from pipeline.config import Config, GeneratedDataset
-from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.data.dataset import PROCESSED, Dataset, load_dataset, warn_of_unseen_classes
 from pipeline.data.generated import generate
-from pipeline.errors import UserError
+from pipeline.errors import UserError, tell
 
 
 def data_for(config: Config) -> Dataset:
@@ -32,6 +32,16 @@ def data_for(config: Config) -> Dataset:
             " sigmoid is what tells two classes apart"
         )
     return dataset
+
+
+def warn_of_data(config: Config, dataset: Dataset) -> None:
+    """Tell the user what there is about `dataset`, which `config` is trained on, that spoils the result."""
+    if dataset.name != config.dataset.name:
+        tell(
+            f"warning: {PROCESSED} holds {dataset.title}, which stands in for {config.dataset.title}:"
+            f" NOTHING IS ABOUT {config.dataset.title}. `dvc repro` fetches it once a source can be reached"
+        )
+    warn_of_unseen_classes(dataset)
 
 
 def check_fit(config: Config, dataset: Dataset) -> None:

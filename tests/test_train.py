@@ -426,3 +426,17 @@ def test_snapshots_that_take_much_memory_are_told_of_before_they_do(
     assert capsys.readouterr().err.startswith(
         "training.snapshots = 2: 5 snapshots of 13 parameters will take"
     )
+
+
+@pytest.mark.parametrize("sweep", [[], ["-m", "seed=0,1"]], ids=["one training", "a sweep"])
+def test_what_spoils_the_data_is_told_once(workspace: Path, sweep: list[str]) -> None:
+    """Data that stand in for those asked for, and a class that no training image is of."""
+    path = workspace / "data/processed/train_labels.npy"
+    labels = np.load(path)
+    labels[labels[:, 7] == 1] = np.eye(10)[1]
+    np.save(path, labels)
+    asked = ["dataset=mnist", *(option for option in SMALL if not option.startswith("dataset"))]
+    done = run_module(workspace, "pipeline.train", *sweep, *asked)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("holds Strokes, which stands in for MNIST: NOTHING IS ABOUT MNIST") == 1
+    assert done.stderr.count("none of the 205 training images of Strokes is of the class 7: ") == 1
