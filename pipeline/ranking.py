@@ -1,8 +1,7 @@
-"""What a sweep found: its jobs ranked, as a table, as CSV and as a figure."""
+"""What a sweep found, as a table, as CSV and as a figure: its jobs ranked, or what they give over seeds."""
 
 import csv
 import math
-import statistics
 from collections.abc import Sequence
 from itertools import compress
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.text import Text
 from pipeline import figures, sweep_figures
 from pipeline.files import replacing
 from pipeline.job import Outcome, label, short
+from pipeline.sweep_figures import in_order, mean, percent, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +26,8 @@ TOP = 30  # rows of the table in the terminal; the CSV file has all
 class Ranking:
     """The combinations of the swept values, best first, each over its seeds; what failed comes last.
 
+    Seeds alone are not ranked, since the best of them is only a lucky one.
+
     Args:
         outcomes: those of all jobs.
         swept: the swept keys; where the sweeper chose the values itself, those that differ are found.
@@ -34,8 +36,10 @@ class Ranking:
     Attributes:
         swept: the swept keys.
         keys: the same without the seed where others were swept too.
+        only_seeds: whether the seed alone was swept.
         measure: what the jobs are ranked by, `validation_error` as a rule; `error` where they differ in that.
-        groups: for each combination that ended well, the errors of its jobs; the lowest mean first.
+        groups: for each combination that ended well, the errors of its jobs; the lowest mean first, or seeds
+            in order.
         failed: the jobs that did not.
     """
 
@@ -43,6 +47,7 @@ class Ranking:
         self.swept = list(swept) or differing(outcomes)
         self.over_seeds = SEED in self.swept and len(self.swept) > 1
         self.keys = [key for key in self.swept if not (self.over_seeds and key == SEED)]
+        self.only_seeds = self.keys == [SEED]
         self.dataset = dataset
         measures = {outcome.measure for outcome in outcomes if outcome.measure}
         self.measure = measures.pop() if len(measures) == 1 else "error"
@@ -50,7 +55,10 @@ class Ranking:
         for outcome in outcomes:
             if outcome.error is not None:
                 groups.setdefault(self.values(outcome), []).append(outcome.error)
-        self.groups = dict(sorted(groups.items(), key=lambda group: statistics.fmean(group[1])))
+        self.groups = dict(sorted(groups.items(), key=lambda group: mean(group[1])))
+        if self.only_seeds:
+            seeds = in_order(seed for [seed] in groups)
+            self.groups = dict(sorted(groups.items(), key=lambda group: seeds.index(group[0][0])))
         self.failed = [outcome for outcome in outcomes if outcome.failure is not None]
 
     def values(self, outcome: Outcome) -> tuple[str, ...]:
@@ -61,10 +69,9 @@ class Ranking:
         """Return the table's rows, as `columns` names their fields."""
         rows = []
         for rank, (values, errors) in enumerate(self.groups.items(), start=1):
-            spread = f"{statistics.stdev(errors):.6f}" if len(errors) > 1 else ""
-            rows.append(
-                [str(rank), *values, str(len(errors)), f"{statistics.fmean(errors):.6f}", spread, "", ""]
-            )
+            place, jobs = ("", "") if self.only_seeds else (str(rank), str(len(errors)))
+            deviation = f"{spread(errors):.6f}" if len(errors) > 1 else ""
+            rows.append([place, *values, jobs, f"{mean(errors):.6f}", deviation, "", ""])
         for job in self.failed:
             seed = f"seed {job.overrides[SEED]}: " if self.over_seeds else ""
             rows.append(["", *self.values(job), "", "", "", "FAILED", f"{seed}{job.failure}"])
@@ -90,27 +97,31 @@ class Ranking:
         """Print the table, without empty columns, and below it the reasons, which are long."""
         rows = [row[:-1] for row in self.rows()]
         best, rest = rows[: len(self.groups)], rows[len(self.groups) :]
-        table = Table(title=f"{self.title()}, best first")
+        table = Table(title=f"{self.title()} by seed" if self.only_seeds else f"{self.title()}, best first")
         filled = [any(cells) for cells in zip(*rows, strict=True)]
         for column in compress(self.columns()[:-1], filled):
             numeric = column in {"rank", "jobs", self.measure, "spread"}
             justify: Literal["right", "left"] = "right" if numeric else "left"
             table.add_column(spelled(column) if numeric else column, justify=justify, no_wrap=numeric)
         for row in [*best[:TOP], *rest]:
-            rank, *values, jobs, error, spread, status = row
-            shown = [f"{float(share):.2%}" if share else "" for share in (error, spread)]
+            rank, *values, jobs, error, deviation, status = row
+            shown = [percent(float(share)) if share else "" for share in (error, deviation)]
             cells = compress([rank, *map(short, values), jobs, *shown, status], filled)
             table.add_row(*map(Text, cells), style="red" if status else None)
         console = Console(width=None if Console().is_terminal else 200)
         console.print(table)
         if len(best) > TOP:
             console.print(f"… and {len(best) - TOP} more in the CSV file")
-        if self.keys == [SEED] and len(best) > 1:
-            errors = [error for group in self.groups.values() for error in group]
-            console.print(f"mean {statistics.fmean(errors):.2%}, spread {statistics.stdev(errors):.2%}")
+        if self.only_seeds and best:
+            console.print(self.over_all())
         for job in self.failed:
             reason = f"FAILED: {label(job.overrides, self.swept) or 'the only one'}: {job.failure}"
             console.print(Text(reason, style="red"), soft_wrap=True)
+
+    def over_all(self) -> str:
+        """Return the mean over all jobs and their spread, in words."""
+        errors = [error for group in self.groups.values() for error in group]
+        return f"mean {percent(mean(errors))}, spread {percent(spread(errors))} over {len(errors)} seeds"
 
     def is_grid(self) -> bool:
         """Return whether every combination of the values was tried; sweepers that search do not try all."""
@@ -124,9 +135,12 @@ class Ranking:
     def figure(self) -> "Figure":
         """Return the figure that fits what was swept."""
         title, error = self.title(), f"{spelled(self.measure)} (%)"
+        if self.only_seeds and self.groups:
+            errors = {seed: mean(group) for (seed,), group in self.groups.items()}
+            return sweep_figures.seeds(title, self.over_all().capitalize(), error, errors)
         if len(self.keys) in {1, 2}:
             title += " by " + " and ".join(spelled(key.rpartition(".")[2]) for key in self.keys)
-        groups = {values: [100 * error for error in errors] for values, errors in sorted(self.groups.items())}
+        groups = dict(sorted(self.groups.items()))
         if not groups:
             return sweep_figures.failed(title, "A sweep without a result")
         jobs = max(map(len, groups.values()))

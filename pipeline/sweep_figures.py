@@ -1,6 +1,10 @@
-"""The figures of sweeps: each function takes names and errors and returns a matplotlib figure."""
+"""The figures of sweeps: each function takes names and errors and returns a matplotlib figure.
 
-from collections.abc import Iterable, Sequence
+Errors are fractions, shown in percent.
+"""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 
 import pipeline.default_matplotlib  # noqa: F401
 
@@ -16,7 +20,50 @@ from pipeline.figures import BLUE, INK, QUIET, VERMILION, new_figure, say
 from pipeline.job import short
 
 TICKS = 10  # more values than that get a scale instead of a tick each
+ROWS = 30  # more seeds than that are not named one by one
 EVEN = 0.21  # the relative luminance on which white and `INK` are equally easy to read
+
+
+def mean(errors: Sequence[float]) -> float:
+    """Return the mean, to the six decimals that every table and figure goes on with."""
+    return round(statistics.fmean(errors), 6)
+
+
+def spread(errors: Sequence[float]) -> float:
+    """Return the standard deviation, to as many decimals; 0 of a single error."""
+    return round(statistics.stdev(errors), 6) if len(errors) > 1 else 0.0
+
+
+def percent(share: float) -> str:
+    """Return `share` in percent with two decimals, as every table and figure of a sweep does."""
+    return f"{share:.2%}"
+
+
+def seeds(title: str, subtitle: str, error: str, errors: Mapping[str, float]) -> Figure:
+    """Draw the error with each seed as a point, their mean as a line, and their spread as a band.
+
+    Args:
+        title: the first line.
+        subtitle: the second line.
+        error: the error's name, with its unit.
+        errors: that of each seed.
+    """
+    values = in_order(errors)
+    figure, axes = new_figure(7, 0.8 + 0.2 * min(max(len(values), 3), ROWS), title, subtitle)
+    points = 100 * np.array([errors[value] for value in values])
+    middle, width = 100 * mean(list(errors.values())), 100 * spread(list(errors.values()))
+    axes.axvspan(max(middle - width, 0), middle + width, color=BLUE, alpha=0.15, linewidth=0)
+    axes.axvline(middle, color=BLUE)
+    axes.plot(points, range(len(values)), "o", color=INK, markersize=4)
+    if len(values) <= ROWS:
+        axes.set_yticks(range(len(values)), [f"seed {value}" for value in values])
+    else:
+        axes.set_ylabel(f"{len(values)} seeds")
+        axes.set_yticks([])
+    axes.set_ylim(len(values) - 0.5, -0.5)  # the first on top
+    axes.grid(False)
+    axes.set_xlabel(error)
+    return figure
 
 
 def line(title: str, subtitle: str, name: str, error: str, groups: dict[str, list[float]]) -> Figure:
@@ -27,14 +74,14 @@ def line(title: str, subtitle: str, name: str, error: str, groups: dict[str, lis
         subtitle: the second line, what is averaged.
         name: the value's name.
         error: the error's name, with its unit.
-        groups: for each value the errors of its jobs, in percent.
+        groups: for each value the errors of its jobs.
     """
     figure, axes = new_figure(7, 4, title, subtitle)
-    values = _in_order(groups)
+    values = in_order(groups)
     x = _scale(axes, values)
-    errors = [np.array(groups[value]) for value in values]
-    means = np.array([group.mean() for group in errors])
-    spreads = np.array([group.std(ddof=1) if len(group) > 1 else 0.0 for group in errors])
+    errors = [100 * np.array(groups[value]) for value in values]
+    means = 100 * np.array([mean(groups[value]) for value in values])
+    spreads = 100 * np.array([spread(groups[value]) for value in values])
     lower = np.maximum(means - spreads, 0)  # no error is negative
     axes.fill_between(x, lower, means + spreads, color=BLUE, alpha=0.15, linewidth=0)
     axes.plot(x, means, color=BLUE, marker="o", markersize=4)
@@ -57,26 +104,26 @@ def heat_map(
         subtitle: the second line, what is averaged.
         names: the values' names, rows first.
         error: the error's name, with its unit.
-        groups: for each pair of values the errors of its jobs, in percent; none where all failed.
+        groups: for each pair of values the errors of its jobs; none where all failed.
     """
-    rows, columns = (_in_order({pair[i] for pair in groups}) for i in (0, 1))
+    rows, columns = (in_order({pair[i] for pair in groups}) for i in (0, 1))
     means = np.full((len(rows), len(columns)), np.nan)
     texts = {}
     for (row, column), errors in groups.items():
         if errors:
             cell = rows.index(row), columns.index(column)
-            means[cell] = np.mean(errors)
-            spread = f"\n± {np.std(errors, ddof=1):.2f}" if len(errors) > 1 else ""
-            texts[cell] = f"{means[cell]:.2f}{spread}"
+            means[cell] = 100 * mean(errors)
+            numbers = [mean(errors), spread(errors)][: len(errors)]  # a single error has no spread
+            texts[cell] = "\n± ".join(percent(number).rstrip("%") for number in numbers)
     figure, axes = new_figure(0.9 * len(columns) + 2.2, 0.5 * len(rows) + 0.9, title, subtitle)
     low, high = np.nanmin(means), np.nanmax(means)
     norm = Normalize(low, max(high, low + 0.01))  # longer than 0 where all are the same, too
     if low > 0 and high > 10 * low:  # one bad corner shall not hide the differences elsewhere
         norm = LogNorm(low, high)
     image = axes.imshow(means, cmap="viridis_r", norm=norm, aspect="auto")
-    for (i, j), mean in np.ndenumerate(means):
-        luminance = np.array(image.cmap(image.norm(mean))[:3]) ** 2.2 @ (0.2126, 0.7152, 0.0722)
-        colour = QUIET if np.isnan(mean) else "white" if luminance < EVEN else INK
+    for (i, j), shown in np.ndenumerate(means):
+        luminance = np.array(image.cmap(image.norm(shown))[:3]) ** 2.2 @ (0.2126, 0.7152, 0.0722)
+        colour = QUIET if np.isnan(shown) else "white" if luminance < EVEN else INK
         axes.text(j, i, texts.get((i, j), "failed"), color=colour, ha="center", va="center")
     i, j = np.unravel_index(np.nanargmin(means), means.shape)
     axes.add_patch(
@@ -108,14 +155,14 @@ def parallel(
         subtitle: the second line, what is averaged.
         names: the values' names.
         error: the error's name, with its unit.
-        groups: for each combination of values the errors of its jobs, in percent.
+        groups: for each combination of values the errors of its jobs.
     """
     figure, axes = new_figure(1.6 * len(names) + 2, 4, title, subtitle)
-    means = np.array([np.mean(errors) for errors in groups.values()])
+    means = np.array([mean(errors) for errors in groups.values()])
     low, high = means.min(), max(means.max(), means.min() + 1e-9)
     heights = [(means - low) / (high - low)]
     for i, name in enumerate(names):
-        values = _in_order({combination[i] for combination in groups})
+        values = in_order({combination[i] for combination in groups})
         places = np.linspace(0, 1, len(values)) if len(values) > 1 else np.array([0.5])
         heights.insert(i, np.array([places[values.index(combination[i])] for combination in groups]))
         for value, place in zip(values, places, strict=True):
@@ -127,7 +174,9 @@ def parallel(
     last = len(names)
     axes.text(last, 1.07, error, ha="center")
     for place in (0.0, 1.0):
-        axes.text(last + 0.04, place, f"{low + place * (high - low):.2f}", va="center", color=QUIET)
+        axes.text(
+            last + 0.04, place, percent(low + place * (high - low)).rstrip("%"), va="center", color=QUIET
+        )
     colours = matplotlib.colormaps["viridis_r"]
     for line in np.argsort(-means):  # the best on top
         path = [height[line] for height in heights]
@@ -175,7 +224,7 @@ def as_number(value: str) -> float | None:
     return numbers[0] if len(numbers) == 1 else None
 
 
-def _in_order(values: Iterable[str]) -> list[str]:
+def in_order(values: Iterable[str]) -> list[str]:
     """Return `values` by their numbers, `[8,8]` before `[16]`, and those without by alphabet, last."""
     return sorted(values, key=lambda value: (not _numbers(value), _numbers(value), value))
 
