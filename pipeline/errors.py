@@ -55,7 +55,7 @@ def one_line_errors() -> Iterator[None]:
 
     The line is `error: …` with exit status 1, of a `UserError`, a full disk, a missing file, a file where a
     folder should be, the reverse, what may not be read or written, too many open files, or too little memory;
-    or `interrupted` with exit status 130, of Ctrl-C.
+    or `interrupted` with exit status 130, of Ctrl-C, and what the `KeyboardInterrupt` says, if anything.
     """
     outlive_readers()
     try:
@@ -72,8 +72,8 @@ def one_line_errors() -> Iterator[None]:
             raise
         tell(f"error: {error.filename}: {error.strerror}")
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        tell("interrupted")
+    except KeyboardInterrupt as interruption:
+        tell(": ".join(["interrupted", *map(str, interruption.args)]))
         raise SystemExit(130) from None
 
 

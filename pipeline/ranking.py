@@ -121,7 +121,10 @@ class Ranking:
     def over_all(self) -> str:
         """Return the mean over all jobs and their spread, in words."""
         errors = [error for group in self.groups.values() for error in group]
-        return f"mean {percent(mean(errors))}, spread {percent(spread(errors))} over {len(errors)} seeds"
+        return (
+            f"mean {percent(mean(errors))}, standard deviation {percent(spread(errors))}"
+            f" over {len(errors)} seeds"
+        )
 
     def is_grid(self) -> bool:
         """Return whether every combination of the values was tried; sweepers that search do not try all."""

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import signal
 import time
 import traceback
 import uuid
@@ -20,7 +21,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from filelock import FileLock, Timeout
 from hydra.core.global_hydra import GlobalHydra
@@ -107,12 +109,16 @@ class Story(Callback):
         self.progress.start()
         if self.joblib:
             deliver_interrupts_to_workers(False)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not in the background of a shell
+            signal.signal(signal.SIGINT, interrupt)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Rank the jobs, write and show the table, draw the figure, and end the parent run."""
         with ending_the_program():
             if self.joblib:
                 deliver_interrupts_to_workers(True)
+            if signal.getsignal(signal.SIGINT) is interrupt:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             from pipeline.ranking import Ranking  # and matplotlib, which takes a second
 
             self.await_outcomes()
@@ -172,6 +178,11 @@ def arrive(folder: str) -> Story:
     with suppress(FileNotFoundError):  # `run_job` tells of that
         os.chdir(folder)
     return Story()
+
+
+def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """End the sweep at Ctrl-C."""
+    raise KeyboardInterrupt("the same command again does what is left of the sweep")
 
 
 @contextmanager

@@ -111,6 +111,15 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> Checkpoin
         except Diverged as diverged:
             checkpoints.remove()
             raise UserError(f"{diverged}: {advice(config)}") from None
+        except KeyboardInterrupt as interruption:
+            if interruption.args:  # the sweep says how to go on
+                raise
+            if checkpoints.path.exists():
+                raise KeyboardInterrupt("the same command again goes on from the last checkpoint") from None
+            raise KeyboardInterrupt(
+                "the same command again begins anew, since there is no checkpoint yet"
+                f" (training.checkpoint = {config.training.checkpoint:g} minutes)"
+            ) from None
         save_model(mlp, folder / MODEL)
         save_snapshots(snapshots, folder / SNAPSHOTS)
         write_history(history, folder / HISTORY)

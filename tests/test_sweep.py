@@ -289,6 +289,17 @@ def test_a_job_whose_results_are_lost_is_done_again(workspace: Path) -> None:
     assert (workspace / "sweep/sweep.csv").read_bytes() == ranking
 
 
+def test_a_sweep_that_cannot_be_summed_up_after_its_last_job_has_failed(workspace: Path) -> None:
+    """Hydra makes a warning of what goes wrong in a callback, and exit status 0."""
+    (workspace / "broken").mkdir()
+    (workspace / "broken/matplotlib.py").write_text("raise RuntimeError('broken')", encoding="utf-8")
+    search_path = os.pathsep.join([str(workspace / "broken"), str(ROOT)])
+    done = sweep(workspace, "seed=0", PYTHONPATH=search_path)
+    assert done.returncode == 1
+    assert "broken" in done.stderr
+    assert [path.name for path in (workspace / "sweep/jobs").iterdir()] == ["0.json"]
+
+
 def test_a_second_sweep_in_the_folder_of_one_that_is_running_is_refused(workspace: Path) -> None:
     options = [*SMALL, "hydra.sweep.dir=sweep", "training.epochs=100000", "seed=0,1"]
     first = start_module(workspace, "pipeline.train", "-m", *options)

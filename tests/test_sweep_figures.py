@@ -187,14 +187,14 @@ def test_seeds_alone_are_shown_with_their_mean_and_spread_and_are_not_ranked(
     assert [(row[0], row[1]) for row in ranking.rows()] == [("", "0"), ("", "2"), ("", "10")]
     ranking.show()
     told = capsys.readouterr().out
-    assert "mean 3.00%, spread 2.65% over 3 seeds" in told
+    assert "mean 3.00%, standard deviation 2.65% over 3 seeds" in told
     assert "best" not in told and "rank" not in told
 
     with figures.style():
         figure = ranking.figure()
     assert [text.get_text() for text in figure.texts] == [
         "Test error on Digits",
-        "Mean 3.00%, spread 2.65% over 3 seeds",
+        "Mean 3.00%, standard deviation 2.65% over 3 seeds",
     ]
     [axes] = figure.axes
     mean, points = axes.lines

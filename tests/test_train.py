@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -23,7 +24,18 @@ from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Snapshots
 from pipeline.train import random_streams
 from pipeline.training_data import check_fit
-from tests.commands import CHECKPOINTS, PATIENCE, ROOT, SMALL, UNDER_DVC, files, run_module, start_module
+from tests.commands import (
+    CHECKPOINTS,
+    PATIENCE,
+    ROOT,
+    SMALL,
+    UNDER_DVC,
+    checkpoint,
+    files,
+    run_module,
+    start_module,
+    wait_for,
+)
 
 EXPLODING = ["model.activation=identity", "model.output=identity", "optimizer.learning_rate=9"]
 
@@ -148,6 +160,28 @@ def test_divergence_names_epoch_step_and_what_to_do(workspace: Path) -> None:
     assert re.search(r"in epoch [2-9], step 1\b", message)
     assert "smaller optimizer.learning_rate (it is 9)" in message
     assert not (workspace / CHECKPOINTS).exists()
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [
+        (0, "the same command again goes on from the last checkpoint"),
+        (
+            60,
+            "the same command again begins anew, since there is no checkpoint yet (training.checkpoint = 60",
+        ),
+    ],
+)
+def test_ctrl_c_says_how_a_training_goes_on(workspace: Path, minutes: int, told: str) -> None:
+    options = [*SMALL, "training.epochs=1000000", "training.snapshots=null", f"training.checkpoint={minutes}"]
+    started = start_module(workspace, "pipeline.train", *options, "hydra.run.dir=out")
+    assert started.stderr
+    next(line for line in started.stderr if "train on" in line)  # the progress bar
+    wait_for(lambda: minutes or checkpoint(workspace))
+    os.killpg(started.pid, signal.SIGINT)
+    _, errors = started.communicate(timeout=PATIENCE)
+    assert started.returncode == 130
+    assert errors.splitlines()[-1].startswith(f"interrupted: {told}")
 
 
 def test_more_threads_than_cores_are_told(workspace: Path) -> None:
