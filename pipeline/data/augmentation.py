@@ -2,9 +2,14 @@
 
 P. Simard, D. Steinkraus, J. Platt, "Best Practices for Convolutional Neural Networks Applied to Visual
 Document Analysis" (ICDAR 2003).
+
+The bits are the same on every machine: the random streams are fixed, and from them on there are only
+operations that IEEE 754 rounds exactly (+ − × ÷) in a fixed order, and matrix products whose partial sums are
+all exact, so that no order of them matters.
 """
 
 import math
+from decimal import Decimal
 
 import numpy as np
 
@@ -15,8 +20,8 @@ class Distortion:
     """Takes each pixel of an image from a place a little way off, by bilinear interpolation; outside is 0.
 
     The place of a pixel at (x, y), counted from the image's middle, is A·(x, y) + shift + displacement(x, y):
-    A is a rotation after a shear after a scaling of both axes; the displacement is drawn from U[−1, 1) for
-    every pixel and each direction, times `amplitude`, and smoothed by a Gaussian.
+    A is a rotation after a shear after a scaling of both axes; the displacement is drawn from U[−1, 1), in
+    steps of 2⁻¹⁵, for every pixel and each direction, times `amplitude`, and smoothed by a Gaussian.
 
     Args:
         image_shape: rows and columns.
@@ -54,18 +59,53 @@ class Distortion:
     def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return `images`, shape (n, rows · columns), float32, each distorted as `rng` has it."""
         distorted = np.empty_like(images)
+        maps = self._draw_maps(len(images), rng)
         for start in range(0, len(images), self._at_once):
             some = slice(start, start + self._at_once)
-            distorted[some] = self._distort(images[some].reshape(-1, self.rows, self.columns), rng)
+            places = self._draw_places(maps[:, some], rng)
+            distorted[some] = self._interpolate(images[some].reshape(-1, self.rows, self.columns), *places)
         return distorted
 
-    def _distort(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return `images`, shape (n, rows, columns), distorted, with flattened rows."""
+    def _draw_maps(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Return what x, y and 1 are multiplied by for the y and the x of n affine maps, (6, n) float32."""
+        angle, across, along, shear, dy, dx = 2 * rng.random((6, n)) - 1
+        sin, cos = sine_and_cosine(self.rotation * angle)
+        across = 1 + self.scale * across
+        along = 1 + self.scale * along
+        shear = self.shear * shear
+        return np.array(
+            [
+                *(sin * across, (sin * shear + cos) * along, self.shift * dy),
+                *(cos * across, (cos * shear - sin) * along, self.shift * dx),
+            ],
+            np.float32,
+        )
+
+    def _draw_places(self, maps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return where each pixel is taken from, y and x from the middle: (2, n, rows, columns) float32."""
+        n = maps.shape[1]
+        places = np.empty((2, n, self.rows, self.columns), np.float32)
+        for place, of_map in zip(places, maps.reshape(2, 3, n, 1, 1), strict=True):
+            by_x, by_y, shift = of_map
+            np.add(by_x * self._x, by_y * self._y + shift, out=place)
+        if self.amplitude:
+            # The noise is integers of 16 bits, and the matrices hold multiples of 2⁻¹⁸ that sum to about 1.
+            # So all sums are multiples of 2⁻³⁶, less than 2¹⁶, and exact in float64.
+            noise = np.frombuffer(rng.bytes(2 * places.size), "<i2").astype(np.float64).reshape(places.shape)
+            smoothed = self._smooth_rows @ noise @ self._smooth_columns
+            smoothed *= self.amplitude / 2**15
+            places += smoothed.astype(np.float32)
+        return places
+
+    def _interpolate(self, images: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Return `images` at the places (y, x), with flattened rows; `y` and `x` are overwritten.
+
+        All three have the shape (n, rows, columns).
+        """
         n = len(images)
         # A margin of zeros, one pixel before and two after, into which all places outside are moved.
         padded = np.zeros((n, self.rows + 3, self.columns + 3), np.float32)
         padded[:, 1:-2, 1:-2] = images
-        y, x = self._places(n, rng)
         y += (self.rows + 1) / 2
         x += (self.columns + 1) / 2
         np.clip(y, 0, self.rows + 1, out=y)
@@ -88,23 +128,6 @@ class Distortion:
         lower = interpolate(neighbours(width), neighbours(width + 1), x)
         return interpolate(upper, lower, y).reshape(n, -1)
 
-    def _places(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Return where each pixel is taken from, y and x from the middle: (2, n, rows, columns)."""
-        angle, across, along, shear, dy, dx = 2 * rng.random((6, n, 1, 1), np.float32) - 1
-        cos, sin = np.cos(self.rotation * angle), np.sin(self.rotation * angle)
-        across = 1 + self.scale * across
-        along = 1 + self.scale * along
-        shear = self.shear * shear
-        places = np.empty((2, n, self.rows, self.columns), np.float32)
-        np.add(sin * across * self._x, (sin * shear + cos) * along * self._y + self.shift * dy, out=places[0])
-        np.add(cos * across * self._x, (cos * shear - sin) * along * self._y + self.shift * dx, out=places[1])
-        if self.amplitude:
-            noise = rng.random(places.shape, np.float32)
-            noise -= 0.5
-            # Image by image: products as small as these are done by one thread, so with the same bits always.
-            places += self._smooth_rows @ noise @ (2 * self.amplitude * self._smooth_columns)
-        return places
-
 
 def augmentation(name: str, image_shape: tuple[int, int], **parameters: float) -> Distortion | None:
     """Return the distortion with these `parameters`; None where `name` is none."""
@@ -112,16 +135,35 @@ def augmentation(name: str, image_shape: tuple[int, int], **parameters: float) -
 
 
 def gaussian(size: int, sigma: float) -> np.ndarray:
-    """Return the matrix, (size, size) float32, that smooths along an axis of `size` pixels; outside is 0.
+    """Return the matrix, (size, size) float64, that smooths along an axis of `size` pixels; outside is 0.
 
-    Its kernel sums to 1.
+    Its kernel sums to 1, but for the rounding of each of its numbers to a multiple of 2⁻¹⁸.
     """
     reach = size + math.ceil(9 * sigma)  # beyond it the kernel is nothing
-    distance = np.arange(-reach, reach + 1)
-    kernel = np.exp(-0.5 * (distance / sigma) ** 2)
-    kernel /= kernel.sum()
+    distances = [distance / sigma for distance in range(reach)]
+    kernel = [exponential(-0.5 * distance * distance) for distance in distances]
+    total = kernel[0] + 2 * math.fsum(kernel[1:])
+    rounded = np.rint(np.array(kernel[:size]) / total * 2**18) / 2**18
     pixels = np.arange(size)
-    return kernel[reach + pixels - pixels[:, None]].astype(np.float32)
+    return rounded[np.abs(pixels - pixels[:, None])]
+
+
+def exponential(x: float) -> float:
+    """Return exp(x), rounded correctly, which that of the system's mathematics library may not be."""
+    return float(Decimal(x).exp())
+
+
+def sine_and_cosine(angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return sine and cosine of each `angle`, float64 from −π to π, by their Taylor series.
+
+    They are off by less than 2⁻⁴⁸, and made of operations that IEEE 754 rounds exactly, in a fixed order.
+    """
+    square = angle * angle
+    sine = cosine = np.ones_like(angle)
+    for n in range(28, 0, -2):
+        sine = 1 - square / (n * (n + 1)) * sine
+        cosine = 1 - square / (n * (n - 1)) * cosine
+    return angle * sine, cosine
 
 
 def interpolate(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from threadpoolctl import threadpool_limits
 
 from pipeline.data import augmentation
-from pipeline.data.augmentation import Distortion, gaussian
+from pipeline.data.augmentation import Distortion, exponential, gaussian, sine_and_cosine
 
 BOTH = {"rotation": 0.2, "scale": 0.15, "shear": 0.15, "shift": 1.0, "amplitude": 34.0, "sigma": 5.0}
 SHAPES = [(28, 28), (7, 19), (40, 12), (1, 30), (1, 1)]
@@ -16,6 +16,12 @@ SHAPES = [(28, 28), (7, 19), (40, 12), (1, 30), (1, 1)]
 def pictures(shape: tuple[int, int], count: int = 5) -> np.ndarray:
     """Return random images, flattened."""
     return np.random.default_rng(1).random((count, math.prod(shape)), dtype=np.float32)
+
+
+def places(distortion: Distortion, count: int) -> np.ndarray:
+    """Return where the pixels of as many images are taken from."""
+    rng = seeded()
+    return distortion._draw_places(distortion._draw_maps(count, rng), rng)
 
 
 def seeded() -> np.random.Generator:
@@ -36,7 +42,7 @@ def test_each_pixel_is_interpolated_at_its_place_and_outside_is_0(
     """SciPy interpolates at the same places: in a wide margin of zeros, so that it fades out there, too."""
     images = pictures(shape)
     distortion = Distortion(shape, **settings)
-    y, x = distortion._places(len(images), seeded())
+    y, x = places(distortion, len(images))
     expected = [
         map_coordinates(
             np.pad(image.reshape(shape), 60),
@@ -51,12 +57,12 @@ def test_each_pixel_is_interpolated_at_its_place_and_outside_is_0(
 def test_the_affine_part_is_a_rotation_after_a_shear_after_a_scaling_and_a_shift() -> None:
     """Solved for from where the pixels are taken: A = R(θ)·K·S, each within its bounds on both sides."""
     distortion = Distortion((9, 11), **{**BOTH, "amplitude": 0.0})
-    places = distortion._places(500, seeded()).astype(float)
+    taken_from = places(distortion, 500).astype(float)
     x = np.broadcast_to(np.arange(11) - 5, (9, 11)).ravel()
     y = np.broadcast_to(np.arange(9)[:, None] - 4, (9, 11)).ravel()
     unknown = np.stack([x, y, np.ones(99)], axis=1)
     drawn = []
-    for rows, columns in zip(*places, strict=True):
+    for rows, columns in zip(*taken_from, strict=True):
         solved, residual, *_ = np.linalg.lstsq(unknown, np.stack([columns.ravel(), rows.ravel()], axis=1))
         assert residual.max() < 1e-8
         (a, c), (b, d), shift = solved
@@ -73,16 +79,34 @@ def test_the_affine_part_is_a_rotation_after_a_shear_after_a_scaling_and_a_shift
 
 @pytest.mark.parametrize("shape", [(28, 28), (7, 19), (1, 30)])
 def test_the_displacements_are_even_noise_smoothed_by_a_gaussian(shape: tuple[int, int]) -> None:
-    rng = seeded()
-    still = Distortion(shape)._places(3, rng)
-    noise = 2 * rng.random((2, 3, *shape), np.float32) - 1
-    moved = Distortion(shape, amplitude=34.0, sigma=2.5)._places(3, seeded())
+    still = places(Distortion(shape), 200)
+    noise = places(Distortion(shape, amplitude=1.0, sigma=0.1), 200) - still  # too narrow to smooth
+    moved = places(Distortion(shape, amplitude=34.0, sigma=2.5), 200) - still
+    assert np.abs(noise).max() <= 1
+    shares, _ = np.histogram(noise, 10, (-1, 1))
+    np.testing.assert_allclose(shares / noise.size, 0.1, atol=0.01)
     expected = 34 * gaussian_filter(noise, 2.5, axes=(2, 3), mode="constant", truncate=12)
-    np.testing.assert_allclose(moved - still, expected, atol=1e-4)
+    np.testing.assert_allclose(moved, expected, atol=4e-4)
 
 
 def test_the_gaussian_sums_to_1_where_no_border_cuts_it_off() -> None:
-    assert gaussian(41, 2.0).sum(axis=1)[20] == pytest.approx(1)
+    assert gaussian(41, 2.0).sum(axis=1)[20] == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(("size", "sigma"), [(28, 0.1), (28, 5.0), (300, 7.0), (28, 1000.0)])
+def test_products_with_the_gaussian_are_exact(size: int, sigma: float) -> None:
+    """It holds multiples of 2⁻¹⁸ whose sums stay below what 53 bits hold beside two other factors."""
+    matrix = gaussian(size, sigma)
+    np.testing.assert_array_equal(matrix, np.rint(matrix * 2**18) / 2**18)
+    assert matrix.sum(axis=1).max() ** 2 < 2
+
+
+def test_sine_cosine_and_exponential_are_those_of_the_mathematics_library_but_for_the_last_bits() -> None:
+    angles = np.linspace(-math.pi, math.pi, 10_001)
+    for own, theirs in zip(sine_and_cosine(angles), (np.sin(angles), np.cos(angles)), strict=True):
+        assert np.abs(own - theirs).max() < 2**-48
+    for x in (0.0, -1e-9, -0.5, -3.7, -100.0):
+        assert exponential(x) == pytest.approx(math.exp(x), rel=1e-15)
 
 
 def test_the_bits_depend_on_the_seed_alone() -> None:

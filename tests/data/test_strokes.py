@@ -1,12 +1,9 @@
 import hashlib
-import subprocess
-import sys
 from typing import Literal
 
 import numpy as np
 import pytest
 
-from pipeline import NATIVE
 from pipeline.data.strokes import BLOCK, choose_digits, draw
 
 
@@ -44,20 +41,6 @@ def test_the_bits_are_pinned() -> None:
         hashlib.sha256(images.tobytes()).hexdigest()
         == "73769ddf02a9d208470dbfea864bd9b2e0e3deb9166e15b2616a2a46cb867a10"
     )
-
-
-@pytest.mark.parametrize("features", ["", "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"])
-def test_the_bits_do_not_depend_on_the_processor_s_vector_units(features: str) -> None:
-    program = (
-        "import hashlib, numpy as np, pipeline.data.strokes as s;"
-        "digits = s.choose_digits(50, 'train');"
-        "print(hashlib.sha256(np.concatenate(list(s.draw(digits, 'train')))).hexdigest())"
-    )
-    environment = {NATIVE: "1", "NPY_DISABLE_CPU_FEATURES": features}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == hashlib.sha256(draw_all(50, "train")[0].tobytes()).hexdigest()
 
 
 def test_a_smaller_draw_is_the_beginning_of_a_larger(train: tuple[np.ndarray, np.ndarray]) -> None:
