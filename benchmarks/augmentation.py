@@ -14,12 +14,13 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.common import console, machine, progress, verdict
-from pipeline.blas import arithmetic
+from pipeline.cores import product_threads
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, Part
 from pipeline.nn.batches import mini_batches
+from pipeline.nn.fast import Backpropagation
 from pipeline.nn.losses import LOSSES
-from pipeline.nn.training import by_rows, train_epoch
+from pipeline.nn.training import train_epoch
 from pipeline.problems import read_recipe
 from pipeline.train import build_mlp, build_optimizer
 
@@ -49,9 +50,9 @@ def main() -> None:
         augment = partial(distortion, rng=rng) if distortion else None
         mlp = build_mlp(recipe, dataset, rng)  # anew: after some epochs on noise most units are dead
         optimizer = build_optimizer(recipe, mlp)
-        backpropagation = by_rows(mlp, LOSSES[recipe.loss.name], optimizer, IMAGES, batch_size)
+        backpropagation = Backpropagation(mlp, LOSSES[recipe.loss.name](mlp.functions[-1]), batch_size)
         started = time.perf_counter()
-        batches = mini_batches(part, batch_size, mlp.dtype, rng, augment=augment)
+        batches = mini_batches(part, batch_size, mlp.arithmetic.dtype, rng, augment=augment)
         train_epoch(batches, backpropagation, optimizer, epoch=1)
         return time.perf_counter() - started
 
@@ -61,7 +62,7 @@ def main() -> None:
             distortion(images, rng)
         return time.perf_counter() - started
 
-    with arithmetic("portable", THREADS):
+    with product_threads(THREADS):
         epoch("none")
         rounds = [
             {name: (epoch(name), alone(name)) for name in CHOICES}

@@ -3,16 +3,14 @@
 import platform
 import sys
 from collections.abc import Iterable
-from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import scipy.linalg.blas  # whose library is named below
 from rich.console import Console
 from rich.progress import track
+from threadpoolctl import threadpool_info
 
-from pipeline.blas import libraries_of_products
 from pipeline.cores import usable_cores
 
 ROOT = Path(__file__).parents[1]
@@ -28,14 +26,10 @@ def progress(items: Iterable[T], words: str) -> Iterable[T]:
 
 
 def machine() -> str:
-    """Return the processor, its cores, and what NumPy and SciPy compute with, in one line."""
-    blas = ", ".join(
-        f"{library['internal_api']} {library['version']} ({library.get('architecture', 'its own')} kernels)"
-        for library in sorted(libraries_of_products().info(), key=itemgetter("filepath"))
-    )
-    return (
-        f"{_processor()}, {usable_cores()} cores; NumPy {np.__version__}, SciPy {scipy.__version__}, {blas}"
-    )
+    """Return the processor, its cores, and what NumPy computes with, in one line."""
+    blas = next(library for library in threadpool_info() if library["user_api"] == "blas")
+    kernels = f"{blas['internal_api']} {blas['version']} ({blas.get('architecture', 'its own')} kernels)"
+    return f"{_processor()}, {usable_cores()} cores; NumPy {np.__version__}, {kernels}"
 
 
 def verdict(met: bool, target: str) -> str:

@@ -30,9 +30,9 @@ class Contestant:
         title: what the row is called.
         prepare: makes the function that runs an epoch on a dataset.
         distribution: the package that must be installed.
-        portable: whether NumPy computes with this project's portable kernels, or with the machine's own.
+        exact: whether it computes exactly; its row is compared with ours in exact arithmetic.
         one_core: whether the worker is held to one core.
-        at_least: the least that its epoch is to take, in epochs of ours with like kernels, if there is one.
+        at_least: the least that its epoch is to take, in epochs of ours with like arithmetic, if any.
         at_most: likewise the most.
         target: the same in words.
     """
@@ -40,7 +40,7 @@ class Contestant:
     title: str
     prepare: Callable[[Dataset], Epoch]
     distribution: str = "numpy"
-    portable: bool = False
+    exact: bool = False
     one_core: bool = True
     at_least: float | None = None
     at_most: float | None = None

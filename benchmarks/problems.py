@@ -7,9 +7,10 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.common import console, machine, progress, verdict
-from pipeline.blas import arithmetic
 from pipeline.config import Config
+from pipeline.cores import product_threads
 from pipeline.errors import one_line_errors
+from pipeline.nn.fast import predict
 from pipeline.problems import read_recipe
 from pipeline.train import start_training
 from pipeline.training_data import data_for
@@ -40,12 +41,12 @@ def main() -> None:
 def solve(config: Config) -> tuple[float, float]:
     """Train as `config` says; return the largest |prediction − truth| and the seconds it took."""
     started = time.perf_counter()
-    with arithmetic(config.training.blas, config.training.threads):
+    with product_threads(config.training.threads):
         dataset = data_for(config)
         mlp, measurements = start_training(config, dataset)
         for _ in measurements:
             pass
-        error = np.abs(mlp.predict(dataset.train.images) - dataset.train.labels).max()
+        error = np.abs(predict(mlp, dataset.train.images) - dataset.train.labels).max()
     return float(error), time.perf_counter() - started
 
 

@@ -27,7 +27,6 @@ from rich.table import Table
 from benchmarks import sheet_network, wide_network
 from benchmarks.common import ROOT, console, machine, progress, verdict
 from benchmarks.contestants import Contestant
-from pipeline import NATIVE, PORTABLE
 from pipeline.config import Split, StrokesDataset
 from pipeline.data.dataset import PROCESSED, Dataset, load_dataset
 from pipeline.download import download
@@ -75,7 +74,6 @@ class Worker:
     def __init__(self, race: Race, name: str, folder: Path) -> None:
         contestant = race.module.CONTESTANTS[name]
         self.title = contestant.title
-        inherited = {key: value for key, value in os.environ.items() if key not in PORTABLE}
         self.process = subprocess.Popen(
             [
                 _interpreter(contestant),
@@ -86,10 +84,7 @@ class Worker:
                 str(folder.resolve()),
             ],
             cwd=ROOT,
-            env=inherited
-            | {"JAX_PLATFORMS": "cpu"}
-            | race.environment
-            | ({} if contestant.portable else {NATIVE: "1"}),
+            env=os.environ | {"JAX_PLATFORMS": "cpu"} | race.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -119,7 +114,7 @@ def main() -> None:
         dataset = load_dataset(folder)
         for race in RACES:
             console.print(run(race, dataset, folder))
-    console.print("÷ ours: the row's seconds by those of ours with the same kernels, round by round.")
+    console.print("÷ ours: the row's seconds by those of ours with the same arithmetic, round by round.")
 
 
 def run(race: Race, dataset: Dataset, folder: Path) -> Table:
@@ -145,14 +140,11 @@ def run(race: Race, dataset: Dataset, folder: Path) -> Table:
         f"\nmedians of {race.rounds} rounds"
     )
     table = Table("", "seconds", "÷ ours", "target", title=title, title_justify="left")
-    for portable, heading in (
-        (False, "the machine's own kernels (native)"),
-        (True, "the same bits everywhere (portable)"),
-    ):
+    for exact, heading in ((False, "float32"), (True, "exact: the same bits everywhere")):
         table.add_section()
         table.add_row(f"[bold]{heading}[/]")
         for name, contestant in contestants.items():
-            if contestant.portable == portable:
+            if contestant.exact == exact:
                 table.add_row(*_row(name, contestant, rounds, versions))
     return table
 
@@ -165,7 +157,7 @@ def _row(
     title = contestant.title
     if contestant.distribution != "numpy":
         title += f" ({contestant.distribution} {versions[name]})"
-    ours = "ours_portable" if contestant.portable else "ours"
+    ours = "ours_exact" if contestant.exact else "ours"
     ratio = median(seconds[name] / seconds[ours] for seconds in rounds)
     target = contestant.target
     if target:

@@ -1,7 +1,7 @@
 """The schema of every configuration: what a value can be. Whether it fits the data is seen with those."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.errors import UserError
 from pipeline.files import write_text
+from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
 
 PARAMS = Path("params.yaml")
 
@@ -33,7 +34,18 @@ Sigma = Annotated[Real, Field(ge=0.1, le=1000)]  # of a narrower Gaussian no oth
 
 Units = Annotated[PositiveCount, Field(lt=2**31)]  # BLAS counts in 32 bits
 
-Activation = Literal["identity", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid"]
+
+def _one_of(names: Collection[str]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"should be one of {', '.join(names)}")
+        return name
+
+    return AfterValidator(check)
+
+
+Activation = Annotated[str, _one_of(HIDDEN)]
+Output = Annotated[str, _one_of(ACTIVATIONS)]
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -164,7 +176,7 @@ class Model:
 
     hidden: list[Units]
     activation: Activation
-    output: Activation | Literal["softmax"]
+    output: Output
     bias: Flag
     initialiser: Annotated[Normal | Uniform | Scaled, Field(discriminator="name")]
     dropout: Fraction
@@ -213,7 +225,19 @@ class Adam:
     clip_norm: Positive | None
 
 
-Optimizer = Annotated[Sgd | Momentum | Adam, Field(discriminator="name")]
+@dataclass(frozen=True, config=STRICT)
+class RMSprop:
+    """RMSprop (Tieleman and Hinton, 2012)."""
+
+    name: Literal["rmsprop"]
+    learning_rate: Positive
+    rho: Fraction
+    epsilon: Positive
+    weight_decay: NonNegative
+    clip_norm: Positive | None
+
+
+Optimizer = Annotated[Sgd | Momentum | Adam | RMSprop, Field(discriminator="name")]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -308,9 +332,8 @@ class Training:
     checkpoint: NonNegative
     measure_every: PositiveCount
     snapshots: PositiveCount | None
-    dtype: Literal["float32", "float64"]
+    arithmetic: Literal["exact", "float32", "float64"]
     threads: Annotated[PositiveCount, Field(le=1024)]
-    blas: Literal["portable", "native"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -349,6 +372,11 @@ class Config:
             raise ValueError(
                 f"schedule.warmup = {self.schedule.warmup:g}: should be less than training.epochs ="
                 f" {self.training.epochs}, or the schedule never begins"
+            )
+        if self.loss.name == "canonical" and self.model.output not in CANONICAL:
+            raise ValueError(
+                f"loss = canonical: should be squared_error for model.output = {self.model.output}; outputs"
+                f" with a loss of their own are {', '.join(CANONICAL)}"
             )
         if self.augmentation.name != "none" and isinstance(self.dataset, GeneratedDataset):
             raise ValueError(

@@ -1,4 +1,11 @@
-"""How many processor cores there are to compute on."""
+"""How many processor cores there are to compute on, and how many of them matrix products use."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from threadpoolctl import ThreadpoolController
+
+from pipeline.errors import tell
 
 
 def usable_cores() -> int:
@@ -10,3 +17,16 @@ def usable_cores() -> int:
     from joblib import cpu_count  # takes a tenth of a second, which most programs need not wait for
 
     return int(cpu_count())
+
+
+@contextmanager
+def product_threads(threads: int) -> Iterator[None]:
+    """Have matrix products use so many threads, within the block.
+
+    Where fewer cores may be used, the user is warned: threads that wait for one another can take a hundred
+    times as long.
+    """
+    if threads > 1 and threads > (cores := usable_cores()):
+        tell(f"training.threads = {threads}: {cores} cores may be used here, so expect training to crawl")
+    with ThreadpoolController().select(user_api="blas").limit(limits=threads):
+        yield

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.blas import portable_arithmetic, restart_with
 from pipeline.config import read_params
 from pipeline.data.dataset import PROCESSED, Dataset, Part, load_dataset
 from pipeline.errors import UserError, one_line_errors
 from pipeline.files import reading, replacing, write_text
 from pipeline.models import MODEL, load_model, misfit
+from pipeline.nn.fast import predict as outputs_of
+from pipeline.nn.fast import probabilities
 from pipeline.nn.measurement import accuracy
-from pipeline.nn.mlp import MLP, probabilities
+from pipeline.nn.mlp import MLP
 from pipeline.tracking import Tracker
 
 METRICS = Path("reports/metrics.json")
@@ -43,7 +44,7 @@ class Predictions:
 def main() -> None:
     """Put `models/model.npz` to the test on `data/processed`; write three files to `reports/`."""
     config = read_params()
-    with portable_arithmetic(), Tracker(config) as tracker:
+    with Tracker(config) as tracker:
         dataset = load_dataset().hold_out(config.split.validation)
         model = load_model(MODEL)
         check_fit(model, dataset)
@@ -89,9 +90,9 @@ def measure_parts(model: MLP, dataset: Dataset) -> dict[str, float]:
 
 def predict(model: MLP, part: Part) -> Predictions:
     """Return the class of the largest output for each image of `part`, and how sure the network is of it."""
-    outputs = model.predict(part.images)
+    outputs = outputs_of(model, part.images)
     classes = outputs.argmax(axis=1)
-    confidence = probabilities(outputs)[np.arange(len(classes)), classes]
+    confidence = probabilities(model, outputs)[np.arange(len(classes)), classes]
     return Predictions(part.labels.argmax(axis=1), classes, confidence)
 
 
@@ -170,5 +171,4 @@ def read_predictions(path: Path, dataset: Dataset) -> Predictions:
 
 if __name__ == "__main__":
     with one_line_errors():
-        restart_with("portable")
         main()

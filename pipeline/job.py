@@ -27,7 +27,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 import pipeline
-from pipeline import NATIVE, PORTABLE
 from pipeline.config import Config, GeneratedDataset, ingredients, resolve
 from pipeline.data.dataset import PROCESSED, digest
 from pipeline.errors import UserError, in_need_of_room, tell
@@ -38,7 +37,7 @@ from pipeline.tracking import Job
 
 FINISHED = Path("multirun/finished")
 ROOT = Path(pipeline.__file__).parents[1]
-GOES_ALONG = ("MLFLOW_TRACKING_URI", "PYTHONPATH", NATIVE, *PORTABLE)
+GOES_ALONG = ("MLFLOW_TRACKING_URI", "PYTHONPATH")
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> fl
 def check_unchanged(config: Config, data: str, code: str) -> None:
     """Raise `UserError` if the digests of data and code are not `data` and `code`, as the sweep began."""
     if digest_code() != code:
-        raise changed("pipeline/, NumPy or SciPy")
+        raise changed("pipeline/ or NumPy")
     if not isinstance(config.dataset, GeneratedDataset) and digest() != data:
         raise changed(str(PROCESSED))
 
@@ -208,7 +207,7 @@ def job_key(config: Config, data: Callable[[], str], code: str) -> str:
 
 @cache
 def digest_code() -> str:
-    """Return a hash of what a model depends on: NumPy, SciPy and the code (see `dvc.yaml`, train).
+    """Return a hash of what a model depends on: NumPy and the code (see `dvc.yaml`, train).
 
     It is of the code as it was when it was first asked for, which is what this process runs.
     """
@@ -219,7 +218,7 @@ def digest_code() -> str:
     hashes = [
         f"{file.relative_to(ROOT).as_posix()} {sha256(file)}" for file in sorted(files) if file.name[0] != "."
     ]
-    return hashlib.sha256("\n".join([version("numpy"), version("scipy"), *hashes]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([version("numpy"), *hashes]).encode()).hexdigest()
 
 
 def digest_configs(hydra: DictConfig | HydraConf) -> str:

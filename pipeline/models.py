@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.files import reading, replacing
 from pipeline.nn.activations import ACTIVATIONS
+from pipeline.nn.arithmetic import ARITHMETICS
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Snapshots
 from pipeline.nn.types import Array
@@ -29,6 +30,7 @@ def save_model(mlp: MLP, path: Path) -> None:
         "activation": mlp.activation,
         "output": mlp.output,
         "bias": mlp.bias,
+        "arithmetic": mlp.arithmetic.name,
     }
     with replacing(path) as temporary:
         np.savez(temporary, architecture=json.dumps(architecture), parameters=mlp.parameters.vector)
@@ -47,9 +49,11 @@ def load_model(path: Path = MODEL) -> MLP:
         for name in (architecture["activation"], architecture["output"]):
             if name not in ACTIVATIONS:
                 raise ValueError(f"there is no activation {name}")
-        if parameters.dtype not in (np.float32, np.float64) or not np.isfinite(parameters).all():
-            raise ValueError("the parameters should be finite numbers in float32 or float64")
-        mlp = MLP(**architecture, dtype=str(parameters.dtype))
+        if architecture["arithmetic"] not in ARITHMETICS:
+            raise ValueError(f"there is no arithmetic {architecture['arithmetic']}")
+        mlp = MLP(**architecture)
+        if parameters.dtype != mlp.arithmetic.dtype or not np.isfinite(parameters).all():
+            raise ValueError(f"the parameters should be finite numbers in {np.dtype(mlp.arithmetic.dtype)}")
         if parameters.shape != mlp.parameters.vector.shape:
             raise ValueError(f"{parameters.size} parameters, not {mlp.parameters.vector.size}")
         mlp.parameters.vector[:] = parameters

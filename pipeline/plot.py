@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.blas import portable_arithmetic, restart_with
 from pipeline.config import Augmentation, read_params
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, Part, load_dataset
@@ -41,7 +40,7 @@ SHOWN_NAMES = 10
 def main() -> None:
     """Draw the model, the data it was trained on and what was measured into `reports/figures/`."""
     config = read_params()
-    with portable_arithmetic(), Tracker(config) as tracker:
+    with Tracker(config) as tracker:
         dataset = load_dataset().hold_out(config.split.validation)
         model = load_model(MODEL)
         check_fit(model, dataset)
@@ -258,5 +257,4 @@ def read_accuracies(path: Path, dataset: Dataset) -> dict[str, float]:
 
 if __name__ == "__main__":
     with one_line_errors():
-        restart_with("portable")
         main()

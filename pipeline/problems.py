@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from hydra import compose, initialize_config_dir
 
-from pipeline.blas import restart_with
 from pipeline.config import Config, read_params, resolve
 from pipeline.errors import one_line_errors
 from pipeline.files import replacing, write_text
 from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
+from pipeline.nn.fast import predict
 from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
@@ -44,8 +44,7 @@ PLANE = np.stack(np.meshgrid(ALONG, ALONG), axis=-1).reshape(-1, 2)
 def main() -> None:
     """Train each recipe below `models/problems/`; write `reports/problems.json` and `reports/problems/`."""
     tracking = read_params().tracking
-    # Portable whatever the menu says for the train stage: here, too, the outputs' bytes are promised.
-    recipes = {recipe: read_recipe(recipe, "training.blas=portable") for recipe in RECIPES}
+    recipes = {recipe: read_recipe(recipe) for recipe in RECIPES}
     configs = {recipe: replace(config, tracking=tracking) for recipe, config in recipes.items()}
     with Tracker(configs[RECIPES[0]], MODELS / RECIPES[0]) as tracker:
         for recipe, config in configs.items():
@@ -67,7 +66,7 @@ def read_recipe(recipe: str, *changes: str) -> Config:
 def measure(config: Config, model: MLP) -> dict[str, Any]:
     """Return the share of points on the right side of ½, the largest error, and the prediction of each."""
     part = data_for(config).train
-    predictions, labels = model.predict(part.images)[:, 0], part.labels[:, 0]
+    predictions, labels = predict(model, part.images)[:, 0], part.labels[:, 0]
     return {
         "accuracy": accuracy(model, part),
         "largest_error": round(float(np.abs(predictions - labels).max()), 4),
@@ -122,7 +121,7 @@ def draw_all(configs: dict[str, Config], models: dict[str, MLP]) -> None:
 
 def show_function(function: "LearnedFunction", points: Array, epoch: int, model: MLP) -> "Figure":
     """Return the figure of `function` as `model` has learned it after `epoch`."""
-    learned = model.predict(BETWEEN)[:, 0], model.predict(points)[:, 0]
+    learned = predict(model, BETWEEN)[:, 0], predict(model, points)[:, 0]
     return function.show(f"{describe(model)}, after {epoch:,} steps", *learned)
 
 
@@ -133,7 +132,7 @@ def show_plane(plane: "DecisionPlane", epoch: int, model: MLP) -> "Figure":
 
 def surface(model: MLP) -> Array:
     """Return the outputs of `model` over the plane, by x₂ and x₁: (m, m)."""
-    return model.predict(PLANE).reshape(len(ALONG), len(ALONG))
+    return predict(model, PLANE).reshape(len(ALONG), len(ALONG))
 
 
 def with_parameters(model: MLP, vector: Array) -> MLP:
@@ -151,5 +150,4 @@ def describe(model: MLP) -> str:
 
 if __name__ == "__main__":
     with one_line_errors():
-        restart_with("portable")
         main()

@@ -33,7 +33,6 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from pipeline.blas import check_kernels
 from pipeline.config import Config
 from pipeline.cores import usable_cores
 from pipeline.data.dataset import digest
@@ -343,7 +342,6 @@ def check_number(given: list[Override]) -> None:
 
 def check_arithmetic(config: DictConfig, job: Config, jobs: int) -> None:
     """Raise `UserError` where the jobs' kernels or threads cannot be had."""
-    check_kernels(job.training.blas)
     launcher = config.hydra.launcher
     reserved = {key: count for key in RESERVES if (count := OmegaConf.select(launcher, key))}
     for key, count in reserved.items():

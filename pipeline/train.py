@@ -26,15 +26,16 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
-from pipeline.blas import arithmetic, check_kernels, restart_with
 from pipeline.checkpoints import Checkpoints
 from pipeline.config import PARAMS, Config, write_params
+from pipeline.cores import product_threads
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, digest
 from pipeline.errors import UserError, one_line_errors, tell
 from pipeline.history import HISTORY, Row, write_history
 from pipeline.job import checked, digest_code, job_key, run_job
 from pipeline.models import MODEL, SNAPSHOTS, save_model, save_snapshots
+from pipeline.nn.dropout import Dropout
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.measurement import Measurement
@@ -83,7 +84,7 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> Checkpoin
     Returns:
         The training's checkpoints, for the caller to remove.
     """
-    with arithmetic(config.training.blas, config.training.threads):
+    with product_threads(config.training.threads):
         dataset = data_for(config)
         if not tracker.job:  # of a sweep's data the sweep itself tells
             warn_of_data(config, dataset)
@@ -145,17 +146,13 @@ def start_training(
         snapshots: what training fills with the parameters' snapshots, if anything.
         streams: what `random_streams` returns; made where it is not given.
         checkpoints: where to go on from, and what keeps checkpoints of all this; None for neither.
-
-    Raises:
-        UserError: if NumPy was imported with other kernels than `training.blas` asks for.
     """
-    check_kernels(config.training.blas)
-    initialisation, shuffling, dropout, augmenting = streams or random_streams(config.seed)
+    initialisation, shuffling, dropping, augmenting = streams or random_streams(config.seed)
     distortion = augmentation(image_shape=dataset.image_shape, **asdict(config.augmentation))
     mlp = build_mlp(config, dataset, initialisation)
     measurements = train(
         mlp,
-        LOSSES[config.loss.name],
+        LOSSES[config.loss.name](mlp.functions[-1]),
         build_optimizer(config, mlp),
         dataset.train,
         dataset.test,
@@ -164,8 +161,7 @@ def start_training(
         rng=shuffling,
         schedule=schedule(config.optimizer.learning_rate, config.training.epochs, **asdict(config.schedule)),
         label_smoothing=config.loss.label_smoothing,
-        dropout=config.model.dropout,
-        dropout_rng=dropout,
+        dropout=Dropout(config.model.dropout, dropping) if config.model.dropout else None,
         ema=config.training.ema,
         augment=partial(distortion, rng=augmenting) if distortion else None,
         measure_every=config.training.measure_every,
@@ -197,7 +193,7 @@ def build_mlp(config: Config, dataset: Dataset, rng: np.random.Generator) -> MLP
         activation=model.activation,
         output=model.output,
         bias=model.bias,
-        dtype=config.training.dtype,
+        arithmetic=config.training.arithmetic,
     )
     initialise(mlp, rng, **asdict(model.initialiser))
     return mlp
@@ -206,7 +202,7 @@ def build_mlp(config: Config, dataset: Dataset, rng: np.random.Generator) -> MLP
 def build_optimizer(config: Config, mlp: MLP) -> Any:
     """Return the optimizer that `config.optimizer` describes, for the parameters of `mlp`."""
     hyperparameters = asdict(config.optimizer)
-    return OPTIMIZERS[hyperparameters.pop("name")](mlp.parameters, **hyperparameters)
+    return OPTIMIZERS[hyperparameters.pop("name")](mlp, **hyperparameters)
 
 
 def as_row(measurement: Measurement) -> Row:
@@ -267,8 +263,6 @@ def main(values: DictConfig) -> float | None:
     with one_line_errors():
         config = checked(values)
         folder = HydraConfig.get().runtime.output_dir
-        quoted = folder.replace("'", r"\'")
-        restart_with(config.training.blas, f"hydra.run.dir='{quoted}'")
         train_and_record(config, Path(os.path.relpath(folder)))
         return None
 

@@ -1,7 +1,7 @@
-"""Activation functions σ: forward, the step back through them, and their antiderivative.
+"""Activation functions σ: a = σ(z), and the step back through them from ∂C/∂a to ∂C/∂z.
 
-Each works on the pre-activations z of a mini-batch, shape (n, n_l), and on its activations a = σ(z). The
-antiderivative ("potential") A, with A′ = σ, is what the canonical loss is made of (`pipeline.nn.losses`).
+Each works on the pre-activations z of a mini-batch, shape (n, n_l), and on its activations a. An activation
+is one class here; its name in configurations is that in `ACTIVATIONS`.
 """
 
 import math
@@ -9,50 +9,67 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from pipeline.nn.arithmetic import Arithmetic
 from pipeline.nn.types import Array
 
 
 class Activation(ABC):
-    """One activation function; it has no state, so one instance serves every layer."""
+    """One activation function.
+
+    Args:
+        f: what computes exp and the like.
+    """
+
+    def __init__(self, f: Arithmetic) -> None:
+        self.f = f
 
     @abstractmethod
-    def forward(self, z: Array, out: Array) -> None:
-        """Write a = σ(z) into `out`."""
+    def forward(self, z: Array, out: Array | None = None) -> Array:
+        """Return a = σ(z), written into `out` where that is given."""
 
     @abstractmethod
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         """Turn ∂C/∂a, given in `delta`, into ∂C/∂z in place; element by element that is delta ⊙ σ′(z)."""
 
+
+class CanonicalOutput(Activation):
+    """An activation that has a loss of its own, whose gradient by z is a − y.
+
+    With A′ = σ that loss is A(z) − y·z + A*(y), where A*(y), the convex conjugate of A, makes it 0 at a = y.
+    """
+
     @abstractmethod
-    def potential(self, z: Array, a: Array) -> float:
-        """Return Σ A(z) over the batch, where A′ = σ."""
+    def divergence(self, z: Array, a: Array, y: Array) -> Array:
+        """Return terms ≥ 0, any shape, whose sum is that loss, summed over the mini-batch."""
 
 
-class Identity(Activation):
-    """σ(z) = z, for regression."""
+class Identity(CanonicalOutput):
+    """σ(z) = z, for regression; A(z) = z²/2, so the loss is half the squared error."""
 
-    def forward(self, z: Array, out: Array) -> None:
-        np.copyto(out, z)
+    def forward(self, z: Array, out: Array | None = None) -> Array:
+        return np.positive(z, out=out)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         pass  # σ′ = 1
 
-    def potential(self, z: Array, a: Array) -> float:
-        return 0.5 * float(np.vdot(z, z))
+    def divergence(self, z: Array, a: Array, y: Array) -> Array:
+        return 0.5 * (a - y) ** 2
 
 
-class ReLU(Activation):
-    """σ(z) = max(z, 0). A unit that is negative for every input learns nothing more: it is dead."""
+class ReLU(CanonicalOutput):
+    """σ(z) = max(z, 0). A unit that is negative for every input learns nothing more: it is dead.
 
-    def forward(self, z: Array, out: Array) -> None:
-        out.fill(0)  # NumPy's maximum of two arrays is three times as fast as that of an array and a number
-        np.maximum(z, out, out=out)
+    A(z) = a²/2: the loss is half the squared error and, where z < 0, also y·|z|.
+    """
+
+    def forward(self, z: Array, out: Array | None = None) -> Array:
+        return np.maximum(z, 0, out=out)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         delta *= a > 0
 
-    def potential(self, z: Array, a: Array) -> float:
-        return 0.5 * float(np.vdot(a.T, a.T))  # transposed, it lies in memory as vdot reads it
+    def divergence(self, z: Array, a: Array, y: Array) -> Array:
+        return 0.5 * (a - y) ** 2 + y * (a - z)
 
 
 class LeakyReLU(Activation):
@@ -60,153 +77,143 @@ class LeakyReLU(Activation):
 
     alpha = 0.01
 
-    def forward(self, z: Array, out: Array) -> None:
-        np.multiply(z, self.alpha, out=out)
-        np.maximum(z, out, out=out)
+    def forward(self, z: Array, out: Array | None = None) -> Array:
+        out = np.multiply(z, self.alpha, out=out)
+        return np.maximum(z, out, out=out)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         np.multiply(delta, self.alpha, out=delta, where=z < 0)
-
-    def potential(self, z: Array, a: Array) -> float:
-        return 0.5 * float(np.vdot(z, a))
 
 
 class ELU(Activation):
     """σ(z) = z for z > 0, eᶻ − 1 otherwise (Clevert, Unterthiner, Hochreiter 2016, with α = 1)."""
 
-    def forward(self, z: Array, out: Array) -> None:
-        np.minimum(z, 0, out=out)
-        np.expm1(out, out=out)
-        np.copyto(out, z, where=z > 0)
+    def forward(self, z: Array, out: Array | None = None) -> Array:
+        return np.add(np.maximum(z, 0), self.f.expm1(np.minimum(z, 0)), out=out)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        np.multiply(delta, np.minimum(a, 0) + 1, out=delta)
-
-    def potential(self, z: Array, a: Array) -> float:
-        return float(np.where(z > 0, z * z / 2, a - z).sum())
+        delta *= np.minimum(a, 0) + 1
 
 
 class GELU(Activation):
-    """σ(z) = z Φ(z), Φ the standard normal distribution function (Hendrycks, Gimpel 2016), exact."""
+    """σ(z) = z Φ(z), Φ the standard normal distribution function (Hendrycks, Gimpel 2016)."""
 
-    def forward(self, z: Array, out: Array) -> None:
-        np.multiply(z, _normal_cdf(z), out=out)
+    def forward(self, z: Array, out: Array | None = None) -> Array:
+        return np.multiply(z, self._cdf(z), out=out)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        np.multiply(delta, _normal_cdf(z) + z * _normal_pdf(z), out=delta)
+        density = self.f.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+        delta *= self._cdf(z) + z * density
 
-    def potential(self, z: Array, a: Array) -> float:
-        return 0.5 * float(((z * z - 1) * _normal_cdf(z) + z * _normal_pdf(z)).sum())
+    def _cdf(self, z: Array) -> Array:
+        return 0.5 * (1 + self.f.erf(z / math.sqrt(2)))
 
 
 class SiLU(Activation):
     """σ(z) = z / (1 + e⁻ᶻ), also called swish (Elfwing, Uchibe, Doya 2018)."""
 
-    def forward(self, z: Array, out: Array) -> None:
-        np.multiply(z, _logistic(z), out=out)
+    def forward(self, z: Array, out: Array | None = None) -> Array:
+        return np.multiply(z, logistic(z, self.f), out=out)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        np.multiply(delta, a + _logistic(z) * (1 - a), out=delta)
+        delta *= a + logistic(z, self.f) * (1 - a)
 
-    def potential(self, z: Array, a: Array) -> float:
-        return float((z * _softplus(z) - _softplus_integral(z)).sum())
+
+class Mish(Activation):
+    """σ(z) = z tanh(ln(1 + eᶻ)) (Misra 2020)."""
+
+    def forward(self, z: Array, out: Array | None = None) -> Array:
+        return np.multiply(z, self.f.tanh(softplus(z, self.f)), out=out)
+
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
+        t = self.f.tanh(softplus(z, self.f))
+        delta *= t + z * (1 - t * t) * logistic(z, self.f)
 
 
 class Softplus(Activation):
     """σ(z) = ln(1 + eᶻ), a smooth ReLU."""
 
-    def forward(self, z: Array, out: Array) -> None:
-        np.copyto(out, _softplus(z))
+    def forward(self, z: Array, out: Array | None = None) -> Array:
+        return np.positive(softplus(z, self.f), out=out)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        np.multiply(delta, _logistic(z), out=delta)
-
-    def potential(self, z: Array, a: Array) -> float:
-        return float(_softplus_integral(z).sum())
+        delta *= logistic(z, self.f)
 
 
 class Tanh(Activation):
     """σ(z) = tanh z."""
 
-    def forward(self, z: Array, out: Array) -> None:
-        np.tanh(z, out=out)
+    def forward(self, z: Array, out: Array | None = None) -> Array:
+        return np.positive(self.f.tanh(z), out=out)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        np.multiply(delta, 1 - a * a, out=delta)
-
-    def potential(self, z: Array, a: Array) -> float:
-        # ln cosh z = |z| + ln(1 + e^(−2|z|)) − ln 2, which doesn't overflow.
-        return float((np.abs(z) + np.log1p(np.exp(-2 * np.abs(z))) - math.log(2)).sum())
+        delta *= 1 - a * a
 
 
-class Sigmoid(Activation):
-    """σ(z) = 1 / (1 + e⁻ᶻ), the logistic function."""
+class Sigmoid(CanonicalOutput):
+    """σ(z) = 1 / (1 + e⁻ᶻ), the logistic function; its loss is binary cross-entropy, less that of y."""
 
-    def forward(self, z: Array, out: Array) -> None:
-        np.copyto(out, _logistic(z))
+    def forward(self, z: Array, out: Array | None = None) -> Array:
+        return np.positive(logistic(z, self.f), out=out)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        np.multiply(delta, a * (1 - a), out=delta)
+        delta *= a * (1 - a)
 
-    def potential(self, z: Array, a: Array) -> float:
-        return float(_softplus(z).sum())
+    def divergence(self, z: Array, a: Array, y: Array) -> Array:
+        # −y ln a − (1 − y) ln(1 − a) with −ln a = softplus(−z), −ln(1 − a) = softplus(z): no a rounded to 1.
+        cross = y * softplus(-z, self.f) + (1 - y) * softplus(z, self.f)
+        return cross + _x_ln_x(y, self.f) + _x_ln_x(1 - y, self.f)
 
 
-class Softmax(Activation):
-    """σ(z)ᵢ = e^zᵢ / Σⱼ e^zⱼ over each row: for the output layer only, since it mixes the units."""
+class Softmax(CanonicalOutput):
+    """σ(z)ᵢ = e^zᵢ / Σⱼ e^zⱼ over each row: for the output layer only, since it mixes the units.
 
-    def forward(self, z: Array, out: Array) -> None:
-        np.subtract(z, z.max(axis=1, keepdims=True), out=out)
-        np.exp(out, out=out)
-        out /= out.sum(axis=1, keepdims=True)
+    A(z) = ln Σⱼ e^zⱼ; its loss is cross-entropy, less that of y.
+    """
+
+    def forward(self, z: Array, out: Array | None = None) -> Array:
+        e = self.f.exp(z - z.max(axis=1, keepdims=True))
+        return np.divide(e, self.f.sum(e, axis=1)[:, None], out=out)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         # Its Jacobian is diag(a) − a aᵀ.
-        delta -= (delta * a).sum(axis=1, keepdims=True)
+        delta -= self.f.sum(delta * a, axis=1)[:, None]
         delta *= a
 
-    def potential(self, z: Array, a: Array) -> float:
-        # ln Σⱼ e^zⱼ is zᵢ − ln aᵢ for every i; the greatest a can't be 0.
-        return float((z.max(axis=1) - np.log(a.max(axis=1))).sum())
+    def divergence(self, z: Array, a: Array, y: Array) -> Array:
+        shifted = z - z.max(axis=1, keepdims=True)
+        ln_a = shifted - self.f.log(self.f.sum(self.f.exp(shifted), axis=1))[:, None]
+        return _x_ln_x(y, self.f) - y * ln_a
 
 
-ACTIVATIONS: dict[str, Activation] = {
-    "identity": Identity(),
-    "relu": ReLU(),
-    "leaky_relu": LeakyReLU(),
-    "elu": ELU(),
-    "gelu": GELU(),
-    "silu": SiLU(),
-    "softplus": Softplus(),
-    "tanh": Tanh(),
-    "sigmoid": Sigmoid(),
-    "softmax": Softmax(),
+ACTIVATIONS: dict[str, type[Activation]] = {
+    "identity": Identity,
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "elu": ELU,
+    "gelu": GELU,
+    "silu": SiLU,
+    "mish": Mish,
+    "softplus": Softplus,
+    "tanh": Tanh,
+    "sigmoid": Sigmoid,
+    "softmax": Softmax,
 }
+HIDDEN = tuple(name for name in ACTIVATIONS if name != "softmax")
+CANONICAL = tuple(name for name, kind in ACTIVATIONS.items() if issubclass(kind, CanonicalOutput))
 
 
-def _logistic(z: Array) -> Array:
-    exp = np.exp(-np.abs(z))  # of a number ≤ 0: can't overflow
-    return np.where(z < 0, exp, 1) / (1 + exp)
+def logistic(z: Array, f: Arithmetic) -> Array:
+    """Return 1 / (1 + e⁻ᶻ) without overflow."""
+    e = f.exp(-np.abs(z))
+    return np.where(z < 0, e, 1) / (1 + e)
 
 
-def _softplus(z: Array) -> Array:
-    return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+def softplus(z: Array, f: Arithmetic) -> Array:
+    """Return ln(1 + eᶻ) without overflow."""
+    return np.maximum(z, 0) + f.log1p(f.exp(-np.abs(z)))
 
 
-def _softplus_integral(z: Array) -> Array:
-    from scipy.special import spence  # costs 0.4 s, which most networks need not pay
-
-    # −Li₂(−eᶻ), the antiderivative of softplus; SciPy's spence(x) is Li₂(1 − x). For z > 0 the inversion
-    # formula of the dilogarithm, Li₂(−eᶻ) = −Li₂(−e⁻ᶻ) − π²/6 − z²/2, keeps eᶻ from overflowing.
-    tail = -spence(1 + np.exp(-np.abs(z)))
-    return np.where(z > 0, z * z / 2 + math.pi**2 / 6 - tail, tail)
-
-
-def _normal_cdf(z: Array) -> Array:
-    from scipy.special import erf
-
-    return 0.5 * (1 + erf(z / math.sqrt(2)))
-
-
-def _normal_pdf(z: Array) -> Array:
-    return np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+def _x_ln_x(x: Array, f: Arithmetic) -> Array:
+    """Return x ln x, 0 at 0."""
+    return x * f.log(np.where(x > 0, x, 1))

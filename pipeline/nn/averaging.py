@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pipeline.nn.functions import whole_power
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import BLOCK
 
@@ -37,7 +38,7 @@ class MovingAverage:
         self.steps += 1
         if self.steps % self._stride:
             return
-        share = 1 - min(self.decay, self.steps / (self.steps + 9)) ** self._stride
+        share = 1 - whole_power(min(self.decay, self.steps / (self.steps + 9)), self._stride)
         average = self.mlp.parameters.vector
         for start in range(0, len(average), BLOCK):
             block = average[start : start + BLOCK]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from pipeline.data.dataset import Part
 from pipeline.nn.losses import smooth
@@ -17,7 +18,7 @@ Augment = Callable[[Array], Array]  # from images to images that are distorted; 
 def mini_batches(
     part: Part,
     batch_size: int,
-    dtype: str,
+    dtype: DTypeLike,
     rng: np.random.Generator,
     label_smoothing: float = 0.0,
     augment: Augment | None = None,
@@ -36,7 +37,7 @@ def mini_batches(
 def gathered_blocks(
     part: Part,
     batch_size: int,
-    dtype: str,
+    dtype: DTypeLike,
     rng: np.random.Generator,
     label_smoothing: float,
     augment: Augment | None,
@@ -53,7 +54,7 @@ def gathered_blocks(
         x = buffer[: len(rows)]
         if augment:
             x = augment(x)
-        x = x.astype(dtype, copy=False)
+        x = x.astype(dtype, copy=False)  # of float64 a copy, which exact arithmetic rounds in place
         y = part.labels.take(rows, axis=0).astype(dtype, order="F")  # as the activations are
         if label_smoothing:
             y = smooth(y, label_smoothing)

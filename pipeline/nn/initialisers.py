@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from pipeline.nn.functions import standard_normal
 from pipeline.nn.mlp import MLP
 
 
@@ -27,14 +28,14 @@ def initialise(
         fan_out, fan_in = weights.shape
         match name:
             case "normal":
-                weights[:] = scale * rng.standard_normal(weights.shape)
+                weights[:] = scale * standard_normal(rng, weights.shape)
             case "uniform":
-                weights[:] = rng.uniform(low, high, weights.shape)
+                weights[:] = low + (high - low) * rng.random(weights.shape)
             case "he":
-                weights[:] = math.sqrt(2 / fan_in) * rng.standard_normal(weights.shape)
+                weights[:] = math.sqrt(2 / fan_in) * standard_normal(rng, weights.shape)
             case "glorot":
                 bound = math.sqrt(6 / (fan_in + fan_out))
-                weights[:] = rng.uniform(-bound, bound, weights.shape)
+                weights[:] = bound * (2 * rng.random(weights.shape) - 1)
             case _:
                 raise ValueError(f"no initialiser is named {name!r}")
     for biases in mlp.biases:

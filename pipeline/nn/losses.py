@@ -1,56 +1,73 @@
-"""The two losses, each with its value and with δ⁽ᴸ⁾ = ∂C/∂z⁽ᴸ⁾ side by side.
+"""The losses, each with its value and with δ⁽ᴸ⁾ = ∂C/∂z⁽ᴸ⁾ side by side.
 
-Both are means over the mini-batch. y holds the targets, z and a the output layer's pre-activations and
-activations; all have shape (n, n_L).
+All are means over the mini-batch and never negative. y holds the targets, z and a the output layer's
+pre-activations and activations; all have shape (n, n_L).
 """
 
 from abc import ABC, abstractmethod
 
 import numpy as np
 
-from pipeline.nn.activations import Activation
+from pipeline.nn.activations import Activation, CanonicalOutput
 from pipeline.nn.types import Array
 
 
 class Loss(ABC):
-    """A loss C that training minimises."""
+    """A loss C that training minimises.
 
-    @abstractmethod
-    def value(self, z: Array, a: Array, y: Array, output: Activation) -> float:
+    Args:
+        output: the output layer's activation.
+    """
+
+    def __init__(self, output: Activation) -> None:
+        self.output = output
+
+    def value(self, z: Array, a: Array, y: Array) -> float:
         """Return C."""
+        return float(self.output.f.sum(self.terms(z, a, y))) / len(y)
 
     @abstractmethod
-    def delta(self, z: Array, a: Array, y: Array, output: Activation, scale: float, out: Array) -> None:
-        """Write δ⁽ᴸ⁾ = ∂C/∂z⁽ᴸ⁾, times `scale`, into `out`."""
+    def terms(self, z: Array, a: Array, y: Array) -> Array:
+        """Return terms, any shape, whose sum is n · C."""
+
+    @abstractmethod
+    def delta(self, z: Array, a: Array, y: Array, out: Array | None = None) -> Array:
+        """Return δ⁽ᴸ⁾ = ∂C/∂z⁽ᴸ⁾, written into `out` where that is given."""
 
 
 class Canonical(Loss):
-    """The output activation's own loss, C(z, y) = A(z) − y·z with A′ = σ, so that δ⁽ᴸ⁾ = a⁽ᴸ⁾ − y.
+    """The output activation's own loss, for which δ⁽ᴸ⁾ = (a⁽ᴸ⁾ − y) / n whatever the activation.
 
-    For softmax it is cross-entropy, for the sigmoid binary cross-entropy, for the identity half the
-    squared error, for ReLU ½ relu(z)² − y·z; each up to a constant that depends on y alone. These are the
-    matching losses of Auer, Herbster, Warmuth, "Exponentially many local minima for single neurons" (1995).
+    For softmax it is cross-entropy, for the sigmoid binary cross-entropy, for the identity half the squared
+    error: see `CanonicalOutput`. These are the matching losses of Auer, Herbster, Warmuth, "Exponentially
+    many local minima for single neurons" (1995).
     """
 
-    def value(self, z: Array, a: Array, y: Array, output: Activation) -> float:
-        return (output.potential(z, a) - float(np.vdot(y.T, z.T))) / len(y)
+    output: CanonicalOutput
 
-    def delta(self, z: Array, a: Array, y: Array, output: Activation, scale: float, out: Array) -> None:
-        np.subtract(a, y, out=out)
-        out *= scale / len(y)
+    def terms(self, z: Array, a: Array, y: Array) -> Array:
+        return self.output.divergence(z, a, y)
+
+    def delta(self, z: Array, a: Array, y: Array, out: Array | None = None) -> Array:
+        out = np.subtract(a, y, out=out)
+        out /= len(y)
+        return out
 
 
 class SquaredError(Loss):
-    """Least squares, C = ½‖a − y‖², so that δ⁽ᴸ⁾ = (a⁽ᴸ⁾ − y) ⊙ σ′(z⁽ᴸ⁾)."""
+    """Least squares, C = ½‖a − y‖², so that δ⁽ᴸ⁾ = (a⁽ᴸ⁾ − y) ⊙ σ′(z⁽ᴸ⁾) / n."""
 
-    def value(self, z: Array, a: Array, y: Array, output: Activation) -> float:
-        error = a - y
-        return 0.5 * float(np.vdot(error, error)) / len(y)
+    def terms(self, z: Array, a: Array, y: Array) -> Array:
+        return 0.5 * (a - y) ** 2
 
-    def delta(self, z: Array, a: Array, y: Array, output: Activation, scale: float, out: Array) -> None:
-        np.subtract(a, y, out=out)
-        out *= scale / len(y)
-        output.backward(z, a, out)
+    def delta(self, z: Array, a: Array, y: Array, out: Array | None = None) -> Array:
+        out = np.subtract(a, y, out=out)
+        out /= len(y)
+        self.output.backward(z, a, out)
+        return out
+
+
+LOSSES: dict[str, type[Loss]] = {"canonical": Canonical, "squared_error": SquaredError}
 
 
 def smooth(y: Array, smoothing: float) -> Array:
@@ -60,6 +77,3 @@ def smooth(y: Array, smoothing: float) -> Array:
     Computer Vision" (2016). A single column of 0 and 1 stands for two classes.
     """
     return y * (1 - smoothing) + smoothing / max(y.shape[1], 2)
-
-
-LOSSES: dict[str, Loss] = {"canonical": Canonical(), "squared_error": SquaredError()}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.data.dataset import Part
-from pipeline.nn.mlp import MLP, forward_in_blocks
+from pipeline.nn.fast import forward_in_blocks
+from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
 
 
@@ -86,12 +87,11 @@ def measure(
     """Measure `mlp` on each part; `epoch`, `loss` and `seconds` are handed on."""
     alive = [np.zeros(n, bool) for n in mlp.widths[1:-1]]
     correct = 0
-    for rows, forward in forward_in_blocks(mlp, train_part.images):
-        *hidden, output = forward.layers
-        correct += count_correct(output.a, train_part.labels[rows])
-        for layer, units in zip(hidden, alive, strict=True):
-            slope = np.ones_like(layer.a)
-            layer.function.backward(layer.z, layer.a, slope)
+    for rows, z, a in forward_in_blocks(mlp, train_part.images):
+        correct += count_correct(a[-1], train_part.labels[rows])
+        for layer, units in enumerate(alive):
+            slope = np.ones_like(a[layer])
+            mlp.functions[layer].backward(z[layer], a[layer], slope)
             units |= slope.any(axis=0)
     return Measurement(
         epoch=epoch,
@@ -107,8 +107,7 @@ def measure(
 def accuracy(mlp: MLP, part: Part) -> float | None:
     """Return the share of the images of `part` that `mlp` classifies right; None where there are none."""
     correct = sum(
-        count_correct(forward.layers[-1].a, part.labels[rows])
-        for rows, forward in forward_in_blocks(mlp, part.images)
+        count_correct(a[-1], part.labels[rows]) for rows, _, a in forward_in_blocks(mlp, part.images)
     )
     return correct / len(part.images) if len(part.images) else None
 

@@ -12,10 +12,11 @@ import numpy as np
 from pipeline.data.dataset import Part
 from pipeline.nn.averaging import MovingAverage
 from pipeline.nn.batches import Augment, mini_batches
-from pipeline.nn.dropout import drop_out
+from pipeline.nn.dropout import Dropout
+from pipeline.nn.fast import Backpropagation
 from pipeline.nn.losses import Loss
 from pipeline.nn.measurement import Measurement, Measuring
-from pipeline.nn.mlp import MLP, Backpropagation
+from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import Optimizer
 from pipeline.nn.schedules import Schedule
 from pipeline.nn.types import Array
@@ -79,7 +80,7 @@ class Progress:
 
     def arrays(self) -> dict[str, Array]:
         """Return by name what the steps change, as it is: not a copy."""
-        arrays = {"parameters": self.mlp.parameters.vector, **self.optimizer.arrays()}
+        arrays = {"parameters": self.mlp.parameters.vector, **self.optimizer.state}
         if self.average:
             arrays["average"] = self.average.mlp.parameters.vector
         return arrays
@@ -127,8 +128,7 @@ def train(
     rng: np.random.Generator,
     schedule: Schedule | None = None,
     label_smoothing: float = 0.0,
-    dropout: float = 0.0,
-    dropout_rng: np.random.Generator | None = None,
+    dropout: Dropout | None = None,
     ema: float = 0.0,
     augment: Augment | None = None,
     measure_every: int = 1,
@@ -152,8 +152,7 @@ def train(
         rng: where the permutations come from.
         schedule: the learning rate of each step; None for the optimizer's own throughout.
         label_smoothing: share of each target that is spread over all classes.
-        dropout: probability with which each hidden unit is left out, drawn anew for each image of a step.
-        dropout_rng: where dropout's choices come from; needed where `dropout` is not 0.
+        dropout: what leaves hidden units out, drawn anew for each image of a step; None for nothing.
         augment: what distorts the images before they are learned from; they are measured as they are.
         ema: decay of the moving average of the parameters; where it is not 0, that average is what is
             measured, and what `mlp` has in the end.
@@ -166,11 +165,7 @@ def train(
             `optimizer` needs it; at the last one, whose parameters are.
     """
     batch_size = batch_size or len(train_part.images)
-    backpropagation = by_rows(mlp, loss, optimizer, len(train_part.images), batch_size)
-    if dropout:
-        assert dropout_rng
-        for of_size in backpropagation.values():
-            of_size.forward.layers = drop_out(of_size.forward.layers, dropout, dropout_rng)
+    backpropagation = Backpropagation(mlp, loss, min(batch_size, len(train_part.images)), dropout)
     steps = math.ceil(len(train_part.images) / batch_size)
     average = MovingAverage(mlp, ema, epochs * steps) if ema else None
     progress = Progress(mlp, optimizer, average, steps, snapshots)
@@ -184,7 +179,9 @@ def train(
         for epoch in range(progress.epoch + 1, epochs + 1):
             started = time.perf_counter()
             rates = rates_of_epoch(schedule, epoch, steps) if schedule else None
-            batches = mini_batches(train_part, batch_size, mlp.dtype, rng, label_smoothing, augment)
+            batches = mini_batches(
+                train_part, batch_size, mlp.arithmetic.dtype, rng, label_smoothing, augment
+            )
             try:
                 mean_loss = train_epoch(batches, backpropagation, optimizer, epoch, rates, average)
             except Diverged:
@@ -208,26 +205,16 @@ def train(
         raise Diverged("the parameters became infinite", epochs, steps)
 
 
-def by_rows(
-    mlp: MLP, loss: Loss, optimizer: Optimizer, images: int, batch_size: int
-) -> dict[int, Backpropagation]:
-    """Return what computes the gradient for `optimizer`, by the rows of a mini-batch.
-
-    The last mini-batch of an epoch takes what is left of the `images`.
-    """
-    sizes = {min(batch_size, images), images % batch_size} - {0}
-    return {rows: Backpropagation(mlp, loss, rows, optimizer.gradient) for rows in sizes}
-
-
 def rates_of_epoch(schedule: Schedule, epoch: int, steps: int) -> list[float]:
     """Return the learning rate of each of the `steps` of `epoch` (from 1): the schedule's at its middle."""
-    return [schedule(epoch - 1 + (step + 0.5) / steps) for step in range(steps)]
+    rates: list[float] = schedule(epoch - 1 + (np.arange(steps) + 0.5) / steps).tolist()
+    return rates
 
 
 @np.errstate(over="ignore", invalid="ignore")  # told as `Diverged`, once
 def train_epoch(
     batches: Iterator[tuple[Array, Array]],
-    backpropagation: dict[int, Backpropagation],
+    backpropagation: Backpropagation,
     optimizer: Optimizer,
     epoch: int,
     rates: Sequence[float] | None = None,
@@ -237,8 +224,8 @@ def train_epoch(
 
     Args:
         batches: the mini-batches, images and labels.
-        backpropagation: what computes the gradient for `optimizer`, by the number of rows of a mini-batch.
-        optimizer: what makes a step of it.
+        backpropagation: what computes the gradient.
+        optimizer: what makes a step along it.
         epoch: from 1, for the message of `Diverged`.
         rates: the learning rate of each step; None for the optimizer's own.
         average: what averages the parameters, if anything does.
@@ -247,11 +234,11 @@ def train_epoch(
     for step, (x, y) in enumerate(batches, start=1):
         if rates:
             optimizer.learning_rate = rates[step - 1]
-        loss = backpropagation[len(x)](x, y, optimizer.scale, optimizer.keep)
+        loss = backpropagation(x, y)
         if not math.isfinite(loss):
             raise Diverged(f"the loss became {loss}", epoch, step)
         try:
-            optimizer.step()
+            optimizer.step(backpropagation.gradient)
         except FloatingPointError:
             raise Diverged("the square of a gradient became infinite", epoch, step) from None
         if average:

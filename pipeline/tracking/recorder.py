@@ -432,9 +432,7 @@ class Recorder:
                     "dataset": (Path(folder) / "dataset.json").as_uri(),
                 },
                 code_paths=[str(Path(pipeline.__file__).parent)],
-                pip_requirements=[
-                    f"{name}=={version(name)}" for name in ("mlflow", "numpy", "pandas", "scipy")
-                ],
+                pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "numpy", "pandas")],
                 signature=ModelSignature(
                     # Flat or square: a tensor's signature has one shape only, so the model checks it itself.
                     inputs=Schema([TensorSpec(np.dtype(object), (-1,))]),

@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from pipeline.models import load_model
-from pipeline.nn.mlp import probabilities
+from pipeline.nn.fast import predict, probabilities
 
 
 class Classifier(PythonModel):
@@ -41,10 +41,12 @@ class Classifier(PythonModel):
         Raises:
             MlflowException: `INVALID_PARAMETER_VALUE`, HTTP's 400, if the input is anything else.
         """
-        outputs = self.mlp.predict(self._images(model_input))
+        outputs = predict(self.mlp, self._images(model_input))
         if outputs.shape[1] == 1:  # the probability of the second of two classes
             outputs = np.hstack([1 - outputs, outputs])
-        chances = probabilities(outputs)  # of equal ones the outputs still tell which is the largest
+        chances = probabilities(
+            self.mlp, outputs
+        )  # of equal ones the outputs still tell which is the largest
         return pd.DataFrame(
             {
                 "label": [self.classes[i] for i in outputs.argmax(axis=1)],
