@@ -9,9 +9,10 @@ all exact, so that no order of them matters.
 """
 
 import math
-from decimal import Decimal
 
 import numpy as np
+
+from pipeline.nn.functions import cos, exp, sin
 
 PIXELS = 25_000  # distorted at a time: all that is computed of them stays in the cache
 
@@ -69,14 +70,14 @@ class Distortion:
     def _draw_maps(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Return what x, y and 1 are multiplied by for the y and the x of n affine maps, (6, n) float32."""
         angle, across, along, shear, dy, dx = 2 * rng.random((6, n)) - 1
-        sin, cos = sine_and_cosine(self.rotation * angle)
+        sine, cosine = sin(self.rotation * angle), cos(self.rotation * angle)
         across = 1 + self.scale * across
         along = 1 + self.scale * along
         shear = self.shear * shear
         return np.array(
             [
-                *(sin * across, (sin * shear + cos) * along, self.shift * dy),
-                *(cos * across, (cos * shear - sin) * along, self.shift * dx),
+                *(sine * across, (sine * shear + cosine) * along, self.shift * dy),
+                *(cosine * across, (cosine * shear - sine) * along, self.shift * dx),
             ],
             np.float32,
         )
@@ -140,30 +141,12 @@ def gaussian(size: int, sigma: float) -> np.ndarray:
     Its kernel sums to 1, but for the rounding of each of its numbers to a multiple of 2⁻¹⁸.
     """
     reach = size + math.ceil(9 * sigma)  # beyond it the kernel is nothing
-    distances = [distance / sigma for distance in range(reach)]
-    kernel = [exponential(-0.5 * distance * distance) for distance in distances]
-    total = kernel[0] + 2 * math.fsum(kernel[1:])
-    rounded = np.rint(np.array(kernel[:size]) / total * 2**18) / 2**18
+    distances = np.arange(reach) / sigma
+    kernel = exp(-0.5 * distances * distances)
+    total = float(kernel[0]) + 2 * math.fsum(kernel[1:])
+    rounded = np.rint(kernel[:size] / total * 2**18) / 2**18
     pixels = np.arange(size)
     return rounded[np.abs(pixels - pixels[:, None])]
-
-
-def exponential(x: float) -> float:
-    """Return exp(x), rounded correctly, which that of the system's mathematics library may not be."""
-    return float(Decimal(x).exp())
-
-
-def sine_and_cosine(angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return sine and cosine of each `angle`, float64 from −π to π, by their Taylor series.
-
-    They are off by less than 2⁻⁴⁸, and made of operations that IEEE 754 rounds exactly, in a fixed order.
-    """
-    square = angle * angle
-    sine = cosine = np.ones_like(angle)
-    for n in range(28, 0, -2):
-        sine = 1 - square / (n * (n + 1)) * sine
-        cosine = 1 - square / (n * (n - 1)) * cosine
-    return angle * sine, cosine
 
 
 def interpolate(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from threadpoolctl import threadpool_limits
 
 from pipeline.data import augmentation
-from pipeline.data.augmentation import Distortion, exponential, gaussian, sine_and_cosine
+from pipeline.data.augmentation import Distortion, gaussian
 
 BOTH = {"rotation": 0.2, "scale": 0.15, "shear": 0.15, "shift": 1.0, "amplitude": 34.0, "sigma": 5.0}
 SHAPES = [(28, 28), (7, 19), (40, 12), (1, 30), (1, 1)]
@@ -99,14 +99,6 @@ def test_products_with_the_gaussian_are_exact(size: int, sigma: float) -> None:
     matrix = gaussian(size, sigma)
     np.testing.assert_array_equal(matrix, np.rint(matrix * 2**18) / 2**18)
     assert matrix.sum(axis=1).max() ** 2 < 2
-
-
-def test_sine_cosine_and_exponential_are_those_of_the_mathematics_library_but_for_the_last_bits() -> None:
-    angles = np.linspace(-math.pi, math.pi, 10_001)
-    for own, theirs in zip(sine_and_cosine(angles), (np.sin(angles), np.cos(angles)), strict=True):
-        assert np.abs(own - theirs).max() < 2**-48
-    for x in (0.0, -1e-9, -0.5, -3.7, -100.0):
-        assert exponential(x) == pytest.approx(math.exp(x), rel=1e-15)
 
 
 def test_the_bits_depend_on_the_seed_alone() -> None:
