@@ -152,8 +152,9 @@ def exp(x: ArrayLike) -> Array:
 def expm1(x: ArrayLike) -> Array:
     """Return eˣ − 1, also near 0; largest error 2 ulp."""
     power, s = _exponential(np.asarray(x, np.float64))
-    two = _times_power_of_2(np.ones_like(s), power)
-    return np.where(power == 0, s, np.where(np.isinf(two), two, two * s + (two - 1)))
+    half = _times_power_of_2(np.full_like(s, 0.5), power)  # 2ᵖ itself may be infinite where eˣ is not
+    with np.errstate(over="ignore"):
+        return np.where(power == 0, s, 2 * (half * s + (half - 0.5)))
 
 
 def log(x: ArrayLike) -> Array:
@@ -206,19 +207,19 @@ def erf(x: ArrayLike) -> Array:
 
 
 def sin(x: ArrayLike) -> Array:
-    """Return sin x for |x| ≤ 10⁵, else NaN; largest error 1 ulp for |x| ≤ 4, beyond that 3 · 10⁻¹⁶."""
+    """Return sin x for |x| ≤ 10⁵, else NaN; largest error 2 ulp for |x| ≤ 4, beyond that 3 · 10⁻¹⁶."""
     return _sine(np.asarray(x, np.float64), quarter_turns=0)
 
 
 def cos(x: ArrayLike) -> Array:
-    """Return cos x for |x| ≤ 10⁵, else NaN; largest error 1 ulp for |x| ≤ 4, beyond that 3 · 10⁻¹⁶."""
+    """Return cos x for |x| ≤ 10⁵, else NaN; largest error 2 ulp for |x| ≤ 4, beyond that 3 · 10⁻¹⁶."""
     return _sine(np.asarray(x, np.float64), quarter_turns=1)
 
 
 def power(base: float, exponent: ArrayLike) -> Array:
     """Return `base` > 0 to the power of `exponent`, infinity where that is too large for a float.
 
-    The relative error is at most about |ln result| + 1 ulp.
+    The relative error is at most 1.5 |ln result| + 1 ulp.
     """
     return exp(np.asarray(exponent) * log(base))
 
