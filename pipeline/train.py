@@ -32,7 +32,7 @@ from pipeline.cores import product_threads
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, digest
 from pipeline.errors import UserError, one_line_errors, tell
-from pipeline.history import HISTORY, Row, write_history
+from pipeline.history import HISTORY, Row, read_history, write_history
 from pipeline.job import checked, digest_code, job_key, run_job
 from pipeline.models import MODEL, SNAPSHOTS, save_model, save_snapshots
 from pipeline.nn.dropout import Dropout
@@ -76,6 +76,8 @@ def train_and_record(config: Config, folder: Path, job: Job | None = None) -> No
     with Tracker(config, folder, job) as tracker:
         checkpoints = train_and_write(config, folder, tracker)
     checkpoints.remove()  # not before the run is recorded: who is killed until then goes on from there
+    if not job:
+        warn_of_failure(read_history(folder / HISTORY)[-1], data_for(config))
 
 
 def train_and_write(config: Config, folder: Path, tracker: Tracker) -> Checkpoints:
@@ -240,6 +242,30 @@ def warn_of_memory(snapshots: Snapshots, epochs: int, mlp: MLP) -> None:
         tell(
             f"training.snapshots = {snapshots.every}: {count:,} snapshots of {mlp.parameters.vector.size:,}"
             f" parameters will take {size / 1e9:.1f} GB of memory; a larger number takes less, null none"
+        )
+
+
+def warn_of_failure(last: Row, dataset: Dataset) -> None:
+    """Warn where a network has learned nothing.
+
+    Args:
+        last: the last row of its history.
+        dataset: what it was trained on.
+    """
+    dead = [
+        column.removeprefix("dead_") for column, share in last.items() if column[:5] == "dead_" and share == 1
+    ]
+    if dead:
+        tell(
+            f"warning: every unit of hidden layer {' and '.join(dead)} is dead, so the output is the same whatever"
+            " the input: try a smaller optimizer.learning_rate, or model.activation=leaky_relu"
+        )
+    shares = dataset.train.labels.mean(axis=0)
+    commonest = max(shares) if len(shares) > 1 else max(shares[0], 1 - shares[0])
+    if last["train_accuracy"] <= commonest + 1e-6:
+        tell(
+            f"warning: the network is right about {last['train_accuracy']:.2%} of the training examples, and always"
+            f" naming the commonest class is right about {commonest:.2%}: try another optimizer.learning_rate"
         )
 
 
