@@ -48,6 +48,7 @@ from pipeline.training_data import data_for, warn_of_data
 
 CONF = Path(__file__).parents[1] / "conf"
 MUCH = 1e9  # bytes of snapshots
+ROUNDING = 1e-6  # of the accuracies in the history
 LOST = {
     "BrokenProcessPool",  # joblib's
     "UncompletedJobError",  # submitit's
@@ -253,19 +254,19 @@ def warn_of_failure(last: Row, dataset: Dataset) -> None:
         dataset: what it was trained on.
     """
     dead = [
-        column.removeprefix("dead_") for column, share in last.items() if column[:5] == "dead_" and share == 1
+        layer.removeprefix("dead_") for layer, share in last.items() if layer[:5] == "dead_" and share == 1
     ]
     if dead:
         tell(
-            f"warning: every unit of hidden layer {' and '.join(dead)} is dead, so the output is the same whatever"
-            " the input: try a smaller optimizer.learning_rate, or model.activation=leaky_relu"
+            f"warning: every unit of hidden layer {' and '.join(dead)} is dead, so the output is the same for"
+            " every input: try a smaller optimizer.learning_rate, or model.activation=leaky_relu"
         )
     shares = dataset.train.labels.mean(axis=0)
     commonest = max(shares) if len(shares) > 1 else max(shares[0], 1 - shares[0])
-    if last["train_accuracy"] <= commonest + 1e-6:
+    if last["train_accuracy"] < commonest + ROUNDING:
         tell(
-            f"warning: the network is right about {last['train_accuracy']:.2%} of the training examples, and always"
-            f" naming the commonest class is right about {commonest:.2%}: try another optimizer.learning_rate"
+            f"warning: the network is right about {last['train_accuracy']:.2%} of the training examples, no more"
+            f" than the {commonest:.2%} of the commonest class: try another optimizer.learning_rate"
         )
 
 

@@ -68,6 +68,24 @@ def test_under_dvc_it_writes_the_model_and_a_row_an_epoch_and_nothing_else(works
 
 
 @pytest.mark.parametrize(
+    ("options", "warnings"),
+    [
+        (["optimizer.learning_rate=10"], ["every unit of hidden layer 1 is dead", "no more than the"]),
+        ([], []),
+    ],
+    ids=["dead", "learning"],
+)
+def test_a_training_that_came_to_nothing_is_warned_of(
+    workspace: Path, options: list[str], warnings: list[str]
+) -> None:
+    done = run_module(workspace, "pipeline.train", *UNDER_DVC, *options)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("warning")]
+    assert len(told) == len(warnings), done.stderr
+    assert all(part in line for part, line in zip(warnings, told, strict=True))
+
+
+@pytest.mark.parametrize(
     "options", [[], ["model.output=softmax", "training.dtype=float64"]], ids=["products", "exponentials"]
 )
 def test_the_surroundings_change_no_bit(workspace: Path, options: list[str]) -> None:
