@@ -265,8 +265,8 @@ def warn_of_failure(last: Row, dataset: Dataset) -> None:
     commonest = max(shares) if len(shares) > 1 else max(shares[0], 1 - shares[0])
     if last["train_accuracy"] < commonest + ROUNDING:
         tell(
-            f"warning: the network is right about {last['train_accuracy']:.2%} of the training examples, no more"
-            f" than the {commonest:.2%} of the commonest class: try another optimizer.learning_rate"
+            f"warning: the network is right about {last['train_accuracy']:.2%} of the training examples, no"
+            f" more than the {commonest:.2%} of the commonest class: try another optimizer.learning_rate"
         )
 
 
