@@ -47,14 +47,17 @@ def gathered_blocks(
     row_bytes = part.images[:1].nbytes
     gathered = max(1, GATHERED_BYTES // (row_bytes * batch_size)) * batch_size
     buffer = np.empty((min(gathered, len(order)), part.images.shape[1]), part.images.dtype)
+    converted = buffer if buffer.dtype == dtype else np.empty_like(buffer, dtype)
     for start in range(0, len(order), gathered):
         rows = order[start : start + gathered]
         # mode="clip", or NumPy would gather into a second buffer in case an index is out of range.
         part.images.take(rows, axis=0, out=buffer[: len(rows)], mode="clip")
-        x = buffer[: len(rows)]
         if augment:
-            x = augment(x)
-        x = x.astype(dtype, copy=False)  # of float64 a copy, which exact arithmetic rounds in place
+            x = augment(buffer[: len(rows)]).astype(dtype, copy=False)
+        else:
+            x = converted[: len(rows)]
+            if converted is not buffer:
+                x[:] = buffer[: len(rows)]
         y = part.labels.take(rows, axis=0).astype(dtype, order="F")  # as the activations are
         if label_smoothing:
             y = smooth(y, label_smoothing)
