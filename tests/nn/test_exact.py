@@ -213,3 +213,16 @@ def test_the_order_of_examples_and_of_hidden_units_changes_no_bit(
     np.testing.assert_array_equal(ours.biases[0][first], theirs.biases[0])
     np.testing.assert_array_equal(ours.biases[1][second], theirs.biases[1])
     np.testing.assert_array_equal(ours.biases[2], theirs.biases[2])
+
+
+def test_so_it_is_with_many_more_examples_than_units() -> None:
+    """The sums over them leave the factors fewer bits than those over the units."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20_000, 5)), np.eye(3)[rng.integers(0, 3, 20_000)]
+    mlp = network("tanh", "softmax")
+    backpropagation = Backpropagation(mlp, LOSSES["canonical"](mlp.functions[-1]), len(x))
+    loss = backpropagation(x.copy(), y)
+    gradient = backpropagation.gradient.vector.copy()
+    order = rng.permutation(len(x))
+    assert backpropagation(x[order], y[order]) == loss
+    np.testing.assert_array_equal(backpropagation.gradient.vector, gradient)
