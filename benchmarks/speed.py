@@ -76,7 +76,7 @@ class Worker:
         self.title = contestant.title
         self.process = subprocess.Popen(
             [
-                _interpreter(contestant),
+                interpreter(contestant.distribution),
                 "-m",
                 "benchmarks.contestants",
                 race.module.__name__,
@@ -166,10 +166,10 @@ def _row(
     return [title, f"{median(seconds[name] for seconds in rounds):.3f}", f"{ratio:.2f}", target]
 
 
-def _interpreter(contestant: Contestant) -> str:
-    """Return the Python that runs `contestant`."""
+def interpreter(distribution: str) -> str:
+    """Return the Python that runs the library in the package `distribution`."""
     other = os.environ.get("BENCH_PYTHON")
-    if other is None or contestant.distribution not in {"torch", "jax"}:
+    if other is None or distribution not in {"torch", "jax"}:
         return sys.executable
     if not Path(other).is_file():
         raise UserError(f"BENCH_PYTHON = {other} is no file: name a Python that has torch and jax")
