@@ -7,6 +7,8 @@ files are there. A source that answers at all is reached, be it with 404, 500 or
 missing file is an error, since the network is not what is wrong.
 """
 
+from pipeline.program import program
+
 import os
 import re
 import sys
@@ -31,7 +33,7 @@ from pipeline.config import File, GeneratedDataset, IdxDataset, StrokesDataset, 
 from pipeline.data.dataset import RAW, RawDescription, read_description, write_description
 from pipeline.data.idx import write_idx
 from pipeline.data.strokes import SIDE, choose_digits, draw
-from pipeline.errors import UserError, in_need_of_room, one_line_errors, public, tell
+from pipeline.errors import UserError, in_need_of_room, public, tell
 from pipeline.files import PARTIAL, is_special, refuse_links, remove_leftovers, replacing, sha256, write_text
 
 PATIENCE = 8.0  # seconds that a source may take to answer, and then from one packet to the next
@@ -382,5 +384,5 @@ def _join(problems: Iterable[tuple[File | None, str]]) -> str:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__, stage="download"):
         main()

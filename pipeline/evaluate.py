@@ -1,5 +1,7 @@
 """Stage 4: how often the trained network is right, part by part and class by class, and on which images."""
 
+from pipeline.program import program
+
 import csv
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +14,7 @@ import numpy as np
 from pipeline.blas import portable_arithmetic, restart_with
 from pipeline.config import read_params
 from pipeline.data.dataset import PROCESSED, Dataset, Part, load_dataset
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError
 from pipeline.files import reading, replacing, write_text
 from pipeline.models import MODEL, load_model, misfit
 from pipeline.nn.measurement import accuracy
@@ -169,6 +171,6 @@ def read_predictions(path: Path, dataset: Dataset) -> Predictions:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__, stage="evaluate"):
         restart_with("portable")
         main()

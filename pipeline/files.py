@@ -7,6 +7,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from pipeline.errors import OF_THE_SYSTEM, UserError, in_need_of_room
@@ -57,6 +58,28 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of the file at `path` as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_once(path: Path) -> str:
+    """Return the SHA-256 of the file at `path`, read again only when its size or time has changed."""
+    stat = path.stat()
+    return _sha256_once(path.absolute(), stat.st_size, stat.st_mtime_ns)
+
+
+@cache
+def _sha256_once(path: Path, size: int, changed_ns: int) -> str:
+    return sha256(path)
+
+
+def fingerprint(path: Path) -> str:
+    """Return a hash of the file, or of all files in the folder, at `path`; of nothing where nothing is there.
+
+    Hidden files and compiled Python are left out, as `.dvcignore` has DVC do.
+    """
+    files = path.rglob("*") if path.is_dir() else [path]
+    seen = [file for file in sorted(files) if file.is_file() and file.parent.name != "__pycache__"]
+    hashes = [f"{file.relative_to(path)} {sha256_once(file)}" for file in seen if file.name[0] != "."]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 Flatten, scale to [0, 1], encode the labels one-hot, split in file order.
 """
 
+from pipeline.program import program
+
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +22,7 @@ from pipeline.data.dataset import (
     write_description,
 )
 from pipeline.data.idx import read_idx
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError
 from pipeline.files import reading, refuse_links, remove_leftovers, replacing, sha256
 
 BLOCK = 1000  # images converted at once
@@ -139,5 +141,5 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__, stage="preprocess"):
         main()
