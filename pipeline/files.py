@@ -5,12 +5,13 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from pipeline.errors import OF_THE_SYSTEM, UserError, in_need_of_room
+from pipeline.errors import OF_THE_SYSTEM, UserError, in_need_of_room, tell
 
 PARTIAL = ".partial-"  # begins the name of what is not yet whole, and that a killed stage leaves behind
 LONGEST_REASON = 300  # characters
@@ -100,7 +101,9 @@ def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
     try:
         if is_special(path):
             raise ValueError("it is a pipe, a socket or a device")
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy's, of a damaged header, which add nothing to the line
+            yield
     except UserError:
         raise
     except FileNotFoundError:
@@ -134,6 +137,16 @@ def refuse_links(folder: Path, advice: str) -> None:
     """
     if (there := folder.resolve()) != Path.cwd().resolve() / folder:
         raise UserError(f"{folder} is reached through a link, and is really {there}: {advice}")
+
+
+def warn_of_others(folder: Path, own: Collection[str]) -> None:
+    """Tell the user if `folder`, an output of a stage, holds other files than the stage's `own`."""
+    others = sorted({path.name for path in folder.glob("[!.]*")} - set(own))
+    if others:
+        tell(
+            f"warning: {folder} holds {', '.join(others)}, which this stage did not write. What it did not"
+            " write stays, but DVC takes it for a part of the data: better keep it elsewhere"
+        )
 
 
 def remove_leftovers(folder: Path) -> None:

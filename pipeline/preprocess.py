@@ -23,7 +23,7 @@ from pipeline.data.dataset import (
 )
 from pipeline.data.idx import read_idx
 from pipeline.errors import UserError
-from pipeline.files import reading, refuse_links, remove_leftovers, replacing, sha256
+from pipeline.files import reading, refuse_links, remove_leftovers, replacing, sha256, warn_of_others
 
 BLOCK = 1000  # images converted at once
 
@@ -93,6 +93,8 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
         processed,
         {"name": description.name, "title": title, "classes": classes, "image_shape": list(shape)},
     )
+    arrays = [f"{part}_{kind}.npy" for part in parts for kind in ("images", "labels")]
+    warn_of_others(processed, [*arrays, "dataset.json"])
     warn_of_unseen_classes(load_dataset(processed))
     counts = f"{split.train:,} train, {split.test:,} test and {len(official_images):,} official images"
     print(f"{title}: {counts} of {_size(shape)}")
