@@ -11,6 +11,8 @@ interpreter that has them (with NumPy and threadpoolctl), they run in that one:
     BENCH_PYTHON=other/bin/python python -m benchmarks.speed
 """
 
+from pipeline.program import program
+
 import math
 import os
 import subprocess
@@ -30,7 +32,7 @@ from benchmarks.contestants import Contestant
 from pipeline.config import Split, StrokesDataset
 from pipeline.data.dataset import PROCESSED, Dataset, load_dataset
 from pipeline.download import download
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError
 from pipeline.preprocess import preprocess
 
 ONE_THREAD = {
@@ -184,5 +186,5 @@ def _strokes(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__):
         main()

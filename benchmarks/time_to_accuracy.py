@@ -1,11 +1,13 @@
 """Seconds from a process's start to an accuracy, ours and others': `python -m benchmarks.time_to_accuracy`.
 
 The recipes are `experiment=sheet_mnist` and `experiment=quick`, with the same network, mini-batches, learning
-rates and distorted images for all (`benchmarks.accuracy_workers` says where one differs). The accuracy is that
-on MNIST's last 20,000 training images, after each epoch. The seconds are counted from the start of a process
-that imports the library and trains, on one core. PyTorch and JAX run in the interpreter that BENCH_PYTHON names
-(see `benchmarks.speed`).
+rates and distorted images for all (`benchmarks.accuracy_workers` says where one differs). The accuracy is on
+MNIST's last 20,000 training images, after each epoch. The seconds are counted from the start of a process that
+imports the library and trains, on one core. PyTorch and JAX run in the interpreter that BENCH_PYTHON names (see
+`benchmarks.speed`).
 """
+
+from pipeline.program import program
 
 import json
 import os
@@ -20,7 +22,7 @@ from benchmarks.accuracy_workers import WORKERS, Recipe
 from benchmarks.common import ROOT, console, machine, progress
 from benchmarks.speed import ONE_THREAD, interpreter
 from pipeline.data.dataset import load_dataset
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError
 from pipeline.problems import read_recipe
 from pipeline.training_data import check_fit
 
@@ -85,5 +87,5 @@ def row(runs: list[list[tuple[float, float]]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__):
         main()

@@ -1,10 +1,12 @@
 """Register the best run's model and say how to serve it: `python -m pipeline.promote MNIST`."""
 
+from pipeline.program import command, program
+
 import argparse
 import shlex
 
 from pipeline.config import read_params
-from pipeline.errors import one_line_errors, public
+from pipeline.errors import public
 from pipeline.tracking.registry import promote_best
 from pipeline.tracking.store import address, check_server, one_line_on_failures
 
@@ -13,7 +15,9 @@ PORT = 5001
 
 def main() -> None:
     """Promote the best run of the experiment named on the command line."""
-    parser = argparse.ArgumentParser(description="Register the best run's model and say how to serve it.")
+    parser = argparse.ArgumentParser(
+        prog=command(), description="Register the best run's model and say how to serve it."
+    )
     parser.add_argument("experiment", nargs="?", help="by default the title of the dataset in params.yaml")
     parser.add_argument("--alias", default="champion", help="what the model is called by (default: champion)")
     parser.add_argument(
@@ -51,5 +55,5 @@ def environment() -> str:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program():
         main()

@@ -151,6 +151,16 @@ def test_a_changed_value_runs_the_stages_that_read_it(
     assert ran(run(clone, "dvc", "repro")) == stages
 
 
+def test_dvc_deletes_nothing_that_somebody_put_beside_the_data(clone: Path) -> None:
+    mine = [clone / "data/raw/photos.zip", clone / "data/processed/thesis/chapter.tex"]
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    set_param(clone, "split.test", 90)
+    assert ran(run(clone, "dvc", "repro", "preprocess")) == ["download", "preprocess"]
+    assert all(path.read_text() == "mine" for path in mine)
+
+
 def test_stand_ins_are_told_of_each_time_and_heal_once_a_source_is_reached(tmp_path: Path) -> None:
     mirror = tmp_path / "mirror"
     shapes = {

@@ -290,7 +290,11 @@ def test_runs_and_their_files_stay_together_wherever_the_folder_goes(trained: Pa
     shutil.copytree(moved, copy)
     train_and_evaluate(copy, configuration(seed=2))
     assert_files_are_beside_the_store(copy, tmp_path / "link2", count=3)
+    shutil.copytree(trained, alone := tmp_path / "without the runs' files", dirs_exist_ok=True)
+    shutil.copy(moved / "mlflow.db", alone)
+    train_and_evaluate(alone, configuration())
     assert files(moved / "mlruns") == before
+    assert list((alone / "mlruns").rglob("metrics.json"))
     assert not original.exists()
 
 

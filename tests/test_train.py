@@ -9,6 +9,7 @@ import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from pipeline.models import load_model, load_snapshots
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Snapshots
 from pipeline.train import random_streams
-from pipeline.training_data import check_fit
+from pipeline.training_data import check_fit, check_memory
 from tests.commands import (
     CHECKPOINTS,
     PATIENCE,
@@ -142,14 +143,14 @@ def test_two_that_start_at_once_have_a_folder_each(workspace: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["optimizer.rate=1"], "error: Could not override 'optimizer.rate'.\n"),
+        (["optimizer.rate=1"], "error: there is no key optimizer.rate: optimizer has name, learning_rate, "),
         (["seed=["], "error: seed=[: "),
         (["optimizer=newton"], "error: In 'config': Could not find 'optimizer/newton'"),
         (["training.epochs=ten"], "error: configuration: training.epochs = 'ten': should be a valid integer"),
         (["seed=${nowhere}"], "error: configuration: seed: Interpolation key 'nowhere' not found"),
         (["training.batch_size=206"], "error: training.batch_size = 206: should be at most"),
         (["dataset=mnist", "dataset.fallback=null"], "error: dataset = mnist, but data/processed holds str"),
-        (["model.hidden=[2000000000]"], "error: not enough memory: Unable to allocate"),
+        (["model.hidden=[2000000000]"], "error: model.hidden = [2000000000]: training would take at least "),
         (["training=null"], "error: "),
         (['dataset.classes=["a","b","c","d","e","f","g","h","i","j"]'], "error: dataset.classes = ['a', "),
         (["hydra.run.dir=/proc/none"], "error: /proc/none: No such file or directory"),
@@ -267,6 +268,31 @@ def test_data_that_are_not_there(tmp_path: Path) -> None:
     done = run_module(tmp_path, "pipeline.train", "tracking.enabled=false", "hydra.run.dir=out")
     assert done.returncode == 1
     assert done.stderr.startswith("error: data/processed/dataset.json is not there: `dvc repro preprocess`")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"model": {"hidden": [3000]}}, "model.hidden = [3000]: training would take at least "),
+        ({"training": {"batch_size": 205}, "model": {"hidden": [9, 9000, 9]}}, "training.batch_size = 205: "),
+        ({"training": {"snapshots": 5, "epochs": 200}}, "training.snapshots = 5: "),
+        ({"training": {"snapshots": None, "epochs": 9_000_000}}, "training.measure_every = 1: "),
+        ({"training": {"snapshots": None, "epochs": 9_000_000, "measure_every": 10_000}}, None),
+    ],
+)
+def test_training_that_cannot_fit_into_memory_is_refused_at_once(
+    prepared: Path, options: dict[str, dict[str, Any]], told: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = read_params(prepared / "params.yaml")
+    for group, changes in options.items():
+        config = replace(config, **{group: replace(getattr(config, group), **changes)})
+    dataset = load_dataset(prepared / "data/processed")
+    monkeypatch.setattr("pipeline.training_data.memory", lambda: 8e6)
+    with pytest.raises(UserError) if told else nullcontext() as caught:
+        check_memory(config, dataset)
+    if told:
+        assert caught
+        assert str(caught.value).startswith(told)
 
 
 @pytest.mark.parametrize(("part", "there"), [("train", 205), ("test", 95)])
