@@ -1,10 +1,10 @@
 """Seconds from a process's start to an accuracy, ours and others': `python -m benchmarks.time_to_accuracy`.
 
-The recipes are `experiment=sheet_mnist` and `experiment=quick`, with the same network, mini-batches, learning
-rates and distorted images for all (`benchmarks.accuracy_workers` says where one differs). The accuracy is on
-MNIST's last 20,000 training images, after each epoch. The seconds are counted from the start of a process that
-imports the library and trains, on one core. PyTorch and JAX run in the interpreter that BENCH_PYTHON names (see
-`benchmarks.speed`).
+The recipes are `experiment=sheet_mnist` and `experiment=quick`, with the same network, mini-batches,
+learning rates and distorted images for all (`benchmarks.accuracy_workers` says where one differs). The
+accuracy is on MNIST's last 20,000 training images, after each epoch. The seconds are counted from the
+start of a process that imports the library and trains, on one core. PyTorch and JAX run in the
+interpreter that BENCH_PYTHON names (see `benchmarks.speed`).
 """
 
 from pipeline.program import program
