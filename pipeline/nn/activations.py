@@ -40,7 +40,7 @@ class CanonicalOutput(Activation):
 
     @abstractmethod
     def divergence(self, z: Array, a: Array, y: Array) -> Array:
-        """Return terms ≥ 0, any shape, whose sum is that loss, summed over the mini-batch."""
+        """Return terms, any shape, whose sum is that loss, summed over the mini-batch."""
 
 
 class Identity(CanonicalOutput):

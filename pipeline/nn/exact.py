@@ -14,6 +14,7 @@ One slice is precise enough for training.
 """
 
 import math
+from typing import Literal
 
 import numpy as np
 
@@ -49,7 +50,8 @@ def to_grid(a: Array, bits: int, out: Array | None = None, *, by_row: bool = Fal
     """
     if by_row:
         largest = np.maximum(a.max(axis=1, keepdims=True), -a.min(axis=1, keepdims=True))
-        shift = np.ldexp(1.5, np.maximum(np.frexp(largest)[1], SMALLEST_EXPONENT) + PRECISION - 1 - bits)
+        exponent = np.clip(np.frexp(largest)[1], SMALLEST_EXPONENT, LARGEST_EXPONENT)
+        shift = np.ldexp(1.5, exponent + PRECISION - 1 - bits)
         shift = np.where(largest < 2.0**LARGEST_EXPONENT, shift, np.nan)
     else:
         size = max(float(a.max()), -float(a.min()))
@@ -61,11 +63,12 @@ def to_grid(a: Array, bits: int, out: Array | None = None, *, by_row: bool = Fal
     return out
 
 
-def exact_sum(a: Array, axis: int | None = None) -> Array:
-    """Return the sum of `a` over `axis`, or of all of it, the same in every order of the additions.
+def exact_sum(a: Array, axis: Literal[1] | None = None) -> Array:
+    """Return the sum of `a`, or of each of its rows for `axis` 1, the same in every order of the additions.
 
     The numbers are rounded to a grid that leaves room for their sum: of n numbers, to 53 − ⌈log₂ n⌉ bits.
+    Each row has a grid of its own, so its sum does not depend on the others.
     """
     terms = a.size if axis is None else a.shape[axis]
     bits = min(PRECISION - (terms - 1).bit_length(), PRECISION - 2)
-    return np.asarray(np.sum(to_grid(a, bits) if a.size else a, axis=axis))
+    return np.asarray(np.sum(to_grid(a, bits, by_row=axis == 1) if a.size else a, axis=axis))

@@ -24,7 +24,8 @@ class Loss(ABC):
 
     def value(self, z: Array, a: Array, y: Array) -> float:
         """Return C."""
-        return float(self.output.f.sum(self.terms(z, a, y))) / len(y)
+        total = float(self.output.f.sum(self.terms(z, a, y)))
+        return max(total, 0.0) / len(y)  # where a = y, rounding may leave less than 0
 
     @abstractmethod
     def terms(self, z: Array, a: Array, y: Array) -> Array:

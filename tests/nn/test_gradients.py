@@ -7,21 +7,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.nn.activations import ACTIVATIONS
-from pipeline.nn.dropout import Dropout, drop_out
+from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
+from pipeline.nn.arithmetic import ARITHMETICS, FLOAT64
+from pipeline.nn.dropout import Dropout
+from pipeline.nn.fast import Backpropagation
 from pipeline.nn.initialisers import initialise
-from pipeline.nn.losses import LOSSES, smooth
-from pipeline.nn.mlp import MLP, Backpropagation
+from pipeline.nn.losses import LOSSES, Loss, smooth
+from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
+from pipeline.nn.types import Array
+from tests.nn.examples import in_both_places, loss_of
 
-HIDDEN = sorted(set(ACTIVATIONS) - {"softmax"})
 DEPTHS: dict[str, list[int]] = {"no hidden layer": [], "one": [6], "two": [6, 5], "three": [6, 5, 7]}
 
 
-def make(activation: str, output: str, hidden: list[int], bias: bool) -> tuple[MLP, np.ndarray, np.ndarray]:
+def make(activation: str, output: str, hidden: list[int], bias: bool) -> tuple[MLP, Array, Array]:
     """Return a small float64 network with random parameters, and a batch of 8 for it."""
     rng = np.random.default_rng(1)
-    mlp = MLP((4, *hidden, 3), activation=activation, output=output, bias=bias, dtype="float64")
+    mlp = MLP((4, *hidden, 3), activation=activation, output=output, bias=bias, arithmetic="float64")
     initialise(mlp, rng, "normal", scale=0.7)
     for biases in mlp.biases:
         biases[:] = rng.normal(scale=0.3, size=biases.shape)
@@ -30,7 +33,7 @@ def make(activation: str, output: str, hidden: list[int], bias: bool) -> tuple[M
     return mlp, x, y
 
 
-def numerical_gradient(value: Callable[[], float], vector: np.ndarray, step: float = 1e-5) -> np.ndarray:
+def numerical_gradient(value: Callable[[], float], vector: Array, step: float = 1e-5) -> Array:
     """Return the central difference of `value` by each number of `vector`, which is changed and restored."""
     gradient = np.empty_like(vector)
     for i, number in enumerate(vector.copy()):
@@ -43,58 +46,48 @@ def numerical_gradient(value: Callable[[], float], vector: np.ndarray, step: flo
     return gradient
 
 
+def assert_directional_derivatives_are_those_of_the_gradient(
+    mlp: MLP, loss: Loss, x: Array, y: Array, step: float = 1e-6
+) -> None:
+    """Check what training runs along random directions: there the differences are few, however wide it is."""
+    backpropagation = Backpropagation(mlp, loss, len(x))
+    backpropagation(x, y)
+    gradient = backpropagation.gradient.vector.copy()
+    theta = mlp.parameters.vector.copy()
+    for direction in np.random.default_rng(2).normal(size=(5, len(theta))):
+        losses = []
+        for shift in (step, -step):
+            mlp.parameters.vector[:] = theta + shift * direction
+            losses.append(backpropagation(x, y))
+        slope = float(gradient @ direction)
+        atol = 1e-8 * float(np.linalg.norm(gradient) * np.linalg.norm(direction))
+        np.testing.assert_allclose((losses[0] - losses[1]) / (2 * step), slope, rtol=1e-5, atol=atol)
+
+
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("bias", [False, True], ids=["no bias", "bias"])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradient_is_that_of_finite_differences(activation: str, loss: str, bias: bool, depth: str) -> None:
-    """Each activation stands in the output layer, and in every hidden one but for softmax."""
-    hidden = "tanh" if activation == "softmax" else activation
-    mlp, x, y = make(hidden, activation, DEPTHS[depth], bias)
-    backpropagation = Backpropagation(mlp, LOSSES[loss], len(x))
-    backpropagation(x, y)
-    gradient = backpropagation.gradient.vector.copy()
-    numerical = numerical_gradient(lambda: backpropagation(x, y), mlp.parameters.vector)
-    np.testing.assert_allclose(gradient, numerical, rtol=1e-6, atol=1e-9)
+    """Each activation stands in every hidden layer but for softmax, and as the output wherever it can.
+
+    What training runs has the gradient of its own loss as well.
+    """
+    mlp, x, y = make(*in_both_places(activation, loss), DEPTHS[depth], bias)
+    function = loss_of(mlp, loss)
+    _, gradient = mlp.backpropagate(function, x, y)
+    numerical = numerical_gradient(lambda: mlp.backpropagate(function, x, y)[0], mlp.parameters.vector)
+    np.testing.assert_allclose(gradient.vector, numerical, rtol=1e-6, atol=1e-9)
+
+    assert_directional_derivatives_are_those_of_the_gradient(mlp, function, x, y)
 
 
 @pytest.mark.parametrize("bias", [False, True], ids=["no bias", "bias"])
 def test_gradient_of_wide_layers_is_that_of_finite_differences(bias: bool) -> None:
-    """Along random directions: wide layers hand it back by other products than narrow ones do."""
+    """They hand it back by other products than narrow ones do."""
     mlp, x, y = make("relu", "softmax", [300, 40, 280, 260], bias)
     initialise(mlp, np.random.default_rng(1), "he")
-    backpropagation = Backpropagation(mlp, LOSSES["canonical"], len(x))
-    backpropagation(x, y)
-    gradient = backpropagation.gradient.vector.copy()
-    theta = mlp.parameters.vector.copy()
-    for direction in np.random.default_rng(2).normal(size=(10, len(theta))):
-        losses = []
-        for step in (1e-6, -1e-6):
-            mlp.parameters.vector[:] = theta + step * direction
-            losses.append(backpropagation(x, y))
-        np.testing.assert_allclose((losses[0] - losses[1]) / 2e-6, gradient @ direction, rtol=1e-5)
-
-
-def test_scale_multiplies_the_gradient_and_not_the_loss() -> None:
-    mlp, x, y = make("tanh", "softmax", [6], bias=True)
-    backpropagation = Backpropagation(mlp, LOSSES["canonical"], len(x))
-    loss = backpropagation(x, y)
-    gradient = backpropagation.gradient.vector.copy()
-    assert backpropagation(x, y, scale=0.25) == loss
-    np.testing.assert_allclose(backpropagation.gradient.vector, 0.25 * gradient, rtol=1e-12)
-
-
-@pytest.mark.parametrize("hidden", DEPTHS.values(), ids=DEPTHS)
-def test_the_gradient_is_added_to_parameters_which_it_does_not_change_under_way(hidden: list[int]) -> None:
-    """Also where they are the network's own: that is how plain descent makes its step."""
-    mlp, x, y = make("tanh", "softmax", hidden, bias=True)
-    before = mlp.parameters.vector.copy()
-    plain = Backpropagation(mlp, LOSSES["canonical"], len(x))
-    loss = plain(x, y)
-    stepping = Backpropagation(mlp, LOSSES["canonical"], len(x), mlp.parameters)
-    assert stepping(x, y, scale=-0.3, keep=0.9) == loss
-    expected = 0.9 * before - 0.3 * plain.gradient.vector
-    np.testing.assert_allclose(mlp.parameters.vector, expected, rtol=1e-12)
+    assert_directional_derivatives_are_those_of_the_gradient(mlp, loss_of(mlp), x, y)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -102,16 +95,17 @@ def test_the_gradient_is_added_to_parameters_which_it_does_not_change_under_way(
 def test_smoothing_the_labels_mixes_the_gradients_of_all_classes(output: str, loss: str) -> None:
     """The loss's part (1 − ε) is the label's own and ε that of a class drawn evenly; so with gradients."""
     mlp, x, y = make("tanh", output, [6], bias=True)
-    backpropagation = Backpropagation(mlp, LOSSES[loss], len(x))
+    function = loss_of(mlp, loss)
 
-    def gradient_towards(targets: np.ndarray) -> np.ndarray:
-        backpropagation(x, targets)
-        return backpropagation.gradient.vector.copy()
+    def gradient_towards(targets: Array) -> Array:
+        return mlp.backpropagate(function, x, targets)[1].vector
 
     evenly = np.mean([gradient_towards(np.tile(one, (len(x), 1))) for one in np.eye(3)], axis=0)
     smoothed = gradient_towards(smooth(y, 0.3))
     np.testing.assert_allclose(smoothed, 0.7 * gradient_towards(y) + 0.3 * evenly, rtol=1e-9, atol=1e-15)
-    numerical = numerical_gradient(lambda: backpropagation(x, smooth(y, 0.3)), mlp.parameters.vector)
+    numerical = numerical_gradient(
+        lambda: mlp.backpropagate(function, x, smooth(y, 0.3))[0], mlp.parameters.vector
+    )
     np.testing.assert_allclose(smoothed, numerical, rtol=1e-6, atol=1e-9)
 
 
@@ -120,45 +114,98 @@ def test_smoothed_labels_are_still_shares_of_one() -> None:
     np.testing.assert_allclose(smooth(np.array([[0.0], [1.0]]), 0.2), [[0.1], [0.9]])  # of two classes
 
 
+class SameUnits(Dropout):
+    """Dropout that draws once, and then leaves the same units out of every mini-batch."""
+
+    def leave_out(self, layer: int, a: Array, out: Array) -> None:
+        if layer not in self._factors:
+            super().leave_out(layer, a, out)
+        np.multiply(a, self._factors[layer], out=out)
+
+
 @pytest.mark.parametrize("bias", [False, True], ids=["no bias", "bias"])
 @pytest.mark.parametrize("activation", HIDDEN)
 def test_gradient_with_dropout_is_that_of_finite_differences(activation: str, bias: bool) -> None:
     mlp, x, y = make(activation, "softmax", [6, 5], bias)
-    backpropagation = Backpropagation(mlp, LOSSES["canonical"], len(x))
-    forward = backpropagation.forward
-    whole = backpropagation(x, y)
-    forward.layers = drop_out(forward.layers, 0.5, np.random.default_rng(0))
-    backpropagation(x, y)
-    for layer in forward.layers[:-1]:
-        assert isinstance(layer.function, Dropout)
-        layer.function.draw = lambda: None  # type: ignore[method-assign] # the same units are left out again
-        assert {0.0, 2.0} == set(layer.function.factors.ravel())
+    whole = Backpropagation(mlp, loss_of(mlp), len(x))(x, y)
+    backpropagation = Backpropagation(mlp, loss_of(mlp), len(x), SameUnits(0.5, np.random.default_rng(0)))
     assert backpropagation(x, y) != whole
     gradient = backpropagation.gradient.vector.copy()
     numerical = numerical_gradient(lambda: backpropagation(x, y), mlp.parameters.vector)
     np.testing.assert_allclose(gradient, numerical, rtol=1e-6, atol=1e-9)
 
 
-def test_dropout_leaves_out_units_with_its_probability_and_keeps_the_mean() -> None:
-    like = np.ones((400, 500), np.float32, order="F")
-    dropout = Dropout(ACTIVATIONS["identity"], like, 0.2, np.random.default_rng(0))
-    out = np.empty_like(like)
-    dropout.forward(like, out)
-    first = out.copy()
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dropout_leaves_out_units_with_its_probability_and_keeps_the_mean(dtype: str) -> None:
+    dropout = Dropout(0.2, np.random.default_rng(0))
+    a = np.ones((400, 500), dtype, order="F")
+    first, second, delta = np.empty_like(a), np.empty_like(a), np.ones_like(a)
+    dropout.leave_out(0, a, out=first)
+    dropout.leave_out_again(0, delta)
+    np.testing.assert_array_equal(delta, first)
+    assert set(np.unique(first)) == {0, np.dtype(dtype).type(1 / 0.8)}
     assert np.mean(first == 0) == pytest.approx(0.2, abs=0.005)
     assert first.mean() == pytest.approx(1, abs=0.005)
-    dropout.forward(like, out)
-    assert np.mean((first == 0) != (out == 0)) == pytest.approx(0.32, abs=0.01)  # anew every time
+    dropout.leave_out(0, a, out=second)
+    assert np.mean((first == 0) != (second == 0)) == pytest.approx(0.32, abs=0.01)  # anew every time
 
 
-@pytest.mark.parametrize("output", ["relu", "identity", "softmax"])
+@pytest.mark.parametrize("output", CANONICAL)
 def test_canonical_loss_has_the_delta_of_the_sheet(output: str) -> None:
     """Its gradient by the output layer's pre-activations is a − y, whatever the activation."""
     mlp, x, y = make("relu", output, [], bias=False)
-    backpropagation = Backpropagation(mlp, LOSSES["canonical"], len(x))
-    backpropagation(x, y)
-    expected = (mlp.predict(x) - y).T @ x / len(x)
-    np.testing.assert_allclose(backpropagation.gradient.weights[0], expected, rtol=1e-12)
+    _, gradient = mlp.backpropagate(loss_of(mlp), x, y)
+    outputs = mlp.forward(x)[1][-1]
+    np.testing.assert_allclose(gradient.weights[0], (outputs - y).T @ x / len(x), rtol=1e-12)
+
+
+LOSSES_OF_OUTPUTS = [*product(["squared_error"], ACTIVATIONS), *product(["canonical"], CANONICAL)]
+Z = np.concatenate([np.eye(3), 30 * np.eye(3) - 15, 800 * np.eye(3) - 400, [[0, 0, 0], [-1.5, 0.3, 2]]])
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize(("loss", "output"), LOSSES_OF_OUTPUTS)
+def test_no_loss_is_negative(loss: str, output: str, smoothing: float, arithmetic: str) -> None:
+    function = ACTIVATIONS[output](ARITHMETICS[arithmetic])
+    for label in np.eye(3):
+        for row in Z:
+            z = row[None].astype(ARITHMETICS[arithmetic].dtype)
+            y = smooth(label[None], smoothing).astype(z.dtype)
+            assert LOSSES[loss](function).value(z, function.forward(z), y) >= 0
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+@pytest.mark.parametrize(("loss", "output"), LOSSES_OF_OUTPUTS)
+def test_every_loss_is_zero_where_outputs_equal_targets(loss: str, output: str, arithmetic: str) -> None:
+    """And where they are infinitely near to them: the sigmoid's 0 and 1, say, are those of ±∞."""
+    function = ACTIVATIONS[output](ARITHMETICS[arithmetic])
+    z = np.random.default_rng(0).normal(scale=3, size=(50, 3)).astype(ARITHMETICS[arithmetic].dtype)
+    if output == "relu" and loss == "canonical":
+        z = np.maximum(z, 0)  # below 0 it costs to be wrong, and a target of 0 is right
+    a = function.forward(z)
+    value = LOSSES[loss](function).value(z, a, a)
+    assert 0 <= value < 4 * np.finfo(z.dtype).eps
+    one_hot = np.eye(3, dtype=z.dtype)
+    if output in {"sigmoid", "softmax"}:
+        assert LOSSES[loss](function).value(1000 * (2 * one_hot - 1), one_hot, one_hot) == 0
+
+
+@pytest.mark.parametrize("output", CANONICAL)
+def test_the_canonical_loss_is_that_of_its_own_formula(output: str) -> None:
+    """Cross-entropy less that of the targets, binary likewise, half the squared error."""
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=(8, 3)), smooth(np.eye(3)[rng.integers(0, 3, 8)], 0.3)
+    function = ACTIVATIONS[output](FLOAT64)
+    a = function.forward(z)
+    with np.errstate(all="ignore"):
+        expected = {
+            "identity": lambda: 0.5 * (z - y) ** 2,
+            "relu": lambda: 0.5 * (a - y) ** 2 + y * np.maximum(-z, 0),
+            "sigmoid": lambda: y * np.log(y / a) + (1 - y) * np.log((1 - y) / (1 - a)),
+            "softmax": lambda: y * np.log(y / a),
+        }[output]()
+    assert LOSSES["canonical"](function).value(z, a, y) == pytest.approx(expected.sum() / 8, rel=1e-12)
 
 
 # Parity with PyTorch ------------------------------------------------------------------------------------
@@ -173,6 +220,7 @@ def torch_activation(torch: Any, name: str) -> Callable[[Any], Any]:
         "elu": functional.elu,
         "gelu": functional.gelu,
         "silu": functional.silu,
+        "mish": functional.mish,
         "softplus": functional.softplus,
         "tanh": torch.tanh,
         "sigmoid": torch.sigmoid,
@@ -212,20 +260,22 @@ def torch_parameters(torch: Any, mlp: MLP) -> list[Any]:
     return [torch.tensor(array.copy(), requires_grad=True) for array in (*mlp.weights, *mlp.biases)]
 
 
-PAIRS = [*product(HIDDEN, ["softmax", "sigmoid"]), *((name, name) for name in HIDDEN)]
+CASES = [
+    *product(HIDDEN, ["softmax", "sigmoid"], LOSSES),
+    *((name, name, "squared_error") for name in HIDDEN),
+    *((name, name, "canonical") for name in HIDDEN if name in CANONICAL),
+]
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize(("activation", "output"), PAIRS)
+@pytest.mark.parametrize(("activation", "output", "loss"), CASES)
 def test_gradient_is_that_of_pytorch(activation: str, output: str, loss: str) -> None:
     torch = pytest.importorskip("torch")
     mlp, x, y = make(activation, output, [6, 5], bias=True)
-    backpropagation = Backpropagation(mlp, LOSSES[loss], len(x))
-    backpropagation(x, y)
+    _, gradient = mlp.backpropagate(loss_of(mlp, loss), x, y)
     parameters = torch_parameters(torch, mlp)
     z = torch_forward(torch, mlp, parameters, torch.tensor(x))
     torch_loss(torch, loss, output, z, torch.tensor(y)).backward()
-    ours = [*backpropagation.gradient.weights, *backpropagation.gradient.biases]
+    ours = [*gradient.weights, *gradient.biases]
     for mine, theirs in zip(ours, parameters, strict=True):
         scale = float(theirs.grad.abs().max())
         np.testing.assert_allclose(mine, theirs.grad.numpy(), rtol=1e-6, atol=1e-6 * scale)
@@ -242,6 +292,7 @@ TORCH_OPTIMIZERS: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
     ),
     "adam": ("adam", {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}, "Adam", {}),
     "adamw": ("adamw", {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}, "AdamW", {}),
+    "rmsprop": ("rmsprop", {"rho": 0.9, "epsilon": 1e-8}, "RMSprop", {"alpha": 0.9}),
 }
 
 
@@ -257,11 +308,11 @@ def test_a_hundred_steps_are_those_of_pytorch(optimizer: str, decay: float) -> N
         {"params": parameters[len(mlp.weights) :], "weight_decay": 0.0},
     ]
     torch_optimizer = getattr(torch.optim, theirs)(groups, lr=0.05, **torch_settings)
-    numpy_optimizer = OPTIMIZERS[ours](mlp.parameters, learning_rate=0.05, weight_decay=decay, **settings)
-    backpropagation = Backpropagation(mlp, LOSSES["canonical"], len(x), numpy_optimizer.gradient)
+    numpy_optimizer = OPTIMIZERS[ours](mlp, learning_rate=0.05, weight_decay=decay, **settings)
+    backpropagation = Backpropagation(mlp, loss_of(mlp), len(x))
     for _ in range(100):
-        loss = backpropagation(x, y, numpy_optimizer.scale, numpy_optimizer.keep)
-        numpy_optimizer.step()
+        loss = backpropagation(x, y)
+        numpy_optimizer.step(backpropagation.gradient)
         torch_optimizer.zero_grad()
         z = torch_forward(torch, mlp, parameters, torch.tensor(x))
         torch_value = torch_loss(torch, "canonical", "softmax", z, torch.tensor(y))

@@ -1,34 +1,52 @@
 import numpy as np
 import pytest
 
+from pipeline.nn.arithmetic import ARITHMETICS
 from pipeline.nn.initialisers import initialise
-from pipeline.nn.mlp import MLP, PREDICTION_ROWS, probabilities
+from pipeline.nn.mlp import MLP
+from tests.nn.examples import blobs, loss_of, network
 
 
-def test_predict_is_the_formula_for_any_number_of_rows() -> None:
+def test_forward_is_the_formula() -> None:
     rng = np.random.default_rng(0)
-    mlp = MLP((5, 4, 3), activation="relu", output="tanh", bias=True, dtype="float64")
+    mlp = MLP((5, 4, 3), activation="relu", output="tanh", bias=True, arithmetic="float64")
     initialise(mlp, rng, "he")
     mlp.biases[0][:] = rng.normal(size=4)
-    x = rng.normal(size=(PREDICTION_ROWS + 7, 5))
-    expected = np.tanh(np.maximum(x @ mlp.weights[0].T + mlp.biases[0], 0) @ mlp.weights[1].T + mlp.biases[1])
-    np.testing.assert_allclose(mlp.predict(x), expected, rtol=1e-12)
-    assert mlp.predict(x[:0]).shape == (0, 3)
+    x = rng.normal(size=(7, 5))
+    z, a = mlp.forward(x)
+    np.testing.assert_array_equal(a[0], x)
+    np.testing.assert_allclose(z[0], x @ mlp.weights[0].T + mlp.biases[0], rtol=1e-12)
+    np.testing.assert_allclose(a[1], np.maximum(z[0], 0), rtol=1e-12)
+    np.testing.assert_allclose(z[1], a[1] @ mlp.weights[1].T + mlp.biases[1], rtol=1e-12)
+    np.testing.assert_allclose(a[2], np.tanh(z[1]), rtol=1e-12)
+    assert (len(z), len(a)) == (2, 3)
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_plain_steps_down_the_gradient_learn(arithmetic: str) -> None:
+    """What a student would write: forward, backward, step; nothing else."""
+    mlp, part = network(arithmetic=arithmetic), blobs(200)
+    x, y = part.images.astype(mlp.arithmetic.dtype), part.labels.astype(mlp.arithmetic.dtype)
+    losses = []
+    for _ in range(30):
+        loss, gradient = mlp.backpropagate(loss_of(mlp), x, y)
+        before = mlp.parameters.vector.copy()
+        mlp.step(gradient, 0.2)
+        np.testing.assert_allclose(mlp.parameters.vector, before - 0.2 * gradient.vector, rtol=1e-6)
+        losses.append(loss)
+    assert losses[-1] < 0.2 * losses[0]
+    outputs = mlp.forward(x)[1][-1]
+    assert np.mean(outputs.argmax(axis=1) == y.argmax(axis=1)) > 0.95
 
 
 def test_the_copy_is_independent() -> None:
-    mlp = MLP((2, 1), activation="relu", output="identity", bias=True)
+    mlp = MLP((2, 1), activation="relu", output="identity", bias=True, arithmetic="float32")
     mlp.parameters.vector[:] = [1, 2, 3]
     twin = mlp.copy()
     mlp.parameters.vector[:] = 0
     assert twin.weights[0].tolist() == [[1, 2]]
     assert twin.biases[0].tolist() == [3]
-
-
-def test_probabilities_sum_to_one_and_keep_the_order() -> None:
-    outputs = np.array([[0.2, 0.7, 0.1], [3.0, -1.0, 1.0], [0.4, -1.0, 0.0], [-1.0, 0.0, -2.0]])
-    expected = [[0.2, 0.7, 0.1], [0.75, 0, 0.25], [0.6, 0.2, 0.2], [1 / 3] * 3]
-    np.testing.assert_allclose(probabilities(outputs), expected)
+    assert twin.arithmetic is mlp.arithmetic
 
 
 @pytest.mark.parametrize(
@@ -53,10 +71,25 @@ def test_initialisers_have_their_mean_and_spread(
         assert np.abs(mlp.weights[0] - mean).max() == pytest.approx(np.sqrt(3) * deviation, rel=0.01)
 
 
-def test_both_dtypes_start_from_the_same_numbers() -> None:
+def test_every_arithmetic_starts_from_the_same_numbers() -> None:
     networks = {}
-    for dtype in ("float32", "float64"):
-        networks[dtype] = MLP((20, 10), activation="relu", output="relu", bias=False, dtype=dtype)
-        initialise(networks[dtype], np.random.default_rng(3), "he")
-    expected = networks["float64"].weights[0].astype("float32")
-    np.testing.assert_array_equal(networks["float32"].weights[0], expected)
+    for name in ARITHMETICS:
+        networks[name] = MLP((20, 10), activation="relu", output="relu", bias=False, arithmetic=name)
+        initialise(networks[name], np.random.default_rng(3), "he")
+    expected = networks["float64"].weights[0]
+    np.testing.assert_array_equal(networks["exact"].weights[0], expected)
+    np.testing.assert_array_equal(networks["float32"].weights[0], expected.astype("float32"))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_parameters_are_one_vector_of_weights_and_then_biases(bias: bool) -> None:
+    parameters = MLP((3, 2, 4), activation="relu", output="relu", bias=bias).parameters
+    parameters.vector[:] = np.arange(len(parameters.vector))
+    assert [w.shape for w in parameters.weights] == [(2, 3), (4, 2)]
+    assert [b.shape for b in parameters.biases] == ([(2,), (4,)] if bias else [])
+    in_order = [*parameters.weights, *parameters.biases]
+    np.testing.assert_array_equal(np.concatenate([a.ravel() for a in in_order]), parameters.vector)
+    assert parameters.weight_count == 14
+    zeros = parameters.zeros_like()
+    assert not zeros.vector.any()
+    assert [w.shape for w in zeros.weights] == [(2, 3), (4, 2)]

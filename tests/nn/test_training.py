@@ -6,24 +6,27 @@ import pytest
 
 from pipeline.data.dataset import Part
 from pipeline.nn import batches as batches_module
+from pipeline.nn import fast
 from pipeline.nn import measurement as measurement_module
-from pipeline.nn import mlp as mlp_module
+from pipeline.nn.arithmetic import ARITHMETICS
 from pipeline.nn.batches import mini_batches
+from pipeline.nn.dropout import Dropout
+from pipeline.nn.fast import predict
 from pipeline.nn.initialisers import initialise
-from pipeline.nn.losses import LOSSES
 from pipeline.nn.measurement import Measurement, count_correct, measure
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.training import Diverged, Snapshots, train
-from tests.nn.examples import blobs, network, run, start
+from tests.nn.examples import blobs, loss_of, network, run, start
 
 
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_training_learns_and_measures_each_epoch_with_its_own_parameters(
-    monkeypatch: pytest.MonkeyPatch,
+    arithmetic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mlp_module, "PREDICTION_ROWS", 16)
+    monkeypatch.setattr(fast, "PREDICTION_ROWS", 16)
     part, test = blobs(200), blobs(100, seed=1)
-    mlp = network()
+    mlp = network(arithmetic=arithmetic)
     measurements = run(mlp, part=part, test=test)
     assert [measurement.epoch for measurement in measurements] == [1, 2, 3, 4, 5]
     assert measurements[-1].loss < measurements[0].loss
@@ -32,7 +35,7 @@ def test_training_learns_and_measures_each_epoch_with_its_own_parameters(
         (part, measurements[-1].train_accuracy),
         (test, measurements[-1].test_accuracy),
     ):
-        correct = mlp.predict(data.images).argmax(axis=1) == data.labels.argmax(axis=1)
+        correct = predict(mlp, data.images).argmax(axis=1) == data.labels.argmax(axis=1)
         assert measured == correct.mean()
 
 
@@ -118,13 +121,13 @@ def test_an_incomplete_last_mini_batch_takes_its_own_mean() -> None:
     The epoch's loss is the mean over the images, not over the mini-batches.
     """
     part = blobs(3)
-    mlp, reference = network(dtype="float64"), network(dtype="float64")
+    mlp, reference = network(arithmetic="float64"), network(arithmetic="float64")
     [measurement] = run(mlp, part=part, test=part, epochs=1, batch_size=2)
     losses = []
     order = np.random.default_rng(7).permutation(3)
     for rows in (order[:2], order[2:]):
         hidden = np.maximum(part.images[rows] @ reference.weights[0].T + reference.biases[0], 0)
-        outputs = reference.predict(part.images[rows])
+        outputs = predict(reference, part.images[rows])
         losses += [-np.log(outputs[part.labels[rows] == 1])]
         delta = (outputs - part.labels[rows]) / len(rows)
         below = (delta @ reference.weights[1]) * (hidden > 0)
@@ -145,7 +148,7 @@ def test_units_drop_out_of_an_incomplete_last_mini_batch_too() -> None:
     for seed in (0, 1):
         mlp = MLP((6, 40, 3), activation="relu", output="softmax", bias=False)
         initialise(mlp, np.random.default_rng(1), "he")
-        run(mlp, part=part, test=part, epochs=1, dropout=0.5, dropout_rng=np.random.default_rng(seed))
+        run(mlp, part=part, test=part, epochs=1, dropout=Dropout(0.5, np.random.default_rng(seed)))
         made.append(mlp.weights[0])
     assert not np.array_equal(made[0], made[1])
 
@@ -154,7 +157,7 @@ def test_units_drop_out_of_an_incomplete_last_mini_batch_too() -> None:
 def test_dead_units_are_those_that_no_image_activates(
     activation: str, dead: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mlp_module, "PREDICTION_ROWS", 16)
+    monkeypatch.setattr(fast, "PREDICTION_ROWS", 16)
     images = np.zeros((50, 6), np.float32)
     images[0] = 9  # the only one that activates the last unit of the first layer
     part = Part(images, np.eye(3, dtype=np.uint8)[np.zeros(50, int)])
@@ -166,12 +169,13 @@ def test_dead_units_are_those_that_no_image_activates(
 
 
 @pytest.mark.filterwarnings("error")
-def test_divergence_stops_at_its_step_after_the_epochs_before_were_measured() -> None:
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_divergence_stops_at_its_step_after_the_epochs_before_were_measured(arithmetic: str) -> None:
     part = blobs(64)
     part.images[5] = np.nan
     step = 1 + int(np.flatnonzero(np.random.default_rng(7).permutation(64) == 5)[0]) // 8
     with pytest.raises(Diverged) as caught:
-        run(network(), part=part, test=part, epochs=3)
+        run(network(arithmetic=arithmetic), part=part, test=part, epochs=3)
     assert (caught.value.epoch, caught.value.step) == (1, step)
 
 
@@ -183,18 +187,23 @@ def test_a_gradient_too_large_for_adam_to_square_is_told_at_its_step(name: str) 
     part.images[5] *= 1e20
     place = int(np.flatnonzero(np.random.default_rng(7).permutation(64) == 5)[0])
     settings: dict[str, Any] = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
-    optimizer = OPTIMIZERS[name](mlp.parameters, learning_rate=0.001, **settings)
-    loss, rng = LOSSES["canonical"], np.random.default_rng(7)
+    optimizer = OPTIMIZERS[name](mlp, learning_rate=0.001, **settings)
+    loss, rng = loss_of(mlp), np.random.default_rng(7)
     with pytest.raises(Diverged, match="the square of a gradient became infinite") as caught:
         list(train(mlp, loss, optimizer, part, part, epochs=1, batch_size=8, rng=rng))
     assert (caught.value.epoch, caught.value.step) == (1, 1 + place // 8)
 
 
-@pytest.mark.parametrize(("learning_rate", "numbers"), [(1e39, True), (1e300, False)])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("arithmetic", "learning_rate", "numbers"),
+    [("float32", 2e38, True), ("float32", 1e300, False), ("exact", 1e308, True)],
+)
 def test_a_last_step_that_leaves_not_all_parameters_numbers_is_told_as_well(
-    learning_rate: float, numbers: bool
+    arithmetic: str, learning_rate: float, numbers: bool
 ) -> None:
-    part, mlp = blobs(64), network()
+    part, mlp = blobs(64), network(arithmetic=arithmetic)
+    part.images[:] *= 10
     with pytest.raises(Diverged) as caught:
         run(mlp, part=part, test=part, epochs=1, batch_size=64, learning_rate=learning_rate)
     assert (caught.value.epoch, caught.value.step) == (1, 1)
@@ -202,10 +211,11 @@ def test_a_last_step_that_leaves_not_all_parameters_numbers_is_told_as_well(
 
 
 @pytest.mark.filterwarnings("error")
-def test_an_exploding_run_yields_what_it_measured_before() -> None:
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_an_exploding_run_yields_what_it_measured_before(arithmetic: str) -> None:
     part = blobs(64)
     measured = []
-    exploding = network(output="identity")
+    exploding = network(output="identity", arithmetic=arithmetic)
     with pytest.raises(Diverged) as caught:
         for measurement in start(
             exploding, part=part, test=part, epochs=99, batch_size=32, learning_rate=0.4
