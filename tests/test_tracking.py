@@ -21,6 +21,7 @@ import yaml
 from mlflow.exceptions import MlflowException
 
 from pipeline.config import Config, flat, parse, read_params
+from pipeline.data.dataset import load_dataset
 from pipeline.errors import UserError, public
 from pipeline.files import sha256
 from pipeline.history import read_history
@@ -186,6 +187,7 @@ def test_tags(run: Any, recorded: Path) -> None:
     assert run.data.tags["dataset"] == "mnist"
     assert run.data.tags["model_sha256"] == sha256(recorded / "models/model.npz")
     assert run.data.tags["dvc.experiment"] == "puffy-cats"
+    assert run.data.tags["images.test"] == load_dataset(recorded / "data/processed").test.digest()
 
 
 def test_the_model_predicts_where_the_pipeline_is_not(run: Any, recorded: Path, tmp_path: Path) -> None:
