@@ -128,7 +128,7 @@ def test_a_second_run_does_nothing(clone: Path) -> None:
 def test_another_clone_elsewhere_gives_the_same_lock(untracked: Path, tmp_path: Path) -> None:
     other = make_clone(tmp_path / "a folder of another name", "tracking.enabled=false")
     surroundings = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "USER": "somebody", "PYTHONHASHSEED": "7"}
-    kernels = {"OPENBLAS_CORETYPE": "Sandybridge", "OPENBLAS_NUM_THREADS": "2", "PIPELINE_NATIVE": "1"}
+    kernels = {"OPENBLAS_CORETYPE": "Sandybridge", "OPENBLAS_NUM_THREADS": "2"}
     run(other, "dvc", "repro", **surroundings, **kernels)
     assert (other / "dvc.lock").read_text() == (untracked / "dvc.lock").read_text()
 

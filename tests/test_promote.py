@@ -25,6 +25,7 @@ from mlflow.pyfunc.scoring_server import invocations
 
 from pipeline.errors import UserError
 from pipeline.models import load_model
+from pipeline.nn.fast import predict
 from pipeline.tracking.registry import Promoted, promote_best, promote_run
 from tests.commands import PATIENCE, TRACKED, files, made_once, run_module, wait_for
 from tests.stores import answers, client, free_port, mlflow_server
@@ -133,7 +134,7 @@ def tables(images: np.ndarray) -> dict[str, tuple[Any, str]]:
 @pytest.mark.stress
 def test_it_tells_label_and_probabilities_of_images_in_every_format(swept: Path, endpoint: str) -> None:
     images = np.load(swept / "data/processed/test_images.npy")[:5]
-    outputs = load_model(swept / "sweep/1/models/model.npz").predict(images)
+    outputs = predict(load_model(swept / "sweep/1/models/model.npz"), images)
     flat = ask(endpoint, {"inputs": images.tolist()})
     assert [answer["label"] for answer in flat] == [str(digit) for digit in outputs.argmax(axis=1)]
     assert all(sum(answer["probabilities"].values()) == pytest.approx(1) for answer in flat)

@@ -26,6 +26,7 @@ from pipeline.errors import UserError, public
 from pipeline.files import sha256
 from pipeline.history import read_history
 from pipeline.models import load_model
+from pipeline.nn.fast import predict
 from pipeline.tracking import Job, Tracker
 from pipeline.tracking.page import choose_port, reachable
 from pipeline.tracking.recorder import Attempts
@@ -232,7 +233,7 @@ def test_the_model_predicts_where_the_pipeline_is_not(run: Any, recorded: Path, 
     )
     assert done.returncode == 0, done.stderr[-1000:]
     rows = json.loads(done.stdout)
-    outputs = load_model(recorded / "models/model.npz").predict(np.load(images))
+    outputs = predict(load_model(recorded / "models/model.npz"), np.load(images))
     for row, output in zip(rows, outputs, strict=True):
         assert sum(row["probabilities"].values()) == pytest.approx(1)
         assert row["probabilities"][row["label"]] == max(row["probabilities"].values())
@@ -1034,7 +1035,7 @@ def test_generated_problems_are_recorded_without_data_on_disk_one_after_another(
     model = mlflow.pyfunc.load_model(f"runs:/{found['xor'].info.run_id}/model")
     corners = np.array([[0.0, 0.0], [0.0, 1.0]])
     told = model.predict(corners)
-    outputs = load_model(Path("xor/models/model.npz")).predict(corners)[:, 0]
+    outputs = predict(load_model(Path("xor/models/model.npz")), corners)[:, 0]
     assert [chances["1"] > 0.5 for chances in told["probabilities"]] == list(outputs > 0.5)
     assert all(sum(chances.values()) == pytest.approx(1) for chances in told["probabilities"])
 

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +13,13 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline import NATIVE, PORTABLE, blas, train
+from pipeline import train
 from pipeline.config import read_params
 from pipeline.data.dataset import load_dataset
 from pipeline.errors import UserError
 from pipeline.history import read_history
 from pipeline.models import load_model, load_snapshots
+from pipeline.nn.fast import predict
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Snapshots
 from pipeline.train import random_streams
@@ -28,7 +27,6 @@ from pipeline.training_data import check_fit, check_memory
 from tests.commands import (
     CHECKPOINTS,
     PATIENCE,
-    ROOT,
     SMALL,
     UNDER_DVC,
     checkpoint,
@@ -63,8 +61,9 @@ def test_under_dvc_it_writes_the_model_and_a_row_an_epoch_and_nothing_else(works
             "activation": "relu",
             "output": "relu",
             "bias": False,
+            "arithmetic": "exact",
         }
-        assert file["parameters"].dtype == np.float32
+        assert file["parameters"].dtype == np.float64
         assert file["parameters"].shape == (784 * 100 + 100 * 10,)
 
 
@@ -87,16 +86,16 @@ def test_a_training_that_came_to_nothing_is_warned_of(
 
 
 @pytest.mark.parametrize(
-    "options", [[], ["model.output=softmax", "training.dtype=float64"]], ids=["products", "exponentials"]
+    "options", [[], ["model.output=softmax", "model.activation=gelu"]], ids=["products", "exponentials"]
 )
 def test_the_surroundings_change_no_bit(workspace: Path, options: list[str]) -> None:
     made = []
     for environment in (
         {},
-        {"OPENBLAS_CORETYPE": "SkylakeX", "OPENBLAS_NUM_THREADS": "2"},
+        {"OPENBLAS_CORETYPE": "Prescott", "OPENBLAS_NUM_THREADS": "2"},
         {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR", "OMP_NUM_THREADS": "2"},
         {
-            "NPY_ENABLE_CPU_FEATURES": "X86_V4",
+            "OPENBLAS_CORETYPE": "Sandybridge",
             "TZ": "Asia/Tokyo",
             "LC_ALL": "C",
             "USER": "somebody",
@@ -304,108 +303,30 @@ def test_data_that_were_split_otherwise(prepared: Path, part: str, there: int) -
         check_fit(config, load_dataset(prepared / "data/processed"))
 
 
-def test_native_kernels_train_too(workspace: Path) -> None:
+def test_the_output_folder_may_have_any_name(workspace: Path) -> None:
     folder = r"hydra.run.dir='my folder\'s, (1)'"
-    done = run_module(workspace, "pipeline.train", *SMALL, folder, "training.blas=native")
+    done = run_module(workspace, "pipeline.train", *SMALL, folder)
     assert done.returncode == 0, done.stderr
     assert (workspace / "my folder's, (1)/models/model.npz").exists()
-    sweep = run_module(workspace, "pipeline.train", "-m", *SMALL, "training.blas=native", "seed=0,1")
-    assert sweep.returncode == 1
-    assert "set PIPELINE_NATIVE=1 in the environment" in sweep.stderr
 
 
-@pytest.mark.parametrize(("pinned", "refused"), [("AnotherCore", True), (None, False)])
-def test_portable_arithmetic_refuses_other_kernels(
-    pinned: str | None, refused: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if pinned:
-        monkeypatch.setattr(blas, "PORTABLE", {"OPENBLAS_CORETYPE": pinned})
-    expected = pytest.raises(UserError, match="computes with") if refused else nullcontext()
-    with expected, blas.arithmetic("portable", 1):
-        pass
-
-
-def test_only_the_library_that_training_multiplies_by_has_its_threads() -> None:
-    """Threads of both, waiting for work, would keep the cores from one another."""
-    with blas.arithmetic("portable", 2):
-        libraries = blas.libraries_of_products().info()
-    threads = {Path(library["filepath"]).parent.name: library["num_threads"] for library in libraries}
-    assert threads == {"numpy.libs": 1, "scipy.libs": 2}
-
-
-NATIVE_TRAINING = """
-import os, pipeline
-os.environ["PIPELINE_NATIVE"] = "1"  # too late
-from dataclasses import replace
-from pathlib import Path
-from pipeline.config import read_params
-from pipeline.train import start_training, train_and_record
-from pipeline.data.dataset import load_dataset
-from pipeline.errors import UserError
-config = read_params()
-config = replace(config, training=replace(config.training, blas="native"))
-for start in (lambda: train_and_record(config, Path("out")), lambda: start_training(config, load_dataset())):
-    try:
-        start()
-    except UserError as error:
-        print(error)
-"""
-
-
-def test_native_training_is_refused_where_numpy_computes_portably(workspace: Path) -> None:
-    program = workspace / "native_training.py"
-    program.write_text(NATIVE_TRAINING, encoding="utf-8")
-    done = run_module(workspace, "native_training")
-    told = "training.blas = native, but NumPy was imported with the portable kernels: set PIPELINE_NATIVE=1"
-    assert [line.startswith(told) for line in done.stdout.splitlines()] == [True, True], done.stderr
-    assert not (workspace / "out/models").exists()
-
-
-def test_only_the_configuration_decides_on_the_kernels(workspace: Path) -> None:
-    """The stage restarts itself, whatever the environment says; in a sweep the two have to agree."""
-    natively = {NATIVE: "1", "OPENBLAS_CORETYPE": "Sandybridge"}
-    made = []
-    for environment in ({}, natively):
-        done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=out", **environment)
+def test_each_arithmetic_trains_and_says_which_it_was(workspace: Path) -> None:
+    for arithmetic, dtype in (("exact", "float64"), ("float32", "float32"), ("float64", "float64")):
+        options = [f"training.arithmetic={arithmetic}", f"hydra.run.dir={arithmetic}"]
+        done = run_module(workspace, "pipeline.train", *SMALL, *options)
         assert done.returncode == 0, done.stderr
-        made.append((workspace / "out/models/model.npz").read_bytes())
-    assert made[0] == made[1]
-    sweep = run_module(workspace, "pipeline.train", "-m", *SMALL, "seed=0,1", **natively)
-    assert (sweep.returncode, sweep.stderr.count("\n")) == (1, 1)
-    assert sweep.stderr.startswith("error: portable kernels are asked for, but")
+        model = load_model(workspace / arithmetic / "models/model.npz")
+        assert (model.arithmetic.name, model.parameters.vector.dtype) == (arithmetic, dtype)
 
 
-@pytest.mark.parametrize("stage", ["evaluate", "plot"])
-def test_a_program_that_computes_natively_cannot_do_a_stage_whose_bytes_are_portable(
-    workspace: Path, stage: str
-) -> None:
-    """The stage itself, which may, restarts where it computes natively."""
-    (workspace / "program.py").write_text(f"from pipeline.{stage} import main; main()", encoding="utf-8")
-    done = run_module(workspace, "program", PIPELINE_NATIVE="1")
-    assert "portable kernels are asked for" in done.stderr
-
-
-@pytest.mark.parametrize("inherited", [{}, PORTABLE], ids=["from a shell", "from a portable process"])
-def test_native_kernels_are_not_the_portable_ones_that_were_inherited(inherited: dict[str, str]) -> None:
-    program = "import os, pipeline; print([name for name in pipeline.PORTABLE if name in os.environ])"
-    environment = {"PYTHONPATH": str(ROOT), NATIVE: "1", **inherited}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "[]\n"
-
-
-def test_native_kernels_are_chosen_by_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what the program itself was started with, and what the caller adds."""
-    started = []
-    monkeypatch.setattr(os, "environ", {"HOME": "somewhere"})
-    monkeypatch.setattr(os, "execv", lambda *command: started.append(command))
-    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "pipeline.train", "seed=1"])
-    blas.restart_with("portable")
-    assert started == []
-    blas.restart_with("native", "hydra.run.dir=out")
-    assert os.environ == {"HOME": "somewhere", NATIVE: "1"}
-    assert started == [(sys.executable, ["python", "-m", "pipeline.train", "seed=1", "hydra.run.dir=out"])]
+def test_more_threads_are_a_matter_of_speed_alone(workspace: Path) -> None:
+    models = []
+    for threads in (1, 2):
+        options = [f"training.threads={threads}", f"hydra.run.dir={threads}"]
+        done = run_module(workspace, "pipeline.train", *SMALL, *options)
+        assert done.returncode == 0, done.stderr
+        models.append((workspace / f"{threads}/models/model.npz").read_bytes())
+    assert models[0] == models[1]
 
 
 def test_a_warmup_as_long_as_training_is_refused(workspace: Path) -> None:
@@ -474,7 +395,7 @@ def test_validation_images_are_measured_and_not_learned_from(workspace: Path) ->
     metrics = json.loads((workspace / "reports/metrics.json").read_text(encoding="utf-8"))
     assert metrics["validation"]["accuracy"] == last["validation_accuracy"]
     images = load_dataset(workspace / "data/processed").train
-    outputs = load_model(workspace / "models/model.npz").predict(images.images[155:])
+    outputs = predict(load_model(workspace / "models/model.npz"), images.images[155:])
     right = outputs.argmax(axis=1) == images.labels[155:].argmax(axis=1)
     assert metrics["validation"]["accuracy"] == pytest.approx(right.mean(), abs=1e-6)
 
