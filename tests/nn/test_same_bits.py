@@ -1,0 +1,157 @@
+"""Training in exact arithmetic has the same bits, whatever computes it and in however many threads.
+
+A hash of each of many small configurations is compared between child processes whose matrix products are
+those of other processors, and which use none or all of this processor's instructions; some hashes are
+written down, so that every machine checks itself against the others.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
+from pipeline.nn.losses import LOSSES
+from pipeline.nn.optimizers import OPTIMIZERS
+from pipeline.nn.schedules import SCHEDULES
+from tests.commands import ROOT, made_once
+from tests.nn.configurations import NAMED, drawn, sha256
+
+SIMD = np.show_config(mode="dicts")["SIMD Extensions"]
+FOUND = {*SIMD.get("found", []), *SIMD.get("baseline", [])}
+ALL_FEATURES = " ".join(SIMD.get("found", []) + SIMD.get("not found", []))
+
+NEEDED = {  # by OpenBLAS's kernels: features one of which the processor needs, as NumPy's versions name them
+    "Prescott": {"SSE3", "X86_V2"},
+    "Sandybridge": {"AVX", "X86_V3"},
+    "Haswell": {"AVX2", "X86_V3"},
+    "SkylakeX": {"AVX512_SKX", "X86_V4"},
+}
+KERNELS = list(NEEDED) if platform.machine() in {"x86_64", "AMD64"} else []
+COMBINATIONS = [  # of kernels, features and threads
+    (None, False, 2),
+    ("Prescott", False, 1),
+    ("Sandybridge", True, 2),
+    ("Haswell", False, 2),
+    ("SkylakeX", True, 2),
+]
+
+HASHES = {
+    "the sheet's network": "b225c0d08c77b32fc905d4f528a711e0e392127376d35e38825286686f2f5ad6",
+    "deep, with all means": "45f7132185512c26168cbfe36768a43da6d487ae9053a9f94747c4f29a55b819",
+    "wide": "f586edfeabf1e1e2d34bc65c95be33fdc8a3f3b38607a9c5cad6b0d9552300b7",
+    "XOR": "bc5fcc1bdcd2bad7db04a3dd96bb96edf3439c38381584a3075137669cadfffd",
+    "alternating points": "d9898c6980c4e6977210a8def3ceea790bce412c5b411e6fee49bb9b35ea90ef",
+}
+
+
+def environment(kernels: str | None, features: bool, threads: int) -> dict[str, str]:
+    """Return what a child process computes with: None stands for this processor's own kernels."""
+    plain = {key: value for key, value in os.environ.items() if not key.startswith(("OPENBLAS_", "NPY_"))}
+    plain["OPENBLAS_NUM_THREADS"] = str(threads)
+    if kernels:
+        plain["OPENBLAS_CORETYPE"] = kernels
+    if not features:
+        plain["NPY_DISABLE_CPU_FEATURES"] = ALL_FEATURES
+    return plain
+
+
+def hashes(environment: dict[str, str]) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.nn.configurations"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    made: dict[str, Any] = json.loads(done.stdout)
+    return made
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The hashes that this processor's own kernels and features make with one thread."""
+
+    def make(folder: Path) -> None:
+        (folder / "hashes.json").write_text(json.dumps(hashes(environment(None, True, 1))), encoding="utf-8")
+
+    folder = made_once("same_bits", make, tmp_path_factory)
+    made: dict[str, Any] = json.loads((folder / "hashes.json").read_text(encoding="utf-8"))
+    return made
+
+
+def check(kernels: str | None, features: bool, threads: int, plain: dict[str, Any]) -> None:
+    """Train in a child process and compare; float32 shows that the kernels matter."""
+    if kernels and not NEEDED[kernels] & FOUND:
+        pytest.skip(f"this processor lacks what the kernels {kernels} need")
+    ours = hashes(environment(kernels, features, threads))
+    assert ours["drawn"] == plain["drawn"]
+    assert ours["named"] == plain["named"]
+    assert features or not ours["computed with"]["features"]
+    if kernels == "Prescott" and ours["computed with"]["kernels"] != plain["computed with"]["kernels"]:
+        assert ours["float32"] != plain["float32"]
+
+
+@pytest.mark.parametrize(
+    ("kernels", "features", "threads"),
+    [combination for combination in COMBINATIONS if combination[0] in [None, *KERNELS]],
+)
+def test_other_kernels_features_and_threads_give_the_same_bits(
+    kernels: str | None, features: bool, threads: int, plain: dict[str, Any]
+) -> None:
+    check(kernels, features, threads, plain)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("features", [False, True], ids=["no features", "all features"])
+@pytest.mark.parametrize("kernels", [None, *KERNELS], ids=str)
+def test_every_combination_of_kernels_features_and_threads_gives_the_same_bits(
+    kernels: str | None, features: bool, threads: int, plain: dict[str, Any]
+) -> None:
+    check(kernels, features, threads, plain)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_bits_are_those_written_down(name: str) -> None:
+    """Whoever changes them on purpose writes down the new ones, which every machine has to make."""
+    assert sha256(NAMED[name]) == HASHES[name]
+
+
+def test_the_configurations_are_of_all_kinds() -> None:
+    configs = drawn()
+    assert len(configs) >= 60
+    assert {config.model.activation for config in configs} == set(HIDDEN)
+    assert {config.model.output for config in configs} == set(ACTIVATIONS)
+    assert {(config.loss.name, config.model.output) for config in configs} == {
+        *product(["squared_error"], ACTIVATIONS),
+        *product(["canonical"], CANONICAL),
+    }
+    assert {config.optimizer.name for config in configs} == set(OPTIMIZERS)
+    assert {config.schedule.name for config in configs} == set(SCHEDULES)
+    assert {config.loss.name for config in configs} == set(LOSSES)
+    assert {config.model.initialiser.name for config in configs} == {"normal", "uniform", "he", "glorot"}
+    assert {config.augmentation.name for config in configs} == {"none", "affine", "elastic", "affine_elastic"}
+    assert {config.dataset.kind for config in configs} == {"strokes", "xor", "alternating"}
+    assert {len(config.model.hidden) for config in configs} == {0, 1, 2, 3}
+    for values in (
+        [config.model.bias for config in configs],
+        [config.model.dropout > 0 for config in configs],
+        [config.training.ema > 0 for config in configs],
+        [config.training.batch_size is None for config in configs],
+        [config.training.snapshots is None for config in configs],
+        [config.loss.label_smoothing > 0 for config in configs],
+        [config.optimizer.clip_norm is None for config in configs],
+        [config.optimizer.weight_decay > 0 for config in configs],
+        [config.split.validation > 0 for config in configs],
+    ):
+        assert set(values) == {False, True}
