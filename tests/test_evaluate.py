@@ -230,7 +230,7 @@ def test_a_model_of_which_any_byte_has_changed_is_refused_unless_that_changes_no
 
 def assert_same(one: MLP, other: MLP) -> None:
     np.testing.assert_array_equal(one.parameters.vector, other.parameters.vector)
-    for part in ("widths", "activation", "output", "bias", "dtype"):
+    for part in ("widths", "activation", "output", "bias", "arithmetic"):
         assert getattr(one, part) == getattr(other, part)
 
 
