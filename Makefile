@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # for a recipe's program by the PATH that it was itself started with.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test stress scaling ui bench results problems records lint format params tour lock clean
+.PHONY: help repro test stress scaling ui bench verify results problems records lint format params tour lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,10 +32,14 @@ ui: $(VENV)/.synced ## browse the runs with MLflow
 
 bench: $(VENV)/.synced ## measure speed and memory, side by side with other libraries where installed
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.time_to_accuracy
 	$(BIN)/python -m benchmarks.augmentation
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.stages
 	$(BIN)/python -m benchmarks.sweep
+
+verify: $(VENV)/.synced ## check that this machine reproduces the committed results to the bit
+	$(BIN)/python -m benchmarks.verify
 
 results: $(VENV)/.synced ## train the network of params.yaml with seeds 0 to 4 and print its accuracy
 	$(BIN)/python -m benchmarks.accuracy

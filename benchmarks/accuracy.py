@@ -1,5 +1,7 @@
 """Final accuracy over five seeds, of the network in params.yaml: `python -m benchmarks.accuracy`."""
 
+from pipeline.program import program
+
 from dataclasses import replace
 from statistics import mean, stdev
 
@@ -9,7 +11,6 @@ from benchmarks.common import console, machine, progress, verdict
 from pipeline.config import Config, read_params
 from pipeline.cores import product_threads
 from pipeline.data.dataset import Dataset, load_dataset
-from pipeline.errors import one_line_errors
 from pipeline.nn.measurement import accuracy
 from pipeline.train import start_training
 from pipeline.training_data import check_fit
@@ -59,5 +60,5 @@ def accuracies(config: Config, dataset: Dataset) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__):
         main()

@@ -5,6 +5,8 @@ moving average. The images are computed ahead in a thread of their own, which sh
 products.
 """
 
+from pipeline.program import program
+
 import time
 from dataclasses import asdict
 from functools import partial
@@ -89,4 +91,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with program(__doc__):
+        main()

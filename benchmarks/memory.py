@@ -5,6 +5,8 @@ Anonymous memory is what a process asked for itself. Resident memory has the ima
 from the files, and the system takes their pages back as soon as they are wanted elsewhere.
 """
 
+from pipeline.program import program
+
 import os
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from rich.table import Table
 from benchmarks.common import ROOT, console, machine, verdict
 from pipeline.config import Split, StrokesDataset
 from pipeline.download import download
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError
 from pipeline.preprocess import preprocess
 
 TEST = 10_000
@@ -81,5 +83,5 @@ def _train(folder: Path, train: int) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__):
         main()

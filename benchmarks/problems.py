@@ -1,5 +1,7 @@
 """The small problems solved with ten seeds each: `python -m benchmarks.problems`."""
 
+from pipeline.program import program
+
 import time
 from dataclasses import replace
 
@@ -9,7 +11,6 @@ from rich.table import Table
 from benchmarks.common import console, machine, progress, verdict
 from pipeline.config import Config
 from pipeline.cores import product_threads
-from pipeline.errors import one_line_errors
 from pipeline.nn.fast import predict
 from pipeline.problems import read_recipe
 from pipeline.train import start_training
@@ -51,5 +52,5 @@ def solve(config: Config) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__):
         main()

@@ -5,6 +5,8 @@ Each recipe is trained with its seeds, as many runs side by side as there are co
 checkpoint. Then the table in `docs/records.md` is written from all that is finished.
 """
 
+from pipeline.program import command, program
+
 import argparse
 import json
 import os
@@ -23,7 +25,7 @@ from pipeline.config import Config, IdxDataset
 from pipeline.cores import usable_cores
 from pipeline.data.dataset import PROCESSED, load_dataset
 from pipeline.download import download
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError
 from pipeline.evaluate import measure_parts
 from pipeline.files import write_text
 from pipeline.models import MODEL, load_model
@@ -142,7 +144,9 @@ class Run:
 
 def main() -> None:
     """Train what the command line names, or everything, and write the table."""
-    parser = argparse.ArgumentParser(description="Reproduce the published results of plain networks.")
+    parser = argparse.ArgumentParser(
+        prog=command(), description="Reproduce the published results of plain networks."
+    )
     recipes = list(dict.fromkeys(record.recipe for record in RECORDS))
     parser.add_argument(
         "recipes", nargs="*", metavar="recipe", help=f"any of {', '.join(recipes)} (default: all)"
@@ -269,5 +273,5 @@ def summary(errors: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program():
         main()

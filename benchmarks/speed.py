@@ -11,6 +11,8 @@ interpreter that has them (with NumPy and threadpoolctl), they run in that one:
     BENCH_PYTHON=other/bin/python python -m benchmarks.speed
 """
 
+from pipeline.program import program
+
 import math
 import os
 import subprocess
@@ -30,7 +32,7 @@ from benchmarks.contestants import Contestant
 from pipeline.config import Split, StrokesDataset
 from pipeline.data.dataset import PROCESSED, Dataset, load_dataset
 from pipeline.download import download
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError
 from pipeline.preprocess import preprocess
 
 ONE_THREAD = {
@@ -76,7 +78,7 @@ class Worker:
         self.title = contestant.title
         self.process = subprocess.Popen(
             [
-                _interpreter(contestant),
+                interpreter(contestant.distribution),
                 "-m",
                 "benchmarks.contestants",
                 race.module.__name__,
@@ -166,10 +168,10 @@ def _row(
     return [title, f"{median(seconds[name] for seconds in rounds):.3f}", f"{ratio:.2f}", target]
 
 
-def _interpreter(contestant: Contestant) -> str:
-    """Return the Python that runs `contestant`."""
+def interpreter(distribution: str) -> str:
+    """Return the Python that runs the library in the package `distribution`."""
     other = os.environ.get("BENCH_PYTHON")
-    if other is None or contestant.distribution not in {"torch", "jax"}:
+    if other is None or distribution not in {"torch", "jax"}:
         return sys.executable
     if not Path(other).is_file():
         raise UserError(f"BENCH_PYTHON = {other} is no file: name a Python that has torch and jax")
@@ -184,5 +186,5 @@ def _strokes(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__):
         main()

@@ -4,6 +4,8 @@ It runs in a temporary clone of the repository's last commit, with the environme
 where `data/raw` has them.
 """
 
+from pipeline.program import program
+
 import os
 import shutil
 import subprocess
@@ -18,7 +20,7 @@ from rich.table import Table
 from benchmarks.common import ROOT, console, machine, verdict
 from pipeline.config import PARAMS
 from pipeline.data.dataset import RAW
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError
 
 LIMIT = 40  # seconds in all
 
@@ -113,5 +115,5 @@ def _run(command: str, folder: Path) -> float:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__):
         main()

@@ -6,6 +6,8 @@ accuracies after every epoch, in a thread of its own: so even one job at a time 
 and then, and jobs side by side gain less.
 """
 
+from pipeline.program import program
+
 import os
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from rich.table import Table
 from benchmarks.common import ROOT, console, machine, verdict
 from pipeline.config import read_params
 from pipeline.data.dataset import PROCESSED
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError
 
 JOBS = 16
 LIMIT = 0.6  # of the default launcher's time, on two cores
@@ -79,5 +81,5 @@ def _sweep(options: list[str]) -> float:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__):
         main()

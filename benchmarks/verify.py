@@ -4,6 +4,8 @@ The last commit is cloned into a temporary folder and `dvc repro` runs there. Ea
 with the one in the committed `dvc.lock`.
 """
 
+from pipeline.program import program
+
 import os
 import platform
 import subprocess
@@ -17,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.common import ROOT, console, machine
 from pipeline.data.dataset import RAW
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError
 
 LOCK = Path("dvc.lock")
 
@@ -65,5 +67,5 @@ def read_outputs(lock: Path) -> dict[tuple[str, str], str]:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__):
         main()

@@ -1,22 +1,25 @@
 """The schema of every configuration: what a value can be. Whether it fits the data is seen with those."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from pipeline.errors import UserError
+from pipeline.composing import composing, unknown_key
+from pipeline.errors import UserError, shorten
 from pipeline.files import write_text
 from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
 
 PARAMS = Path("params.yaml")
+MOST_VALUES = 100_000  # that a YAML file may stand for
 
 Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]+$")]
 Flag = Annotated[bool, Field(strict=True)]
@@ -33,6 +36,10 @@ Pixels = Annotated[NonNegative, Field(le=1000)]
 Sigma = Annotated[Real, Field(ge=0.1, le=1000)]  # of a narrower Gaussian no other pixel is in reach
 
 Units = Annotated[PositiveCount, Field(lt=2**31)]  # BLAS counts in 32 bits
+Epochs = Annotated[PositiveCount, Field(le=10_000_000)]  # of XOR, the smallest problem, some ten minutes
+Drawn = Annotated[PositiveCount, Field(le=1_000_000)]  # images
+Seed = Annotated[Count, Field(lt=2**128)]  # as many bits as NumPy takes from the system for a seed
+Layers = Annotated[list[Units], Field(max_length=1000)]
 
 
 def _one_of(names: Collection[str]) -> AfterValidator:
@@ -100,8 +107,8 @@ class StrokesDataset:
     kind: Literal["strokes"] = "strokes"
     name: Literal["strokes"] = "strokes"
     title: str = "Strokes"
-    train: PositiveCount = 60_000
-    official: PositiveCount = 10_000
+    train: Drawn = 60_000
+    official: Drawn = 10_000
     classes: Annotated[Classes, Field(min_length=10, max_length=10)] = Field(
         default_factory=lambda: list("0123456789")
     )
@@ -174,7 +181,7 @@ class Scaled:
 class Model:
     """A multilayer perceptron; its input and output widths come from the data."""
 
-    hidden: list[Units]
+    hidden: Layers
     activation: Activation
     output: Output
     bias: Flag
@@ -254,7 +261,7 @@ class Step:
 
     name: Literal["step"]
     warmup: NonNegative
-    every: PositiveCount
+    every: Epochs
     factor: Positive
 
 
@@ -326,7 +333,7 @@ Augmentation = Annotated[NoAugmentation | Affine | Elastic | AffineElastic, Fiel
 class Training:
     """The loop and the arithmetic that it is done in."""
 
-    epochs: PositiveCount
+    epochs: Epochs
     batch_size: PositiveCount | None
     ema: Fraction
     checkpoint: NonNegative
@@ -365,7 +372,7 @@ class Config:
     training: Training
     tracking: Tracking
     sweep: Sweep
-    seed: Count
+    seed: Seed
 
     def __post_init__(self) -> None:
         if self.schedule.warmup >= self.training.epochs:
@@ -410,11 +417,8 @@ def resolve(values: DictConfig, where: str) -> Config:
     Raises:
         UserError: as `parse`, and on an interpolation of what is not there.
     """
-    try:
+    with composing(where):
         plain = OmegaConf.to_container(values, resolve=True)
-    except OmegaConfBaseException as error:
-        reason, *_ = str(error).splitlines()
-        raise UserError(f"{where}: {error.full_key}: {reason}") from None
     return parse(plain, where)  # type: ignore[arg-type]
 
 
@@ -425,19 +429,46 @@ def read_params(path: Path = PARAMS) -> Config:
         UserError: if the file is missing, is not YAML, or does not fit the schema.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            values = OmegaConf.load(file)  # as Hydra does for the train stage; to PyYAML 1e-3 is no number
+        with composing(str(path)):
+            text = path.read_text(encoding="utf-8")
+            check_aliases(text, str(path))
+            values = load(text)
     except FileNotFoundError:
         raise UserError(f"{path} is not in {Path.cwd()}: run this at the repository's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    except OSError as error:
-        if error.errno:
-            raise
-        values = None  # the file holds a number, say, which is what OmegaConf means by this
     if not values or not isinstance(values, DictConfig):
         raise UserError(f"{path} holds no keys: `make params` writes it anew")
     return resolve(values, str(path))
+
+
+def load(text: str) -> Any:
+    """Return what the YAML in `text` holds, read as Hydra reads it: to PyYAML itself 1e-3 is no number."""
+    try:
+        return OmegaConf.load(StringIO(text))
+    except OSError:  # which is what OmegaConf raises of a number, say
+        return None
+
+
+def check_aliases(text: str, where: str) -> None:
+    """Raise `UserError` if the aliases of the YAML in `text` make much of little, or one holds itself.
+
+    Ten aliases of ten aliases of …, or "billion laughs", would take all memory when they are loaded.
+    """
+    if "*" not in text:
+        return
+    sizes: dict[int, int] = {}
+
+    def count(node: yaml.Node) -> int:
+        """Return how many values `node` has once its aliases are written out."""
+        if id(node) not in sizes:
+            sizes[id(node)] = MOST_VALUES  # what an alias within it would find
+            children = node.value if isinstance(node, yaml.CollectionNode) else []
+            parts = (part for child in children for part in (child if isinstance(child, tuple) else (child,)))
+            sizes[id(node)] = 1 + sum(map(count, parts))
+        return sizes[id(node)]
+
+    root = yaml.compose(text, yaml.SafeLoader)
+    if root and count(root) > MOST_VALUES:
+        raise UserError(f"{where}: its aliases (*) stand for more than {MOST_VALUES:,} values: write it out")
 
 
 def write_params(config: Config, path: Path) -> None:
@@ -482,8 +513,10 @@ def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str,
 
 
 def _describe(error: ValidationError, values: Mapping[str, Any]) -> str:
-    """Say the first of `error`'s findings as `key = value: what would be right`."""
-    first = error.errors(include_url=False)[0]
+    """Say which key there is not, or `key = value: what would be right` of the first wrong value."""
+    findings = error.errors(include_url=False)
+    unknown = [finding for finding in findings if finding["type"] == "unexpected_keyword_argument"]
+    first = (unknown or findings)[0]
     keys: list[str] = []
     at: Any = values
     # Pydantic's location also names the chosen member of a union: what is no key of ours is left out.
@@ -500,7 +533,7 @@ def _describe(error: ValidationError, values: Mapping[str, Any]) -> str:
         case "union_tag_not_found":
             return f"the key {'.'.join([*keys, discriminator])} is missing"
         case "unexpected_keyword_argument":
-            return f"there is no key {'.'.join(keys)}"
+            return unknown_key(".".join(keys), _known(values, findings))
         case "union_tag_invalid":
             keys.append(discriminator)
             at = context["tag"]
@@ -509,4 +542,19 @@ def _describe(error: ValidationError, values: Mapping[str, Any]) -> str:
             right = first["msg"].removeprefix("Input ").removeprefix("String ").removeprefix("Value error, ")
     if not keys:  # it is of several values, and says which
         return right
-    return f"{'.'.join(keys)} = {at!r}: {right}"
+    return f"{'.'.join(keys)} = {shorten(repr(at), 200)}: {right}"
+
+
+def _known(values: Mapping[str, Any], findings: Sequence[Any]) -> dict[str, Any]:
+    """Return `values`, of which pydantic found `findings`, with the keys that there should be."""
+    known = deepcopy(dict(values))
+    for finding in findings:
+        *path, name = finding["loc"]
+        group: Any = known
+        for step in path:
+            group = group.get(step, group) if isinstance(group, dict) else group
+        if isinstance(group, dict) and finding["type"] == "unexpected_keyword_argument":
+            group.pop(name, None)
+        elif isinstance(group, dict) and finding["type"] == "missing":
+            group[name] = None
+    return known

@@ -27,6 +27,7 @@ def product_threads(threads: int) -> Iterator[None]:
     times as long.
     """
     if threads > 1 and threads > (cores := usable_cores()):
-        tell(f"training.threads = {threads}: {cores} cores may be used here, so expect training to crawl")
+        number = f"{cores} cores" if cores > 1 else "1 core"
+        tell(f"training.threads = {threads}: {number} may be used here, so expect training to crawl")
     with ThreadpoolController().select(user_api="blas").limit(limits=threads):
         yield

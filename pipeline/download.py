@@ -7,6 +7,8 @@ files are there. A source that answers at all is reached, be it with 404, 500 or
 missing file is an error, since the network is not what is wrong.
 """
 
+from pipeline.program import program
+
 import os
 import re
 import sys
@@ -31,12 +33,21 @@ from pipeline.config import File, GeneratedDataset, IdxDataset, StrokesDataset, 
 from pipeline.data.dataset import RAW, RawDescription, read_description, write_description
 from pipeline.data.idx import write_idx
 from pipeline.data.strokes import SIDE, choose_digits, draw
-from pipeline.errors import UserError, in_need_of_room, one_line_errors, public, tell
-from pipeline.files import PARTIAL, is_special, refuse_links, remove_leftovers, replacing, sha256, write_text
+from pipeline.errors import UserError, in_need_of_room, public
+from pipeline.files import (
+    PARTIAL,
+    is_special,
+    refuse_links,
+    remove_leftovers,
+    replacing,
+    sha256,
+    warn_of_others,
+    write_text,
+)
 
 PATIENCE = 8.0  # seconds that a source may take to answer, and then from one packet to the next
-SLOWEST = 20_000  # bytes a second that a server has to send once its patience is used up
-PIECE = 1 << 14  # bytes
+MIN_BYTES_PER_S = 20_000  # what a server has to send once it has used up that patience
+PIECE_BYTES = 1 << 14
 RETRIES = 1  # how often a server is asked again for a file that came damaged or not at all
 
 STAND_INS = Path(".dvc/stand_ins.yaml")
@@ -100,7 +111,8 @@ def download(
     remove_leftovers(raw)
     earlier = _files_of_earlier_run(raw)
     if isinstance(dataset, IdxDataset):
-        earlier |= {file["name"] for file in asdict(dataset.files).values()}
+        pinned = asdict(dataset.files).values()
+        earlier |= {file["name"] for file in pinned if _is_there(raw / file["name"], file["hash"])}
     with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=raw) as folder:
         incoming = Path(folder)
         if isinstance(dataset, IdxDataset):
@@ -120,21 +132,16 @@ def download(
     write_description(
         raw, {"name": dataset.name, "title": dataset.title, "classes": dataset.classes, "files": files}
     )
-    others = {path.name for path in raw.glob("[!.]*")} - {*names.values(), "dataset.json"}
-    if others:
-        tell(
-            f"warning: {raw} holds {', '.join(sorted(others))}, which this stage did not write. It stays, but"
-            " DVC takes it for a part of the dataset: better keep it elsewhere"
-        )
+    warn_of_others(raw, [*names.values(), "dataset.json"])
     return dataset
 
 
 def note_stand_ins(drawn: bool) -> None:
     """Note for DVC whether the files in `data/raw` are stand-ins, which it should not be content with."""
     text = STAND_INS_TEXT.format(".nan" if drawn else "false")
-    if (
-        STAND_INS.exists() and STAND_INS.read_text(encoding="utf-8") != text
-    ):  # else it is not DVC that runs this
+    if not STAND_INS.exists():  # it is not DVC that runs the stage
+        return
+    if STAND_INS.read_text(encoding="utf-8") != text:
         write_text(STAND_INS, text)
 
 
@@ -306,15 +313,15 @@ def _from_file(path: Path) -> Generator[bytes]:
     if is_special(path):  # whose end may never come
         raise ValueError("it is a pipe, a socket or a device, not a file")
     with path.open("rb") as file:
-        while piece := file.read(PIECE):
+        while piece := file.read(PIECE_BYTES):
             yield piece
 
 
 def _from_server(url: str) -> Generator[bytes]:
     """Yield what the server sends; raise `TooSlowError` where that comes too slowly.
 
-    `PATIENCE` is for the whole time, and each piece adds what it may take at `SLOWEST`. A thread of its own
-    receives, because a server that sends a byte now and then keeps `requests` waiting without end.
+    `PATIENCE` is for the whole time, and each piece adds what it may take at `MIN_BYTES_PER_S`. A thread of
+    its own receives, because a server that sends a byte now and then keeps `requests` waiting without end.
     """
     arrived: Queue[bytes | Exception] = Queue(maxsize=64)
 
@@ -324,7 +331,7 @@ def _from_server(url: str) -> Generator[bytes]:
                 url, stream=True, timeout=PATIENCE, hooks={"response": _as_it_lies}
             ) as response:
                 response.raise_for_status()
-                for piece in response.iter_content(PIECE):
+                for piece in response.iter_content(PIECE_BYTES):
                     arrived.put(piece, timeout=PATIENCE)
             arrived.put(b"", timeout=PATIENCE)
         except Exception as error:
@@ -337,13 +344,13 @@ def _from_server(url: str) -> Generator[bytes]:
         try:
             piece = arrived.get(timeout=max(0, deadline - time.monotonic()))
         except Empty:
-            raise TooSlowError(f"it sends less than {SLOWEST / 1000:g} kB a second") from None
+            raise TooSlowError(f"it sends less than {MIN_BYTES_PER_S / 1000:g} kB a second") from None
         if isinstance(piece, Exception):
             raise piece
         if not piece:
             return
         yield piece
-        deadline += len(piece) / SLOWEST
+        deadline += len(piece) / MIN_BYTES_PER_S
 
 
 def _as_it_lies(response: requests.Response, **_: object) -> None:
@@ -382,5 +389,5 @@ def _join(problems: Iterable[tuple[File | None, str]]) -> str:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__, stage="download"):
         main()

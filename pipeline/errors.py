@@ -30,6 +30,9 @@ OF_THE_SYSTEM = {
 READER_IS_GONE = {errno.EPIPE, errno.EINVAL} if sys.platform == "win32" else {errno.EPIPE}  # from a pipe
 
 
+REPORT = "This is a fault of the project, not yours: please report it to its authors, with these lines."
+
+
 class UserError(Exception):
     """Something that the user can mend; the message says what is wrong, where, and what to do."""
 
@@ -56,6 +59,7 @@ def one_line_errors() -> Iterator[None]:
     The line is `error: …` with exit status 1, of a `UserError`, a full disk, a missing file, a file where a
     folder should be, the reverse, what may not be read or written, too many open files, or too little memory;
     or `interrupted` with exit status 130, of Ctrl-C, and what the `KeyboardInterrupt` says, if anything.
+    Every other error keeps its traceback, which then ends with a note on where to report it.
     """
     outlive_readers()
     try:
@@ -69,12 +73,16 @@ def one_line_errors() -> Iterator[None]:
         raise SystemExit(1) from None
     except OSError as error:
         if error.errno not in OF_THE_SYSTEM or not error.filename:
+            error.add_note(REPORT)
             raise
         tell(f"error: {error.filename}: {error.strerror}")
         raise SystemExit(1) from None
     except KeyboardInterrupt as interruption:
         tell(": ".join(["interrupted", *map(str, interruption.args)]))
         raise SystemExit(130) from None
+    except Exception as error:
+        error.add_note(REPORT)
+        raise
 
 
 class Pipe(io.FileIO):
@@ -109,6 +117,12 @@ def public(text: str) -> str:
     A password may hold @ and / as well, but what follows a port is a path.
     """
     return re.sub(r"//([^/\s]*|[^/:\s]+:(?!\d+/)\S*)@", "//", text)
+
+
+def shorten(text: str, longest: int = 600) -> str:
+    """Return `text` in one line of hardly more than `longest` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[:longest]} …"
 
 
 def tell(message: str) -> None:

@@ -1,5 +1,7 @@
 """Stage 4: how often the trained network is right, part by part and class by class, and on which images."""
 
+from pipeline.program import program
+
 import csv
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +13,7 @@ import numpy as np
 
 from pipeline.config import read_params
 from pipeline.data.dataset import PROCESSED, Dataset, Part, load_dataset
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError
 from pipeline.files import reading, replacing, write_text
 from pipeline.models import MODEL, load_model, misfit
 from pipeline.nn.fast import predict as outputs_of
@@ -170,5 +172,5 @@ def read_predictions(path: Path, dataset: Dataset) -> Predictions:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__, stage="evaluate"):
         main()

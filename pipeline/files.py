@@ -5,11 +5,13 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
-from pipeline.errors import OF_THE_SYSTEM, UserError, in_need_of_room
+from pipeline.errors import OF_THE_SYSTEM, UserError, in_need_of_room, tell
 
 PARTIAL = ".partial-"  # begins the name of what is not yet whole, and that a killed stage leaves behind
 LONGEST_REASON = 300  # characters
@@ -59,6 +61,28 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_once(path: Path) -> str:
+    """Return the SHA-256 of the file at `path`, read again only when its size or time has changed."""
+    stat = path.stat()
+    return _sha256_once(path.absolute(), stat.st_size, stat.st_mtime_ns)
+
+
+@cache
+def _sha256_once(path: Path, size: int, changed_ns: int) -> str:
+    return sha256(path)
+
+
+def fingerprint(path: Path) -> str:
+    """Return a hash of the file, or of all files in the folder, at `path`; of nothing where nothing is there.
+
+    Hidden files and compiled Python are left out, as `.dvcignore` has DVC do.
+    """
+    files = path.rglob("*") if path.is_dir() else [path]
+    seen = [file for file in sorted(files) if file.is_file() and file.parent.name != "__pycache__"]
+    hashes = [f"{file.relative_to(path)} {sha256_once(file)}" for file in seen if file.name[0] != "."]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
 @contextmanager
 def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
     """Turn whatever keeps the block from reading the file at `path` into one line.
@@ -77,7 +101,9 @@ def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
     try:
         if is_special(path):
             raise ValueError("it is a pipe, a socket or a device")
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy's, of a damaged header, which add nothing to the line
+            yield
     except UserError:
         raise
     except FileNotFoundError:
@@ -111,6 +137,16 @@ def refuse_links(folder: Path, advice: str) -> None:
     """
     if (there := folder.resolve()) != Path.cwd().resolve() / folder:
         raise UserError(f"{folder} is reached through a link, and is really {there}: {advice}")
+
+
+def warn_of_others(folder: Path, own: Collection[str]) -> None:
+    """Tell the user if `folder`, an output of a stage, holds other files than the stage's `own`."""
+    others = sorted({path.name for path in folder.glob("[!.]*")} - set(own))
+    if others:
+        tell(
+            f"warning: {folder} holds {', '.join(others)}, which this stage did not write. What it did not"
+            " write stays, but DVC takes it for a part of the data: better keep it elsewhere"
+        )
 
 
 def remove_leftovers(folder: Path) -> None:

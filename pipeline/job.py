@@ -29,7 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 import pipeline
 from pipeline.config import Config, GeneratedDataset, ingredients, resolve
 from pipeline.data.dataset import PROCESSED, digest
-from pipeline.errors import UserError, in_need_of_room, tell
+from pipeline.errors import REPORT, UserError, in_need_of_room, tell
 from pipeline.files import sha256, write_text
 from pipeline.history import HISTORY, objective, read_history
 from pipeline.models import MODEL
@@ -85,6 +85,9 @@ def run_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> f
             return do_job(values, train)
     except UserError as error:  # no exception, of which Hydra would print the first lines
         raise SystemExit(f"error: {error}") from None
+    except Exception as error:
+        error.add_note(REPORT)
+        raise
 
 
 def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> float:

@@ -1,5 +1,7 @@
 """Stage 5: the figures that show what the network learned and where it errs."""
 
+from pipeline.program import program
+
 import json
 import math
 from dataclasses import asdict, replace
@@ -10,7 +12,7 @@ import numpy as np
 from pipeline.config import Augmentation, read_params
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, Part, load_dataset
-from pipeline.errors import UserError, one_line_errors, tell
+from pipeline.errors import UserError, tell
 from pipeline.evaluate import (
     METRICS,
     PREDICTIONS,
@@ -256,5 +258,5 @@ def read_accuracies(path: Path, dataset: Dataset) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__, stage="plot"):
         main()

@@ -3,6 +3,8 @@
 Flatten, scale to [0, 1], encode the labels one-hot, split in file order.
 """
 
+from pipeline.program import program
+
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,8 +22,8 @@ from pipeline.data.dataset import (
     write_description,
 )
 from pipeline.data.idx import read_idx
-from pipeline.errors import UserError, one_line_errors
-from pipeline.files import reading, refuse_links, remove_leftovers, replacing, sha256
+from pipeline.errors import UserError
+from pipeline.files import reading, refuse_links, remove_leftovers, replacing, sha256, warn_of_others
 
 BLOCK = 1000  # images converted at once
 
@@ -91,6 +93,8 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
         processed,
         {"name": description.name, "title": title, "classes": classes, "image_shape": list(shape)},
     )
+    arrays = [f"{part}_{kind}.npy" for part in parts for kind in ("images", "labels")]
+    warn_of_others(processed, [*arrays, "dataset.json"])
     warn_of_unseen_classes(load_dataset(processed))
     counts = f"{split.train:,} train, {split.test:,} test and {len(official_images):,} official images"
     print(f"{title}: {counts} of {_size(shape)}")
@@ -139,5 +143,5 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__, stage="preprocess"):
         main()

@@ -1,5 +1,7 @@
 """Problems: train the problem sheet's small problems by their recipes, and draw what the networks learned."""
 
+from pipeline.program import program
+
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +13,6 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 
 from pipeline.config import Config, read_params, resolve
-from pipeline.errors import one_line_errors
 from pipeline.files import replacing, write_text
 from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
 from pipeline.nn.fast import predict
@@ -149,5 +150,5 @@ def describe(model: MLP) -> str:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__, stage="problems"):
         main()

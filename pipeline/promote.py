@@ -1,35 +1,45 @@
-"""Register the best run's model and say how to serve it: `python -m pipeline.promote MNIST`."""
+"""Register the best run's model, or a given one's, and say how to serve it: `python -m pipeline.promote`."""
+
+from pipeline.program import command, program
 
 import argparse
 import shlex
 
 from pipeline.config import read_params
-from pipeline.errors import one_line_errors, public
-from pipeline.tracking.registry import promote_best
+from pipeline.errors import public
+from pipeline.tracking.registry import PARTS, promote_best, promote_run
 from pipeline.tracking.store import address, check_server, one_line_on_failures
 
 PORT = 5001
 
 
 def main() -> None:
-    """Promote the best run of the experiment named on the command line."""
-    parser = argparse.ArgumentParser(description="Register the best run's model and say how to serve it.")
-    parser.add_argument("experiment", nargs="?", help="by default the title of the dataset in params.yaml")
+    """Promote the run that the command line asks for: the best of an experiment, or a given one."""
+    parser = argparse.ArgumentParser(
+        prog=command(), description="Register the best run's model and say how to serve it."
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("experiment", nargs="?", help="by default the title of the dataset in params.yaml")
+    which.add_argument("--run", metavar="ID", help="promote this run, not the best")
     parser.add_argument("--alias", default="champion", help="what the model is called by (default: champion)")
     parser.add_argument(
         "--part",
-        choices=["validation", "test"],
-        default="test",
-        help="the images on which the best is the best (default: test)",
+        choices=PARTS,
+        help="the images on which the best is the best (default: validation, where runs have that part)",
     )
     arguments = parser.parse_args()
-    experiment = arguments.experiment or read_params().dataset.title
+    if arguments.run and arguments.part:
+        parser.error("argument --part: not allowed with argument --run")
     check_server()
     with one_line_on_failures():
-        promoted = promote_best(experiment, arguments.alias, arguments.part)
+        if arguments.run:
+            promoted = promote_run(arguments.run, arguments.alias)
+        else:
+            experiment = arguments.experiment or read_params().dataset.title
+            promoted = promote_best(experiment, arguments.alias, arguments.part)
     print(
         f"{promoted.uri} is version {promoted.version}: {promoted.run},"
-        f" {arguments.part} {promoted.accuracy:.2%}"
+        f" {promoted.part} {promoted.accuracy:.2%}"
     )
     rows, columns = promoted.image_shape
     print(
@@ -51,5 +61,5 @@ def environment() -> str:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program():
         main()

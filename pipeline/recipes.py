@@ -1,5 +1,7 @@
 """Draw what a sweep has found: `python -m pipeline.recipes depth_width`, once the recipe has been trained."""
 
+from pipeline.program import command, program
+
 import argparse
 import math
 from collections import defaultdict
@@ -8,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.config import PARAMS, AlternatingDataset, Config, read_params
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError
 from pipeline.history import HISTORY, Row, read_history
 from pipeline.job import outcome_paths, read_outcome
 
@@ -20,7 +22,7 @@ Trained = tuple[Config, list[Row]]
 
 def main() -> None:
     """Draw the sweep that the command line names."""
-    parser = argparse.ArgumentParser(description="Draw what a sweep has found.")
+    parser = argparse.ArgumentParser(prog=command(), description="Draw what a sweep has found.")
     parser.add_argument("recipe", choices=list(DRAWN), help="the recipe of the sweep")
     parser.add_argument("--folder", type=Path, help="the sweep's folder; multirun/<recipe> without it")
     arguments = parser.parse_args()
@@ -108,5 +110,5 @@ DRAWN: dict[str, Callable[[list[Trained]], "Figure"]] = {"depth_width": depth_wi
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program():
         main()

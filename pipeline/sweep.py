@@ -28,11 +28,11 @@ from filelock import FileLock, Timeout
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
-from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
+from pipeline.composing import composing
 from pipeline.config import Config
 from pipeline.cores import usable_cores
 from pipeline.data.dataset import digest
@@ -76,10 +76,8 @@ class Story(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check every job, open the parent run, and begin to show the progress."""
         with ending_the_program():
-            try:
+            with composing("sweep"):
                 plan = make_plan(config)
-            except HydraException:
-                return  # the sweeper is about to meet it as well, and ends the program
             self.folder = Path(os.path.relpath(config.hydra.sweep.dir))
             self.lock = claim(self.folder)
             self.swept, self.title, self.jobs = plan.swept, plan.title, len(plan.jobs)
@@ -247,6 +245,9 @@ def make_plan(config: DictConfig) -> Plan:
             installed, or the tracking server does not answer.
         HydraException: if an override is not one.
     """
+    for plugin in ("launcher", "sweeper"):
+        if not isinstance(OmegaConf.select(config, f"hydra.{plugin}._target_"), str):
+            raise UserError(f"hydra.{plugin} = {config.hydra[plugin]}: should be as hydra/{plugin}=… sets it")
     check_launcher(config)
     loader = GlobalHydra.instance().config_loader()
     texts = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]

@@ -6,12 +6,13 @@ its configuration from `conf/`, and with `-m` it sweeps. Either way it writes `m
 repository's root. A generated problem (`dataset=xor`) needs no `data/processed`.
 """
 
+from pipeline.program import program
+
 import math
 import os
-import re
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -20,18 +21,17 @@ from typing import Any
 import hydra
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from pipeline.checkpoints import Checkpoints
-from pipeline.config import PARAMS, Config, write_params
+from pipeline.composing import composing
+from pipeline.config import PARAMS, Config, check_aliases, write_params
 from pipeline.cores import product_threads
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, digest
-from pipeline.errors import UserError, one_line_errors, tell
+from pipeline.errors import UserError, one_line_errors, shorten, tell
 from pipeline.history import HISTORY, Row, read_history, write_history
 from pipeline.job import checked, digest_code, job_key, run_job
 from pipeline.models import MODEL, SNAPSHOTS, save_model, save_snapshots
@@ -280,6 +280,19 @@ def advice(config: Config) -> str:
     )
 
 
+@contextmanager
+def lost_processes_told() -> Iterator[None]:
+    """Raise `UserError` where the block ends since a launcher has lost the process of a job."""
+    try:
+        yield
+    except Exception as error:
+        if LOST.isdisjoint(kind.__name__ for kind in type(error).__mro__):
+            raise
+        raise UserError(
+            "the process of a job was killed; the same command again finishes the sweep"
+        ) from None
+
+
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(values: DictConfig) -> float | None:
     """Train on the configuration that Hydra composed and return, of a sweep's job, what is minimised."""
@@ -296,21 +309,7 @@ def main(values: DictConfig) -> float | None:
 
 if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"  # have Hydra raise its errors, not print them
-    with one_line_errors():
-        try:
-            main()
-        except (HydraException, OmegaConfBaseException) as error:
-            if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
-                raise KeyboardInterrupt from None
-            message, *_ = re.split("\n(?:Config search path|To append to your config)", str(error))
-            where = f"{error.override}: " if isinstance(error, OverrideParseException) else ""
-            raise UserError(where + " ".join(message.split())) from None
-        except Exception as error:
-            if str(error).startswith("Config group override"):  # Hydra's, of `training=null`
-                given = " ".join(sys.argv[1:])
-                raise UserError(f"{given}: {error}, as in optimizer=adam") from None
-            if LOST.isdisjoint(kind.__name__ for kind in type(error).__mro__):
-                raise
-            raise UserError(
-                "the process of a job was killed; the same command again finishes the sweep"
-            ) from None
+    with program(), composing(shorten(" ".join(sys.argv[1:]), 200)), lost_processes_told():
+        if "params" in sys.argv and PARAMS.exists():  # `--config-name params`: Hydra itself reads the file
+            check_aliases(PARAMS.read_text(encoding="utf-8"), str(PARAMS))
+        main()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import pipeline  # noqa: F401 - before any test imports NumPy, whose kernels it chooses
 from tests.commands import SMALL, made_once, run_module
 from tests.stores import client
 

@@ -49,7 +49,7 @@ EVERYTHING = [
 
 def just_begun() -> Progress:
     mlp = MLP((2, 1), activation="relu", output="identity", bias=True)
-    return Progress(mlp, SGD(mlp.parameters, learning_rate=0.1), average=None, steps=1, snapshots=None)
+    return Progress(mlp, SGD(mlp, learning_rate=0.1), average=None, steps=1, snapshots=None)
 
 
 def test_one_is_due_so_many_minutes_after_the_start_and_after_the_latest(

@@ -68,20 +68,38 @@ def test_every_value_has_one_name() -> None:
         ("training.batch_size", 2.5, "training.batch_size = 2.5: should be a valid integer"),
         ("training.batch_size", True, "training.batch_size = True: should be a valid integer"),
         ("training.epochs", "ten", "training.epochs = 'ten': should be a valid integer"),
-        ("training.epoch", 3, "there is no key training.epoch"),
-        ("training.dtype", "float16", "training.dtype = 'float16': should be 'float32' or 'float64'"),
+        ("training.epoch", 3, "there is no key training.epoch: training has epochs, batch_size, "),
+        ("training.arithmetic", "float16", "training.arithmetic = 'float16': should be 'exact', "),
         ("optimizer.learning_rate", -0.1, "optimizer.learning_rate = -0.1: should be greater than 0"),
         ("optimizer.learning_rate", float("nan"), "optimizer.learning_rate = nan: should be"),
         ("optimizer.momentum", 0.9, "there is no key optimizer.momentum"),
         (
             "optimizer.name",
-            "rmsprop",
-            "optimizer.name = 'rmsprop': should be one of 'sgd', 'momentum', 'adam', 'adamw'",
+            "lion",
+            "optimizer.name = 'lion': should be one of 'sgd', 'momentum', 'adam', 'adamw', 'rmsprop'",
         ),
         ("model.hidden", [100, 0], "model.hidden.1 = 0: should be greater than 0"),
         ("model.hidden", [2**31], "model.hidden.0 = 2147483648: should be less than"),
+        ("model.hidden", [1] * 1001, f"model.hidden = {[1] * 66}"[:-1]),
+        (
+            "training.epochs",
+            10**12,
+            "training.epochs = 1000000000000: should be less than or equal to 10000000",
+        ),
+        (
+            "training.epochs",
+            10_000_001,
+            "training.epochs = 10000001: should be less than or equal to 10000000",
+        ),
+        ("seed", 2**128, f"seed = {2**128}: should be less than {2**128}"),
+        ("seed", 10**4000, f"seed = {'1' + '0' * 199} …: should be less than {2**128}"),
+        (
+            "dataset",
+            {"kind": "strokes", "train": 1_000_001},
+            "dataset.train = 1000001: should be less than or equal to 1000000",
+        ),
         ("model.hidden", 100, "model.hidden = 100: should be a valid list"),
-        ("model.activation", "softmax", "model.activation = 'softmax': should be 'identity', 'relu'"),
+        ("model.activation", "softmax", "model.activation = 'softmax': should be one of identity, relu, "),
         ("model.bias", "no", "model.bias = 'no': should be a valid boolean"),
         (
             "model.initialiser",
@@ -199,9 +217,30 @@ def test_a_missing_key_is_named() -> None:
         parse(values, "here")
 
 
+def test_a_key_that_is_written_wrong_is_told_with_the_right_one() -> None:
+    values = composed()
+    values["optimizer"]["lr"] = values["optimizer"].pop("learning_rate")
+    with pytest.raises(UserError) as caught:
+        parse(values, "here")
+    assert str(caught.value) == (
+        "here: there is no key optimizer.lr: optimizer has name, weight_decay, clip_norm, learning_rate;"
+        " did you mean optimizer.learning_rate?"
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
+        (b"null: 1", "key"),
+        (b"seed: &a [*a]", "its aliases"),
+        (
+            b"".join(
+                b"a%d: &a%d [*a%d, *a%d]\n" % (i, i, i - 1, i - 1) if i else b"a0: &a0 1\n" for i in range(40)
+            ),
+            "its aliases .* more than 100,000 values",
+        ),
+        (b"a: " + b"[" * 5000, "nested too deeply"),
+        (b"seed: " + b"1" * 5000, "digits"),
         (b"a: [", "is not YAML"),
         (b"a: \xff", "is not YAML"),
         (b"", "holds no keys"),

@@ -446,8 +446,8 @@ def test_a_slow_server_is_waited_for_while_it_keeps_the_least_rate(
 ) -> None:
     """Its patience is for the whole file, but what arrives adds to it."""
     monkeypatch.setattr(pipeline.download, "PATIENCE", 1.0)
-    monkeypatch.setattr(pipeline.download, "SLOWEST", 1000)
-    monkeypatch.setattr(pipeline.download, "PIECE", 500)
+    monkeypatch.setattr(pipeline.download, "MIN_BYTES_PER_S", 1000)
+    monkeypatch.setattr(pipeline.download, "PIECE_BYTES", 500)
     download(dataset(server.url("leisurely")), tmp_path, None)
     assert_whole(tmp_path)
 

@@ -128,7 +128,7 @@ def test_a_second_run_does_nothing(clone: Path) -> None:
 def test_another_clone_elsewhere_gives_the_same_lock(untracked: Path, tmp_path: Path) -> None:
     other = make_clone(tmp_path / "a folder of another name", "tracking.enabled=false")
     surroundings = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "USER": "somebody", "PYTHONHASHSEED": "7"}
-    kernels = {"OPENBLAS_CORETYPE": "Sandybridge", "OPENBLAS_NUM_THREADS": "2", "PIPELINE_NATIVE": "1"}
+    kernels = {"OPENBLAS_CORETYPE": "Sandybridge", "OPENBLAS_NUM_THREADS": "2"}
     run(other, "dvc", "repro", **surroundings, **kernels)
     assert (other / "dvc.lock").read_text() == (untracked / "dvc.lock").read_text()
 
@@ -149,6 +149,16 @@ def test_a_changed_value_runs_the_stages_that_read_it(
 ) -> None:
     set_param(clone, key, value)
     assert ran(run(clone, "dvc", "repro")) == stages
+
+
+def test_dvc_deletes_nothing_that_somebody_put_beside_the_data(clone: Path) -> None:
+    mine = [clone / "data/raw/photos.zip", clone / "data/processed/thesis/chapter.tex"]
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    set_param(clone, "split.test", 90)
+    assert ran(run(clone, "dvc", "repro", "preprocess")) == ["download", "preprocess"]
+    assert all(path.read_text() == "mine" for path in mine)
 
 
 def test_stand_ins_are_told_of_each_time_and_heal_once_a_source_is_reached(tmp_path: Path) -> None:

@@ -119,7 +119,9 @@ def test_a_link_on_the_way_to_the_folder_is_refused_before_anything_is_touched(
     assert files(shared) == before
 
 
-def test_what_a_killed_stage_left_behind_goes_and_nothing_else(raw: Path, tmp_path: Path) -> None:
+def test_what_a_killed_stage_left_behind_goes_and_nothing_else(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     processed = tmp_path / "processed"
     processed.mkdir()
     (processed / ".partial-0123abcd.npy").write_bytes(b"half")
@@ -127,6 +129,7 @@ def test_what_a_killed_stage_left_behind_goes_and_nothing_else(raw: Path, tmp_pa
     preprocess(raw, processed, Split(train=7, test=4))
     assert (processed / "notes.txt").read_text() == "mine"
     assert not list(processed.glob(".*"))
+    assert "processed holds notes.txt, which this stage did not write" in capsys.readouterr().err
 
 
 def test_a_class_that_is_not_trained_on_is_warned_of(

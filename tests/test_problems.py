@@ -66,7 +66,7 @@ def test_every_figure_is_drawn_and_those_over_training_move(done: Path) -> None:
 
 
 def test_the_plane_has_the_first_input_from_left_to_right_and_the_second_upwards() -> None:
-    network = MLP((2, 1), activation="relu", output="identity", bias=False, dtype="float64")
+    network = MLP((2, 1), activation="relu", output="identity", bias=False, arithmetic="float64")
     network.weights[0][:] = [[1, 10]]
     plane = DecisionPlane.draw("XOR", np.eye(2), np.arange(2), problems.LOW, problems.HIGH)
     [image] = problems.show_plane(plane, 1, network).axes[0].images
@@ -95,7 +95,7 @@ for recipe in problems.RECIPES:
 def test_bytes_do_not_depend_on_the_run(done: Path, tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes((done / "params.yaml").read_bytes())
     elsewhere = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "7"}
-    other_kernels = {"PIPELINE_NATIVE": "1", "OPENBLAS_CORETYPE": "Sandybridge"}
+    other_kernels = {"OPENBLAS_CORETYPE": "Sandybridge"}
     again = run_module(tmp_path, "pipeline.problems", **elsewhere, **other_kernels)
     assert again.returncode == 0, again.stderr
     assert files(tmp_path) == files(done)

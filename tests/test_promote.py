@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -9,18 +10,23 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
-from mlflow.entities import Dataset, DatasetInput
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.scoring_server import invocations
 
 from pipeline.errors import UserError
 from pipeline.models import load_model
-from pipeline.tracking.registry import Promoted, promote_best
+from pipeline.nn.fast import predict
+from pipeline.tracking.registry import Promoted, promote_best, promote_run
 from tests.commands import PATIENCE, TRACKED, files, made_once, run_module, wait_for
 from tests.stores import answers, client, free_port, mlflow_server
 
@@ -38,6 +44,13 @@ def swept(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     trained = made_once("swept", train, tmp_path_factory)
     return shutil.copytree(trained, tmp_path_factory.mktemp("promote") / "copy", symlinks=True)
+
+
+def copy_of(swept: Path, folder: Path) -> Path:
+    """Copy the swept store with its files to `folder`, to be changed there, and return `folder`."""
+    shutil.copy(swept / "mlflow.db", folder)
+    shutil.copytree(swept / "mlruns", folder / "mlruns")
+    return folder
 
 
 Promote = Callable[[Path, str], Promoted]
@@ -90,37 +103,102 @@ def endpoint(swept: Path) -> Iterator[str]:
         server.wait()
 
 
-def ask(endpoint: str, images: object) -> list[dict]:
-    body = json.dumps({"inputs": images}).encode()
-    with urlopen(Request(endpoint, body, {"Content-Type": "application/json"}), timeout=PATIENCE) as answer:
+JSON = "application/json"
+
+
+def ask(endpoint: str, body: Any, content_type: str = JSON) -> list[dict]:
+    """Return what is predicted for `body`, which JSON is made of where it is no text."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    request = Request(endpoint, text.encode(), {"Content-Type": content_type})
+    with urlopen(request, timeout=PATIENCE) as answer:
         return json.load(answer)["predictions"]
 
 
+def tables(images: np.ndarray) -> dict[str, tuple[Any, str]]:
+    """Return `images`, (n, d), in each format of tables that MLflow takes: a body and its content type."""
+    table = pd.DataFrame(images.astype(float))
+    named = table.add_prefix("pixel")
+    counted = table.set_axis(range(1, 1 + table.shape[1]), axis=1)
+    shuffled = table[sorted(table, key=str)]  # 0, 1, 10, 100, …
+    return {
+        "split": ({"dataframe_split": table.to_dict("split")}, JSON),
+        "split, no names": ({"dataframe_split": {"data": images.tolist()}}, JSON),
+        "split, from 1": ({"dataframe_split": counted.to_dict("split")}, JSON),
+        "records": ({"dataframe_records": named.to_dict("records")}, JSON),
+        "records in another order": ({"dataframe_records": shuffled.to_dict("records")}, JSON),
+        "CSV": (named.to_csv(index=False), "text/csv"),
+        "CSV, numbered": (table.to_csv(index=False), "text/csv; charset=utf-8"),
+    }
+
+
 @pytest.mark.stress
-def test_it_tells_label_and_probabilities_of_flat_and_square_images(swept: Path, endpoint: str) -> None:
+def test_it_tells_label_and_probabilities_of_images_in_every_format(swept: Path, endpoint: str) -> None:
     images = np.load(swept / "data/processed/test_images.npy")[:5]
-    outputs = load_model(swept / "sweep/1/models/model.npz").predict(images)
-    flat = ask(endpoint, images.tolist())
+    outputs = predict(load_model(swept / "sweep/1/models/model.npz"), images)
+    flat = ask(endpoint, {"inputs": images.tolist()})
     assert [answer["label"] for answer in flat] == [str(digit) for digit in outputs.argmax(axis=1)]
     assert all(sum(answer["probabilities"].values()) == pytest.approx(1) for answer in flat)
-    assert ask(endpoint, images.reshape(-1, 28, 28).tolist()) == flat
+    assert ask(endpoint, {"instances": images.tolist()}) == flat
+    assert ask(endpoint, {"inputs": images.reshape(-1, 28, 28).tolist()}) == flat
     for one in (images[0], images[0].reshape(28, 28)):
-        [answer] = ask(endpoint, one.tolist())
+        [answer] = ask(endpoint, {"inputs": one.tolist()})
         assert answer["label"] == flat[0]["label"]
+    for name, (body, content_type) in tables(images).items():
+        assert ask(endpoint, body, content_type) == flat, name
+
+
+RIGHT = "; expected numbers in [0, 1] of shape (n, 784) or (n, 28, 28)"
+REFUSED: list[tuple[Any, str, str]] = [
+    ({"inputs": [[0.0] * 783]}, JSON, "shape (1, 783)" + RIGHT),
+    ({"inputs": [[2.0] * 784]}, JSON, "values outside [0, 1] or NaN" + RIGHT),
+    ({"inputs": [["ink"] * 784]}, JSON, RIGHT),
+    ({"inputs": [[0.0] * 784, [0.0]]}, JSON, "inhomogeneous shape"),
+    ({"dataframe_split": {"data": [[0.0] * 785]}}, JSON, "shape (1, 785)" + RIGHT),
+    ({"dataframe_records": [{"a": 0.0}, {"b": 1.0}]}, JSON, "shape (2, 2)" + RIGHT),
+    ({"dataframe_split": {"data": [[0.0] * 783 + [None]]}}, JSON, RIGHT),
+    (
+        ",".join(["0.25"] * 784),
+        "text/csv",
+        "numbers in the first line of CSV, which names the columns" + RIGHT,
+    ),
+    ("\n".join([",".join(["0", "1", "1e-05", ".5"] * 196)] * 2), "text/csv", "numbers in the first line"),
+]
 
 
 @pytest.mark.stress
 def test_anything_else_gets_a_400_that_says_what_is_right(endpoint: str) -> None:
-    for images, told in [
-        ([[0.0] * 783], "shape (1, 783); expected numbers in [0, 1] of shape (n, 784) or (n, 28, 28)"),
-        ([[2.0] * 784], "values outside [0, 1] or NaN; expected"),
-        ([["ink"] * 784], "; expected numbers in [0, 1]"),
-        ([[0.0] * 784, [0.0]], "not an array; expected"),
-    ]:
+    for body, content_type, told in REFUSED:
         with pytest.raises(HTTPError) as refused:
-            ask(endpoint, images)
+            ask(endpoint, body, content_type)
         assert refused.value.code == 400
         assert told in json.load(refused.value)["message"]
+
+
+@pytest.fixture
+def invoke(swept: Path) -> Callable[[Any, str], list[dict]]:
+    """What MLflow's scoring server does with a request, without the server: the logged model is loaded."""
+    model = mlflow.pyfunc.load_model(next(swept.rglob("MLmodel")).parent.as_uri())
+
+    def invoke(body: Any, content_type: str) -> list[dict]:
+        text = body if isinstance(body, str) else json.dumps(body)
+        response = invocations(text, content_type, model, model.metadata.get_input_schema())
+        return json.loads(response.response)["predictions"]
+
+    return invoke
+
+
+def test_the_logged_model_takes_arrays_and_tables_and_refuses_what_is_neither(
+    swept: Path, invoke: Callable[[Any, str], list[dict]]
+) -> None:
+    images = np.load(swept / "data/processed/test_images.npy")[:3]
+    flat = invoke({"inputs": images.tolist()}, JSON)
+    assert invoke({"instances": images.reshape(-1, 28, 28).tolist()}, JSON) == flat
+    for name, (body, content_type) in tables(images).items():
+        assert invoke(body, content_type) == flat, name
+    for body, content_type, told in REFUSED:
+        with pytest.raises(MlflowException, match=re.escape(told)) as refused:
+            invoke(body, content_type)
+        assert refused.value.get_http_status_code() == 400
 
 
 @pytest.mark.parametrize(
@@ -158,31 +236,153 @@ def test_a_model_whose_files_are_gone_is_not_promoted(swept: Path, tmp_path: Pat
     assert not client(folder).search_registered_models()
 
 
-def test_only_finished_runs_that_were_measured_on_the_same_images_compete(
+@dataclass(frozen=True)
+class Recorded:
+    """A run to be added to a copy of the swept store, whose best run has test images of the digest `swept`.
+
+    Attributes:
+        tags: its tags, without those that say that it ended with a model.
+        metrics: its accuracies.
+        status: how it ended.
+        later: minutes by which it began after the best of the sweep.
+    """
+
+    tags: dict[str, str]
+    metrics: dict[str, float]
+    status: str = "FINISHED"
+    later: int = 1
+
+    def add(self, store: Any, like: Any) -> None:
+        start = like.info.start_time + 60_000 * self.later
+        run = store.create_run(like.info.experiment_id, start, self.tags, run_name="other").info.run_id
+        store.log_inputs(run, like.inputs.dataset_inputs)
+        store.log_outputs(run, like.outputs.model_outputs)
+        for key, value in self.metrics.items():
+            store.log_metric(run, key, value)
+        store.update_run(run, self.status)
+
+
+TRAINED = {"model_sha256": "another"}
+ON_TEST = TRAINED | {"images.test": "swept"}
+ON_BOTH = ON_TEST | {"images.validation": "held out"}
+
+
+@pytest.mark.parametrize(
+    ("others", "part", "chosen"),
+    [
+        # What is measured on the same images competes, however the others are split, and whenever it ran.
+        ([Recorded(ON_BOTH, {"test_accuracy": 0.99}, later=-1)], "test", "other test 0.99"),
+        ([Recorded(ON_TEST, {"test_accuracy": 0.99}, later=-1)], None, "other test 0.99"),
+        ([Recorded(ON_TEST, {"test_accuracy": 0.01})], None, "learning_rate 0.3"),
+        # Nothing else does: other images, no model, a sweep's parent run, one that goes on.
+        ([Recorded(TRAINED | {"images.test": "?"}, {"test_accuracy": 0.99}, later=-1)], "test", "learning_"),
+        ([Recorded({"images.test": "swept"}, {"test_accuracy": 0.99})], "test", "learning_rate 0.3"),
+        ([Recorded(TRAINED, {"test_accuracy": 0.99})], "test", "learning_rate 0.3"),
+        ([Recorded(ON_TEST, {"test_accuracy": 0.99}, "RUNNING")], "test", "learning_rate 0.3"),
+        # A validation part is what is chosen by, where there is one.
+        (
+            [
+                Recorded(ON_BOTH, {"validation_accuracy": 0.9, "test_accuracy": 0.8}, later=-1),
+                Recorded(ON_BOTH, {"validation_accuracy": 0.7, "test_accuracy": 0.99}, later=-2),
+            ],
+            None,
+            "other validation 0.9",
+        ),
+        ([Recorded(ON_BOTH, {"validation_accuracy": 0.9, "test_accuracy": 0.01})], "test", "learning_rate "),
+    ],
+)
+def test_the_best_of_all_runs_that_were_measured_on_the_same_images_is_promoted(
+    swept: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    others: list[Recorded],
+    part: str | None,
+    chosen: str,
+) -> None:
+    folder = copy_of(swept, tmp_path)
+    store = client(folder)
+    for run in store.search_runs([store.get_experiment_by_name("Strokes").experiment_id]):
+        if "images.test" in run.data.tags:
+            store.set_tag(run.info.run_id, "images.test", "swept")
+        if run.info.run_name == "learning_rate 0.3":
+            best = run
+    for other in others:
+        other.add(store, best)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    promoted = promote_best("Strokes", "champion", part)
+    assert f"{promoted.run} {promoted.part} {promoted.accuracy}".startswith(chosen)
+
+
+def test_a_given_run_is_promoted_and_the_version_says_what_it_is(swept: Path, tmp_path: Path) -> None:
+    folder = copy_of(swept, tmp_path)
+    store = client(folder)
+    [worse] = store.search_runs(
+        [store.get_experiment_by_name("Strokes").experiment_id],
+        "attributes.run_name = 'learning_rate 0.0001'",
+    )
+    store.set_tag(worse.info.run_id, "git.commit", "0123456789abcdef")
+    store.set_tag(worse.info.run_id, "git.dirty", "true")
+    done = run_module(folder, "pipeline.promote", "--run", worse.info.run_id)
+    accuracy = worse.data.metrics["test_accuracy"]
+    told = f"models:/strokes@champion is version 1: learning_rate 0.0001, test {accuracy:.2%}\n"
+    assert done.stdout.startswith(told), done.stderr
+    version = store.get_model_version_by_alias("strokes", "champion")
+    assert version.run_id == worse.info.run_id
+    described = f"Strokes: learning_rate 0.0001, test accuracy {accuracy:.2%}"
+    assert version.description == f"{described}, commit 0123456 with uncommitted changes"
+    assert version.tags == {
+        "dataset": "strokes",
+        "accuracy": str(accuracy),
+        "part": "test",
+        "commit": "0123456789abcdef",
+    }
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        ("0" * 32, "--run 0+: the store has no such run"),
+        ("?", r"--run \?: the store has no such run"),
+        ("sweep", "--run .*: sweep of learning_rate, 2 jobs is no finished training, so it has no model"),
+    ],
+)
+def test_a_run_without_a_model_is_not_promoted(
+    swept: Path, monkeypatch: pytest.MonkeyPatch, run: str, told: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{swept}/mlflow.db")
+    if run == "sweep":
+        store = client(swept)
+        [parent] = store.search_runs(
+            [store.get_experiment_by_name("Strokes").experiment_id], "tags.sweep != ''"
+        )
+        run = parent.info.run_id
+    with pytest.raises(UserError, match=told):
+        promote_run(run, "champion")
+
+
+def test_runs_that_do_not_say_which_images_they_were_measured_on_do_not_compete(
     swept: Path, tmp_path: Path, promote: Promote
 ) -> None:
-    """However good the others are: runs of other images or parts, one that goes on, a sweep's parent run."""
-    shutil.copy(swept / "mlflow.db", tmp_path)
-    store = client(tmp_path)
-    experiment = store.get_experiment_by_name("Strokes").experiment_id
-    [best] = store.search_runs([experiment], "attributes.run_name = 'learning_rate 0.3'")
-    [images] = [used.dataset for used in best.inputs.dataset_inputs]
-    others = Dataset(images.name, "others", images.source_type, images.source, profile=images.profile)
-    trained = {"model_sha256": "another"}
-    before, after = best.info.start_time - 60_000, best.info.start_time + 60_000
-    for start, dataset, validation, tags, status in (
-        (before, others, "0", trained, "FINISHED"),
-        (before, images, "20", trained, "FINISHED"),
-        (after, images, "0", trained, "RUNNING"),
-        (after, images, "0", {"sweep": "key"}, "FINISHED"),
-    ):
-        run = store.create_run(experiment, start, tags).info.run_id
-        store.log_inputs(run, [DatasetInput(dataset)])
-        store.log_outputs(run, best.outputs.model_outputs)
-        store.log_param(run, "split.validation", validation)
-        store.log_metric(run, "test_accuracy", 0.99)
-        store.update_run(run, status)
-    assert promote(tmp_path, "Strokes").run == "learning_rate 0.3"
+    """As those of earlier versions."""
+    folder = copy_of(swept, tmp_path)
+    store = client(folder)
+    for run in store.search_runs([store.get_experiment_by_name("Strokes").experiment_id]):
+        if "images.test" in run.data.tags:
+            store.delete_tag(run.info.run_id, "images.test")
+    with pytest.raises(UserError, match=r"do not say which test images .* `--run ID` promotes one of them"):
+        promote(folder, "Strokes")
+
+
+def test_two_experiments_do_not_share_a_registered_model(
+    swept: Path, tmp_path: Path, promote: Promote
+) -> None:
+    folder = copy_of(swept, tmp_path)
+    promote(folder, "Strokes")
+    store = client(folder)
+    [first] = store.search_registered_models()
+    store.set_registered_model_tag(first.name, "experiment", store.create_experiment("strokes!"))
+    with pytest.raises(UserError, match="model strokes is of the experiment strokes!, so Strokes"):
+        promote(folder, "Strokes")
 
 
 @pytest.mark.parametrize("alias", ["v1", "latest", "a/b"])
@@ -240,7 +440,7 @@ def test_what_was_chosen_on_the_validation_part_is_promoted_by_it(swept: Path) -
     options = [*TRACKED, "split.validation=50", "optimizer.learning_rate=0.01"]
     trained = run_module(swept, "pipeline.train", *options)
     assert trained.returncode == 0, trained.stderr
-    done = run_module(swept, "pipeline.promote", "--part", "validation", "--alias", "chosen")
+    done = run_module(swept, "pipeline.promote", "--alias", "chosen")
     told = "models:/strokes@chosen is version "
     assert done.stdout.startswith(told), done.stderr
     assert ": relu 100, sgd 0.01, seed 0, validation " in done.stdout

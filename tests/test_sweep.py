@@ -226,15 +226,6 @@ def test_one_bad_job_spoils_nothing(tracked: Path) -> None:
     assert ended["learning_rate 0.01"].info.status == ended["learning_rate 0.02"].info.status == "FINISHED"
 
 
-def test_a_job_that_takes_more_memory_than_there_is_fails_with_that_reason(workspace: Path) -> None:
-    done = sweep(workspace, "model.hidden=[2000000000],[5]")
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    good, bad = table(workspace)
-    assert (good["model.hidden"], bad["status"]) == ("[5]", "FAILED")
-    assert bad["reason"].startswith("not enough memory: Unable to allocate")
-
-
 @pytest.mark.stress
 def test_jobs_side_by_side_never_share_a_folder(workspace: Path) -> None:
     options = ["hydra.sweep.subdir=same", "seed=0,1,2,3", "hydra.launcher.n_jobs=4"]
@@ -301,7 +292,13 @@ def test_a_sweep_that_cannot_be_summed_up_after_its_last_job_has_failed(workspac
 
 
 def test_a_second_sweep_in_the_folder_of_one_that_is_running_is_refused(workspace: Path) -> None:
-    options = [*SMALL, "hydra.sweep.dir=sweep", "training.epochs=100000", "seed=0,1"]
+    options = [
+        *SMALL,
+        "hydra.sweep.dir=sweep",
+        "training.epochs=100000",
+        "training.snapshots=null",
+        "seed=0,1",
+    ]
     first = start_module(workspace, "pipeline.train", "-m", *options)
     wait_for(lambda: (workspace / "sweep/0").exists() or first.poll() is not None)
     second = sweep(workspace, "seed=2,3")
@@ -568,7 +565,9 @@ def test_the_same_command_finishes_a_sweep_of_which_a_process_was_killed(workspa
         kill(wait_until_frozen(started, frozen))
         errors = started.communicate(timeout=PATIENCE)[1]
     assert started.returncode == 1
-    assert errors == f"{KILLED}\n"
+    assert errors.endswith(f"{KILLED}\n")
+    assert "resource_tracker" not in errors
+    assert "Traceback" not in errors
 
     finished = workspace / "multirun/finished"
     before = {path.name: path.read_text() for path in finished.glob("*.json")}
@@ -616,6 +615,7 @@ def models(folder: Path) -> set[str]:
             ["optimizer.learning_rate=0.1,-1"],
             "configuration: optimizer.learning_rate = -1: should be greater",
         ),
+        (["model.hidden=[5],[2000000000]"], "model.hidden = [2000000000]: training would take at least"),
         (["training.threads=999", JOBLIB, "seed=0,1"], "training.threads = 999 in each of"),
         (["seed=range(1,10000000)"], "seed=range(1,10000000): a sweep may have 10,000 jobs at most"),
         (
@@ -653,7 +653,7 @@ def test_jobs_that_cannot_work_are_refused(
     ("options", "told"),
     [
         (["seed=0,1,0"], "seed=0,1,0: the value 0 is there 2 times"),
-        (["optimizer.rate=1,2"], "Could not override 'optimizer.rate'."),
+        (["optimizer.rate=1,2"], "there is no key optimizer.rate"),
         (["hydra/launcher=slurmy"], "In 'hydra/config': Could not find 'hydra/launcher/slurmy'"),
         (["seed=0,1", "hydra.sweep.dir=params.yaml"], "params.yaml: a file is where a folder is needed"),
         (["tracking.enabled=true", "seed=0,1"], "MLFLOW_TRACKING_URI: nothing answers at http://127.0.0.1:9"),

@@ -21,10 +21,12 @@ import yaml
 from mlflow.exceptions import MlflowException
 
 from pipeline.config import Config, flat, parse, read_params
+from pipeline.data.dataset import load_dataset
 from pipeline.errors import UserError, public
 from pipeline.files import sha256
 from pipeline.history import read_history
 from pipeline.models import load_model
+from pipeline.nn.fast import predict
 from pipeline.tracking import Job, Tracker
 from pipeline.tracking.page import choose_port, reachable
 from pipeline.tracking.recorder import Attempts
@@ -186,6 +188,7 @@ def test_tags(run: Any, recorded: Path) -> None:
     assert run.data.tags["dataset"] == "mnist"
     assert run.data.tags["model_sha256"] == sha256(recorded / "models/model.npz")
     assert run.data.tags["dvc.experiment"] == "puffy-cats"
+    assert run.data.tags["images.test"] == load_dataset(recorded / "data/processed").test.digest()
 
 
 def test_the_model_predicts_where_the_pipeline_is_not(run: Any, recorded: Path, tmp_path: Path) -> None:
@@ -230,7 +233,7 @@ def test_the_model_predicts_where_the_pipeline_is_not(run: Any, recorded: Path, 
     )
     assert done.returncode == 0, done.stderr[-1000:]
     rows = json.loads(done.stdout)
-    outputs = load_model(recorded / "models/model.npz").predict(np.load(images))
+    outputs = predict(load_model(recorded / "models/model.npz"), np.load(images))
     for row, output in zip(rows, outputs, strict=True):
         assert sum(row["probabilities"].values()) == pytest.approx(1)
         assert row["probabilities"][row["label"]] == max(row["probabilities"].values())
@@ -290,7 +293,11 @@ def test_runs_and_their_files_stay_together_wherever_the_folder_goes(trained: Pa
     shutil.copytree(moved, copy)
     train_and_evaluate(copy, configuration(seed=2))
     assert_files_are_beside_the_store(copy, tmp_path / "link2", count=3)
+    shutil.copytree(trained, alone := tmp_path / "without the runs' files", dirs_exist_ok=True)
+    shutil.copy(moved / "mlflow.db", alone)
+    train_and_evaluate(alone, configuration())
     assert files(moved / "mlruns") == before
+    assert list((alone / "mlruns").rglob("metrics.json"))
     assert not original.exists()
 
 
@@ -1028,7 +1035,7 @@ def test_generated_problems_are_recorded_without_data_on_disk_one_after_another(
     model = mlflow.pyfunc.load_model(f"runs:/{found['xor'].info.run_id}/model")
     corners = np.array([[0.0, 0.0], [0.0, 1.0]])
     told = model.predict(corners)
-    outputs = load_model(Path("xor/models/model.npz")).predict(corners)[:, 0]
+    outputs = predict(load_model(Path("xor/models/model.npz")), corners)[:, 0]
     assert [chances["1"] > 0.5 for chances in told["probabilities"]] == list(outputs > 0.5)
     assert all(sum(chances.values()) == pytest.approx(1) for chances in told["probabilities"])
 

@@ -30,6 +30,7 @@ def start_workers(folder: Path, **environment: str) -> subprocess.Popen[str]:
         "hydra.launcher.n_jobs=3",
         "seed=0,1",
         "training.epochs=1000000",
+        "training.snapshots=null",
         "hydra.sweep.dir=sweep",
     ]
     return start_module(folder, "pipeline.train", "-m", *SMALL, *options, **environment)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -12,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from pipeline.errors import UserError, tell
-from pipeline.files import reading, sha256, write_text
+from pipeline.files import reading, sha256_once, write_text
 
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
@@ -164,13 +163,7 @@ def digest(folder: Path = PROCESSED) -> str:
 
     They are read again only when a size or a time of change is another than when they were read.
     """
-    files = [(path, path.stat()) for path in sorted(folder.absolute().glob("[!.]*"))]
-    return _digest(tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in files))
-
-
-@cache
-def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
-    hashes = [f"{path.name} {sha256(path)}" for path, *_ in files]
+    hashes = [f"{path.name} {sha256_once(path)}" for path in sorted(folder.glob("[!.]*"))]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 

@@ -1,11 +1,13 @@
 """Record a training that MLflow missed, from its files: `python -m pipeline.tracking outputs/…`."""
 
+from pipeline.program import command, program
+
 import argparse
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config import PARAMS, Tracking, read_params
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError
 from pipeline.history import HISTORY, read_history
 from pipeline.models import MODEL, load_model, misfit
 from pipeline.nn.measurement import accuracy
@@ -24,7 +26,9 @@ def main() -> None:
         SystemExit: with status 1 if it could not be recorded.
         UserError: if there is no model, or `data/processed` does not hold what it was trained on.
     """
-    parser = argparse.ArgumentParser(description="Record a training that MLflow missed, from its files.")
+    parser = argparse.ArgumentParser(
+        prog=command(), description="Record a training that MLflow missed, from its files."
+    )
     parser.add_argument("folder", type=Path, help="Hydra's output folder of the training")
     folder = parser.parse_args().folder
     if not (folder / MODEL).exists():
@@ -48,5 +52,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program():
         main()

@@ -5,11 +5,13 @@ that. But an address can ask for training, and for one of the views that are kep
 so each experiment has one with the columns that matter.
 """
 
+from pipeline.program import program
+
 import json
 import os
 import socket
 
-from pipeline.errors import UserError, one_line_errors, public, tell
+from pipeline.errors import UserError, public, tell
 from pipeline.tracking.store import address, check_server, one_line_on_failures, open_store
 
 HOST, PORT = "127.0.0.1", 5000  # as `mlflow ui` has them
@@ -93,5 +95,5 @@ def serve(host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with program(__doc__):
         main()

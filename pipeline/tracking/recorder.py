@@ -408,7 +408,7 @@ class Recorder:
     def _log_model(self) -> None:
         import mlflow
         from mlflow.models import Model, ModelSignature
-        from mlflow.types import ColSpec, Schema, TensorSpec
+        from mlflow.types import ColSpec, Schema
         from mlflow.types.schema import Map
 
         logged = self.client.search_logged_models(
@@ -434,8 +434,8 @@ class Recorder:
                 code_paths=[str(Path(pipeline.__file__).parent)],
                 pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "numpy", "pandas")],
                 signature=ModelSignature(
-                    # Flat or square: a tensor's signature has one shape only, so the model checks it itself.
-                    inputs=Schema([TensorSpec(np.dtype(object), (-1,))]),
+                    # The model itself checks its inputs: flat or square images, or a table with a row for
+                    # each, which no single signature allows.
                     outputs=Schema([ColSpec("string", "label"), ColSpec(Map("double"), "probabilities")]),
                 ),
                 input_example=np.array(self.images[:1]),

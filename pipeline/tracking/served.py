@@ -1,6 +1,7 @@
 """The model as MLflow serves it: the file that it runs to load one (models from code)."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from pipeline.models import load_model
 from pipeline.nn.fast import predict, probabilities
+
+# A number in [0, 1], and the .1, .2, … that pandas writes behind a name of a column that comes again.
+PIXEL = re.compile(r"([01]|[01]?\.\d+|\d(\.\d+)?[eE]-\d+)(\.\d+)?")
 
 
 class Classifier(PythonModel):
@@ -31,8 +35,9 @@ class Classifier(PythonModel):
 
         Args:
             context: unused; `load_context` has read it.
-            model_input: numbers in [0, 1] of shape (n, d) or (n, height, width); one image alone,
-                (d,) or (height, width), is a batch of one.
+            model_input: numbers in [0, 1], as an array of shape (n, d) or (n, height, width), or as a pandas
+                table with a row an image and d columns, at whose type hint MLflow would warn. One image
+                alone, (d,) or (height, width), is a batch of one.
             params: unused.
 
         Returns:
@@ -54,23 +59,52 @@ class Classifier(PythonModel):
             }
         )
 
-    def _images(self, given: np.ndarray) -> np.ndarray:
+    def _images(self, given: np.ndarray | pd.DataFrame) -> np.ndarray:
         """Return the images as rows, shape (n, d), float32."""
         size = int(np.prod(self.image_shape))
         right = f"numbers in [0, 1] of shape (n, {size}) or {('n', *self.image_shape)}".replace("'", "")
+
+        def refusal(reason: str) -> MlflowException:
+            return MlflowException.invalid_parameter_value(f"{reason}; expected {right}")
+
+        if isinstance(given, pd.DataFrame):
+            if lost_first_row(given):
+                raise refusal("numbers in the first line of CSV, which names the columns")
+            given = in_order(given).to_numpy()
         try:
-            images = np.asarray(given.tolist() if given.dtype == np.dtype(object) else given)
+            images = np.asarray(given.tolist() if isinstance(given, np.ndarray) else given)
         except ValueError:  # rows of unequal length
-            raise MlflowException.invalid_parameter_value(f"not an array; expected {right}") from None
+            raise refusal("not an array") from None
         if images.dtype.kind not in "iuf":
-            raise MlflowException.invalid_parameter_value(f"dtype {images.dtype}; expected {right}")
+            raise refusal(f"dtype {images.dtype}")
         flat = images.ndim in {1, 2} and images.shape[-1] == size
         square = images.ndim in {2, 3} and images.shape[-2:] == self.image_shape
         if not (flat or square):
-            raise MlflowException.invalid_parameter_value(f"shape {images.shape}; expected {right}")
+            raise refusal(f"shape {images.shape}")
         if not ((images >= 0) & (images <= 1)).all():
-            raise MlflowException.invalid_parameter_value(f"values outside [0, 1] or NaN; expected {right}")
+            raise refusal("values outside [0, 1] or NaN")
         return images.reshape(-1, size).astype(np.float32)
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `table`; columns whose names are their positions, 0, 1, …, come in that order.
+
+    The keys of a JSON object have no order, and sorted as text 10 comes before 2.
+    """
+    columns = {str(name): name for name in table.columns}
+    numbered = positions(table)
+    return table[[columns[name] for name in numbered]] if columns.keys() == set(numbered) else table
+
+
+def lost_first_row(table: pd.DataFrame) -> bool:
+    """Return whether the names of the columns are the first image, as they are of CSV without such names."""
+    names = [str(name) for name in table.columns]
+    return set(names) != set(positions(table)) and all(map(PIXEL.fullmatch, names))
+
+
+def positions(table: pd.DataFrame) -> list[str]:
+    """Return the positions of the columns of `table` as text."""
+    return [str(i) for i in range(len(table.columns))]
 
 
 mlflow.models.set_model(Classifier())

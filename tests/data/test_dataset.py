@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data.dataset import load_dataset
+from pipeline.data.dataset import Part, load_dataset
 from pipeline.errors import UserError
 
 COUNTS = {"train": 6, "test": 0, "official": 3}
@@ -112,3 +112,21 @@ def test_images_without_labels_are_an_error(folder: Path) -> None:
 def test_some_images_are_left_to_learn_from(folder: Path) -> None:
     with pytest.raises(UserError, match=r"^split\.validation = 6: should be less than the 6 train images"):
         load_dataset(folder).hold_out(6)
+
+
+def test_a_digest_tells_images_labels_and_their_order_apart_and_nothing_else(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((4, 6), np.float32), np.eye(3, dtype=np.uint8)[[0, 1, 2, 0]]
+    np.save(tmp_path / "images.npy", images)
+    whole = Part(images, labels).digest()
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    for same in (images.copy(order="F"), mapped, np.vstack([images, images])[:4]):
+        assert Part(same, labels.copy()).digest() == whole
+    others = [
+        Part(np.nextafter(images, np.float32(2)), labels),
+        Part(images, labels[:, ::-1]),
+        Part(images[::-1], labels[::-1]),
+        Part(images[1:], labels[1:]),
+        Part(images.reshape(8, 3), labels),
+    ]
+    assert len({whole, *(other.digest() for other in others)}) == 1 + len(others)

@@ -1,0 +1,91 @@
+"""Seconds from a process's start to an accuracy, ours and others': `python -m benchmarks.time_to_accuracy`.
+
+The recipes are `experiment=sheet_mnist` and `experiment=quick`, with the same network, mini-batches,
+learning rates and distorted images for all (`benchmarks.accuracy_workers` says where one differs). The
+accuracy is on MNIST's last 20,000 training images, after each epoch. The seconds are counted from the
+start of a process that imports the library and trains, on one core. PyTorch and JAX run in the
+interpreter that BENCH_PYTHON names (see `benchmarks.speed`).
+"""
+
+from pipeline.program import program
+
+import json
+import os
+import subprocess
+import time
+from dataclasses import asdict
+from statistics import median
+
+from rich.table import Table
+
+from benchmarks.accuracy_workers import WORKERS, Recipe
+from benchmarks.common import ROOT, console, machine, progress
+from benchmarks.speed import ONE_THREAD, interpreter
+from pipeline.data.dataset import load_dataset
+from pipeline.errors import UserError
+from pipeline.problems import read_recipe
+from pipeline.training_data import check_fit
+
+RECIPES = ("sheet_mnist", "quick")
+GOALS = (0.97, 0.98, 0.985)
+ROUNDS = 3
+PACKAGES = {"scikit-learn": "scikit-learn", "PyTorch": "torch", "JAX": "jax"}
+
+
+def main() -> None:
+    """Measure and print a table for each recipe."""
+    console.print(machine())
+    for name in RECIPES:
+        config = read_recipe(name)
+        check_fit(config, load_dataset())
+        recipe = asdict(config)
+        runs = [(worker, run(worker, recipe)) for worker in progress([*WORKERS] * ROUNDS, name)]
+        title = f"Seconds from the process's start, experiment={name}, medians of {ROUNDS} runs"
+        table = Table(
+            "", *(f"{goal:.1%}" for goal in GOALS), "best accuracy", title=title, title_justify="left"
+        )
+        for worker in WORKERS:
+            table.add_row(worker, *row([accuracies for who, accuracies in runs if who == worker]))
+        console.print(table)
+
+
+def run(worker: str, recipe: Recipe) -> list[tuple[float, float]]:
+    """Return the seconds that had passed and the accuracy after each epoch; nothing without the library."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [
+            interpreter(PACKAGES.get(worker, "")),
+            "-m",
+            "benchmarks.accuracy_workers",
+            worker,
+            json.dumps(recipe),
+        ],
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"} | ONE_THREAD,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    epochs = [(time.perf_counter() - started, float(line)) for line in process.stdout]
+    _, errors = process.communicate()
+    if process.returncode and "ModuleNotFoundError" not in errors:
+        raise UserError(f"the benchmark of {worker} failed: {errors.strip()}")
+    return epochs
+
+
+def row(runs: list[list[tuple[float, float]]]) -> list[str]:
+    """Return the cells of a worker: seconds to each goal, and the best accuracy."""
+    if not all(runs):
+        return ["not installed"] + [""] * len(GOALS)
+    cells = []
+    for goal in GOALS:
+        times = [next((seconds for seconds, share in run if share >= goal), None) for run in runs]
+        reached = [seconds for seconds in times if seconds is not None]
+        cells.append(f"{median(reached):.1f}" if len(reached) == len(runs) else "not reached")
+    return [*cells, f"{median(max(share for _, share in run) for run in runs):.2%}"]
+
+
+if __name__ == "__main__":
+    with program(__doc__):
+        main()

@@ -1,0 +1,70 @@
+"""Many commands in little time: Python imports `pipeline.train` once, and forks for each.
+
+Run as `python -m tests.forked`; reads a JSON list of arguments a line, and answers each with its exit status
+and what it said on standard error.
+"""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+import traceback
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.commands import ROOT
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    stderr: str
+
+
+def run_each(folder: Path, commands: list[list[str]]) -> list[Ended]:
+    """Run `python -m pipeline.train` in `folder` once for each list of arguments."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.forked"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        input="\n".join(map(json.dumps, commands)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [Ended(*json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def run_forked(arguments: list[str]) -> Ended:
+    """Run the command in a process of its own, which has all modules."""
+    with tempfile.TemporaryFile() as stderr:
+        pid = os.fork()
+        if not pid:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(stderr.fileno(), 2)
+            sys.argv[1:] = arguments
+            status = 0
+            try:
+                runpy.run_module("pipeline.train", run_name="__main__", alter_sys=True)
+            except SystemExit as end:
+                status = end.code if isinstance(end.code, int) else 1
+            except BaseException:
+                traceback.print_exc()
+                status = 99
+            sys.stderr.flush()
+            os._exit(status)
+        _, wait_status = os.waitpid(pid, 0)
+        stderr.seek(0)
+        return Ended(os.waitstatus_to_exitcode(wait_status), stderr.read().decode(errors="replace"))
+
+
+if __name__ == "__main__":
+    import pipeline.train  # noqa: F401 - once for all
+
+    warnings.filterwarnings("ignore", r"'pipeline.train' found in sys.modules", RuntimeWarning)
+    for line in sys.stdin:
+        print(json.dumps(run_forked(json.loads(line))), flush=True)
