@@ -33,14 +33,17 @@ NEEDED = {  # by OpenBLAS's kernels: features one of which the processor needs, 
     "Sandybridge": {"AVX", "X86_V3"},
     "Haswell": {"AVX2", "X86_V3"},
     "SkylakeX": {"AVX512_SKX", "X86_V4"},
+    "ARMV8": {"ASIMD"},
 }
-KERNELS = list(NEEDED) if platform.machine() in {"x86_64", "AMD64"} else []
+X86 = ["Prescott", "Sandybridge", "Haswell", "SkylakeX"]
+KERNELS = {"x86_64": X86, "AMD64": X86, "aarch64": ["ARMV8"]}.get(platform.machine(), [])
 COMBINATIONS = [  # of kernels, features and threads
     (None, False, 2),
     ("Prescott", False, 1),
     ("Sandybridge", True, 2),
     ("Haswell", False, 2),
     ("SkylakeX", True, 2),
+    ("ARMV8", True, 1),
 ]
 
 HASHES = {
