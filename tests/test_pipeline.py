@@ -134,6 +134,21 @@ def test_another_clone_elsewhere_gives_the_same_lock(untracked: Path, tmp_path: 
 
 
 @pytest.mark.stress
+def test_verify_tells_whether_the_committed_results_are_reproduced(clone: Path) -> None:
+    told = run(clone, "python", "-m", "benchmarks.verify")
+    assert "outputs have the committed bits" in told and "different" not in told
+    lock = clone / "dvc.lock"
+    stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
+    digest = next(out["md5"] for out in stages["train"]["outs"] if out["path"] == "models/model.npz")
+    lock.write_text(lock.read_text(encoding="utf-8").replace(digest, "0" * 32), encoding="utf-8")
+    commit(clone)
+    done = run_module(clone, "benchmarks.verify", PYTHONPATH=str(clone))
+    assert done.returncode == 1
+    assert done.stderr.endswith("the first stage with another output than the committed one is train\n")
+    assert done.stdout.count("different") == 1
+
+
+@pytest.mark.stress
 @pytest.mark.parametrize(
     ("key", "value", "stages"),
     [
