@@ -6,10 +6,13 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.commands import SMALL, made_once, run_module
 from tests.stores import client
 
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.load_profile("untimed")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would compile the pipeline each
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test's run lands in the store of whoever runs the tests
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what runs in the background

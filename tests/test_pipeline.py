@@ -140,7 +140,7 @@ def test_verify_tells_whether_the_committed_results_are_reproduced(clone: Path) 
     lock = clone / "dvc.lock"
     stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
     digest = next(out["md5"] for out in stages["train"]["outs"] if out["path"] == "models/model.npz")
-    lock.write_text(lock.read_text(encoding="utf-8").replace(digest, "0" * 32), encoding="utf-8")
+    lock.write_text(lock.read_text(encoding="utf-8").replace(digest, "f" * 32), encoding="utf-8")
     commit(clone)
     done = run_module(clone, "benchmarks.verify", PYTHONPATH=str(clone))
     assert done.returncode == 1

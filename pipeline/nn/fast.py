@@ -159,8 +159,7 @@ def forward_in_blocks(mlp: MLP, x: Array) -> Iterator[tuple[slice, list[Array], 
             if exact:
                 below = to_grid(below, bits, by_row=True)
             z.append(np.dot(below, weights[i].T))
-            if mlp.bias:
-                z[-1] += mlp.biases[i]
+            z[-1] += mlp.biases[i] if mlp.bias else 0.0  # no −0, which one kernel makes and another does not
             below = function.forward(z[-1])
             a.append(below)
         yield rows, z, a

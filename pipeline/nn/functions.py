@@ -23,7 +23,8 @@ LN2_LOW = 1.90821492927058770002e-10  # the rest
 PI_2_HIGH = 1.57079632673412561417e00  # π/2 to 33 bits
 PI_2_MIDDLE = 6.07710050630396597660e-11  # the next 33
 PI_2_LOW = 2.02226624879595063154e-21  # the rest
-SMALLEST, LARGEST = -746.0, 710.0  # exp is 0 below the one, and infinite above the other
+SMALLEST, LARGEST = -708.0, 710.0  # exp is 0 below the one, so never denormal, and infinite above the other
+LOG2_E = 1.4426950408889634
 MOST_RADIANS = 1e5  # up to which the whole quarter turns can be taken off without an error
 
 EXP = (
@@ -145,8 +146,9 @@ ERF_OF_1 = 8.45062911510467529297e-01  # rounded to 24 bits; the fraction near 1
 
 def exp(x: ArrayLike) -> Array:
     """Return eˣ; largest error 1 ulp."""
-    power, s = _exponential(np.asarray(x, np.float64))
-    return _times_power_of_2(1 + s, power)
+    x = np.asarray(x, np.float64)
+    power, s = _exponential(x)
+    return np.where(x < SMALLEST, 0.0, _times_power_of_2(1 + s, power))
 
 
 def expm1(x: ArrayLike) -> Array:
@@ -255,7 +257,7 @@ def standard_normal(rng: np.random.Generator, shape: int | tuple[int, ...]) -> A
 def _exponential(x: Array) -> tuple[Array, Array]:
     """Return p and s with eˣ = 2ᵖ (1 + s): p a whole number, s + 1 between about √½ and √2."""
     x = np.clip(x, SMALLEST, LARGEST)
-    p = np.rint(x * (1 / math.log(2)))
+    p = np.rint(x * LOG2_E)
     high, low = x - p * LN2_HIGH, p * LN2_LOW
     r = high - low
     c = r - r * r * _polynomial(r * r, EXP)
