@@ -63,7 +63,8 @@ def trained_config(params: Config, dataset: Dataset) -> Config:
             raise UserError(f"{MODEL} was trained on other data than {PROCESSED} holds")
         for kept in ("dataset", "tracking", "sweep"):
             made_from[kept] = values[kept]
-        made_from["training"] = {**values["training"], **made_from.get("training", {})}
+        if isinstance(training := made_from.get("training"), dict):  # without what did not matter to it
+            made_from["training"] = {**values["training"], **training}
         config = parse(made_from, str(MODEL))
         check_fit(config, dataset)
     except UserError as reason:
