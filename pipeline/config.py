@@ -500,7 +500,8 @@ def flat(config: Config) -> dict[str, Any]:
 def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str, Any]:
     """Return what of a whole configuration, nested, a model is made from.
 
-    That is neither where it is recorded nor how often checkpoints are written.
+    That is neither where it is recorded nor how often checkpoints are written, nor, with exact arithmetic,
+    on how many threads it is trained.
 
     Args:
         values: the configuration.
@@ -509,6 +510,8 @@ def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str,
     """
     made_from = {**values, "training": {**values["training"]}, "dataset": data or values["dataset"]}
     del made_from["tracking"], made_from["sweep"], made_from["training"]["checkpoint"]
+    if made_from["training"]["arithmetic"] == "exact":
+        del made_from["training"]["threads"]
     return made_from
 
 

@@ -21,6 +21,7 @@ from pipeline.nn.fast import probabilities
 from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP
 from pipeline.tracking import Tracker
+from pipeline.training_data import trained_config
 
 METRICS = Path("reports/metrics.json")
 CLASSES = Path("reports/classes.csv")
@@ -45,9 +46,10 @@ class Predictions:
 
 def main() -> None:
     """Put `models/model.npz` to the test on `data/processed`; write three files to `reports/`."""
-    config = read_params()
+    dataset = load_dataset()
+    config = trained_config(read_params(), dataset)
     with Tracker(config) as tracker:
-        dataset = load_dataset().hold_out(config.split.validation)
+        dataset = dataset.hold_out(config.split.validation)
         model = load_model(MODEL)
         check_fit(model, dataset)
 

@@ -31,8 +31,8 @@ def unchanged(stage: str) -> Iterator[None]:
     changed = [name for name in before if before[name] != after[name]]
     if changed:
         raise UserError(
-            f"{', '.join(changed)}: changed while the stage {stage} ran, so its outputs may be made of both;"
-            " run the same command again"
+            f"{', '.join(changed)}: changed while the stage {stage} ran, and DVC would take its outputs for"
+            " what comes of them now; run the same command again"
         )
 
 

@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +20,12 @@ SNAPSHOTS = Path("models/snapshots.npz")
 MANY = 1_000_000  # numbers in a file of snapshots
 
 
-def save_model(mlp: MLP, path: Path) -> None:
-    """Write `mlp` to an npz file without pickled objects; equal networks give equal bytes.
+def save_model(mlp: MLP, path: Path, made_from: Mapping[str, Any] | None = None) -> None:
+    """Write `mlp` to an npz file without pickled objects; equal networks of equal trainings give equal bytes.
 
-    It holds `parameters`, the vector of every weight and then every bias, and `architecture`, the rest, in
-    JSON.
+    It holds `parameters`, the vector of every weight and then every bias; `architecture`, the rest of the
+    network, in JSON; and `made_from`, what the network was trained by (`pipeline.config.ingredients`), in
+    JSON, if that is given.
     """
     architecture = {
         "widths": mlp.widths,
@@ -32,8 +34,11 @@ def save_model(mlp: MLP, path: Path) -> None:
         "bias": mlp.bias,
         "arithmetic": mlp.arithmetic.name,
     }
+    notes = {"architecture": json.dumps(architecture)}
+    if made_from is not None:
+        notes["made_from"] = json.dumps(made_from, sort_keys=True)
     with replacing(path) as temporary:
-        np.savez(temporary, architecture=json.dumps(architecture), parameters=mlp.parameters.vector)
+        np.savez(temporary, **notes, parameters=mlp.parameters.vector)  # type: ignore[arg-type]
 
 
 def load_model(path: Path = MODEL) -> MLP:
@@ -58,6 +63,21 @@ def load_model(path: Path = MODEL) -> MLP:
             raise ValueError(f"{parameters.size} parameters, not {mlp.parameters.vector.size}")
         mlp.parameters.vector[:] = parameters
     return mlp
+
+
+def read_made_from(path: Path = MODEL) -> dict[str, Any] | None:
+    """Return what the network in the file at `path` was trained by, or None where the file does not say.
+
+    Raises:
+        UserError: if the file is missing, cannot be read, is damaged, or not such a file.
+    """
+    with reading(path, "train"), np.load(path, allow_pickle=False) as file:
+        if "made_from" not in file:
+            return None
+        made_from = json.loads(str(file["made_from"]))
+        if not isinstance(made_from, dict):
+            raise ValueError("made_from should be what the network was trained by")
+        return made_from
 
 
 def misfit(mlp: MLP, image_shape: Sequence[int], classes: Sequence[str]) -> str | None:

@@ -29,6 +29,7 @@ from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
 from pipeline.tracking import Tracker
+from pipeline.training_data import trained_config
 
 FIGURES = Path("reports/figures")
 DIGITS_A_CLASS = 12
@@ -41,9 +42,10 @@ SHOWN_NAMES = 10
 
 def main() -> None:
     """Draw the model, the data it was trained on and what was measured into `reports/figures/`."""
-    config = read_params()
+    dataset = load_dataset()
+    config = trained_config(read_params(), dataset)
     with Tracker(config) as tracker:
-        dataset = load_dataset().hold_out(config.split.validation)
+        dataset = dataset.hold_out(config.split.validation)
         model = load_model(MODEL)
         check_fit(model, dataset)
         history = read_history()

@@ -27,10 +27,10 @@ from tqdm import tqdm
 
 from pipeline.checkpoints import Checkpoints
 from pipeline.composing import composing
-from pipeline.config import PARAMS, Config, check_aliases, write_params
+from pipeline.config import PARAMS, Config, GeneratedDataset, check_aliases, ingredients, write_params
 from pipeline.cores import product_threads
 from pipeline.data.augmentation import augmentation
-from pipeline.data.dataset import Dataset, digest
+from pipeline.data.dataset import PROCESSED, Dataset, digest
 from pipeline.errors import UserError, one_line_errors, shorten, tell
 from pipeline.history import HISTORY, Row, read_history, write_history
 from pipeline.job import checked, digest_code, job_key, run_job
@@ -92,6 +92,7 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> Checkpoin
         if not tracker.job:  # of a sweep's data the sweep itself tells
             warn_of_data(config, dataset)
         snapshots = Snapshots(config.training.snapshots) if config.training.snapshots else None
+        data = None if isinstance(config.dataset, GeneratedDataset) else digest()
         streams = random_streams(config.seed)
         key = tracker.job.key if tracker.job else training_key(config)
         checkpoints = Checkpoints(key, config.training.checkpoint, streams)
@@ -124,7 +125,10 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> Checkpoin
                 "the same command again begins anew, since there is no checkpoint yet"
                 f" (training.checkpoint = {config.training.checkpoint:g} minutes)"
             ) from None
-        save_model(mlp, folder / MODEL)
+        if data and digest() != data:
+            checkpoints.remove()
+            raise UserError(f"{PROCESSED} changed while it was trained on: run the same command again")
+        save_model(mlp, folder / MODEL, ingredients(asdict(config), data))
         save_snapshots(snapshots, folder / SNAPSHOTS)
         write_history(history, folder / HISTORY)
         if ended_before:
@@ -303,13 +307,16 @@ def main(values: DictConfig) -> float | None:
     with one_line_errors():
         config = checked(values)
         folder = HydraConfig.get().runtime.output_dir
-        train_and_record(config, Path(os.path.relpath(folder)))
+        output = Path(os.path.relpath(folder))
+        train_and_record(config, output)
+        print(f"model and history: {output / MODEL}, {output / HISTORY}", flush=True)
         return None
 
 
 if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"  # have Hydra raise its errors, not print them
-    with program(), composing(shorten(" ".join(sys.argv[1:]), 200)), lost_processes_told():
+    stage = "train" if "hydra.run.dir=." in sys.argv else None  # DVC's: see dvc.yaml
+    with program(stage=stage), composing(shorten(" ".join(sys.argv[1:]), 200)), lost_processes_told():
         if "params" in sys.argv and PARAMS.exists():  # `--config-name params`: Hydra itself reads the file
             check_aliases(PARAMS.read_text(encoding="utf-8"), str(PARAMS))
         main()

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -15,7 +16,18 @@ import yaml
 from pipeline.data.idx import write_idx
 from pipeline.files import sha256
 from pipeline.history import read_history
-from tests.commands import ROOT, SMALL, TRACKED, kill, kill_in_training, made_once, run_module, wait_for
+from tests.commands import (
+    ROOT,
+    SMALL,
+    TRACKED,
+    freezing,
+    kill,
+    kill_in_training,
+    made_once,
+    run_module,
+    wait_for,
+    wait_until_frozen,
+)
 
 CHAIN = ["download", "preprocess", "train", "evaluate", "plot"]
 STAGES = [*CHAIN, "problems"]
@@ -239,6 +251,21 @@ def test_dvc_tells_what_changed_and_takes_back_what_was_from_its_cache(clone: Pa
     set_param(clone, "optimizer.learning_rate", rate)
     assert "is cached" in run(clone, "dvc", "repro")
     assert model.read_bytes() == trained
+
+
+@pytest.mark.stress
+def test_params_that_are_changed_while_a_stage_runs_are_not_noted_for_its_outputs(clone: Path) -> None:
+    set_param(clone, "training.checkpoint", 0.0)
+    set_param(clone, "optimizer.learning_rate", 0.2)
+    noted = (clone / "dvc.lock").read_bytes()
+    with freezing(checkpoint=1) as (frozen, environment):
+        repro = subprocess.Popen(["dvc", "repro"], cwd=clone, env={**os.environ, **environment})
+        pid = wait_until_frozen(repro, frozen)
+        set_param(clone, "seed", 1)
+        os.kill(pid, signal.SIGCONT)
+        assert repro.wait() != 0
+    assert (clone / "dvc.lock").read_bytes() == noted
+    assert ran(run(clone, "dvc", "repro")) == ["train", "evaluate", "plot"]
 
 
 def experiment(clone: Path, name: str, *options: str, rate: float) -> None:

@@ -391,6 +391,7 @@ def key_of(workspace: Path, *options: str) -> str:
         ("split.validation=50", True),
         ("tracking.patience=5", False),
         ("training.checkpoint=1.0", False),
+        ("training.threads=2", False),
         ("dataset.title=T", False),
         ("sweep.resume=false", False),
     ],

@@ -18,7 +18,7 @@ from pipeline.config import read_params
 from pipeline.data.dataset import load_dataset
 from pipeline.errors import UserError
 from pipeline.history import read_history
-from pipeline.models import load_model, load_snapshots
+from pipeline.models import load_model, load_snapshots, read_made_from
 from pipeline.nn.fast import predict
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Snapshots
@@ -65,6 +65,19 @@ def test_under_dvc_it_writes_the_model_and_a_row_an_epoch_and_nothing_else(works
         }
         assert file["parameters"].dtype == np.float64
         assert file["parameters"].shape == (784 * 100 + 100 * 10,)
+
+
+def test_the_model_holds_what_it_was_trained_by_and_nothing_that_did_not_matter(workspace: Path) -> None:
+    made = {}
+    for option in ("seed=0", "training.checkpoint=7", "dataset.title=Drawn", "tracking.patience=3", "seed=1"):
+        done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=out", option)
+        assert done.returncode == 0, done.stderr
+        made[option] = (workspace / "out/models/model.npz").read_bytes()
+    other = made.pop("seed=1")
+    assert set(made.values()) == {made["seed=0"]} != {other}
+    made_from = read_made_from(workspace / "out/models/model.npz")
+    assert made_from
+    assert (made_from["seed"], made_from["optimizer"]["learning_rate"]) == (1, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +131,8 @@ def test_on_the_command_line_it_touches_only_its_own_folder(workspace: Path, chd
     after = files(workspace)
     assert {name: after[name] for name in before} == before
     assert {name.split("/")[0] for name in after.keys() - before.keys()} == {"out"}
+    told = [Path("out/models/model.npz"), Path("out/reports/history.csv")]
+    assert done.stdout == f"model and history: {told[0]}, {told[1]}\n"
     assert load_model(workspace / "out/models/model.npz").widths == (784, 20, 10, 10)
 
 
@@ -399,10 +414,11 @@ def test_validation_images_are_measured_and_not_learned_from(workspace: Path) ->
     right = outputs.argmax(axis=1) == images.labels[155:].argmax(axis=1)
     assert metrics["validation"]["accuracy"] == pytest.approx(right.mean(), abs=1e-6)
 
-    with_validation = (workspace / "models/model.npz").read_bytes()
+    with_validation = load_model(workspace / "models/model.npz").parameters.vector
     set_split(workspace, train=155, validation=0)
     assert run_module(workspace, "pipeline.train", *UNDER_DVC).returncode == 0
-    assert (workspace / "models/model.npz").read_bytes() == with_validation
+    without = load_model(workspace / "models/model.npz").parameters.vector
+    np.testing.assert_array_equal(without, with_validation)
 
 
 @pytest.mark.parametrize("recipe", ["lecun_300_100", "simard_800", "simard_800_elastic", "best"])
