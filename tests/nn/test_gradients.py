@@ -90,7 +90,7 @@ def test_gradient_of_wide_layers_is_that_of_finite_differences(bias: bool) -> No
     assert_directional_derivatives_are_those_of_the_gradient(mlp, loss_of(mlp), x, y)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", ["canonical", "squared_error"])  # whose δ is linear in the targets
 @pytest.mark.parametrize("output", ["sigmoid", "softmax", "relu"])
 def test_smoothing_the_labels_mixes_the_gradients_of_all_classes(output: str, loss: str) -> None:
     """The loss's part (1 − ε) is the label's own and ε that of a class drawn evenly; so with gradients."""
