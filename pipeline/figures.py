@@ -48,6 +48,7 @@ STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
     "font.size": 9,
     "grid.color": "#ebebeb",
+    "image.interpolation": "nearest",  # what matplotlib interpolates has other last bits on ARM
     "lines.linewidth": 1.8,
     "savefig.dpi": 150,
     "text.color": INK,

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from pipeline.nn.types import Array
 MODEL = Path("models/model.npz")
 SNAPSHOTS = Path("models/snapshots.npz")
 MANY = 1_000_000  # numbers in a file of snapshots
+LARGEST_MEMBER_BYTES = 2_000_000_000  # of a zip file in its first format
 
 
 def save_model(mlp: MLP, path: Path, made_from: Mapping[str, Any] | None = None) -> None:
@@ -34,11 +36,10 @@ def save_model(mlp: MLP, path: Path, made_from: Mapping[str, Any] | None = None)
         "bias": mlp.bias,
         "arithmetic": mlp.arithmetic.name,
     }
-    notes = {"architecture": json.dumps(architecture)}
+    arrays = {"architecture": np.array(json.dumps(architecture))}
     if made_from is not None:
-        notes["made_from"] = json.dumps(made_from, sort_keys=True)
-    with replacing(path) as temporary:
-        np.savez(temporary, **notes, parameters=mlp.parameters.vector)  # type: ignore[arg-type]
+        arrays["made_from"] = np.array(json.dumps(made_from, sort_keys=True))
+    write_npz(path, {**arrays, "parameters": mlp.parameters.vector})
 
 
 def load_model(path: Path = MODEL) -> MLP:
@@ -104,8 +105,20 @@ def save_snapshots(snapshots: Snapshots | None, path: Path) -> None:
     vectors = snapshots.vectors if snapshots else []
     many = sum(vector.size for vector in vectors) > MANY
     parameters = np.array(vectors, np.float16 if many else np.float32)
-    with replacing(path) as temporary:
-        np.savez(temporary, epochs=epochs, parameters=parameters)
+    write_npz(path, {"epochs": epochs, "parameters": parameters})
+
+
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write `arrays` as `np.savez` does, but with the same bytes on every system and in every Python.
+
+    A zip file says which system made it, and Python writes its sizes in two formats.
+    """
+    with replacing(path) as temporary, ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            member = ZipInfo(f"{name}.npy")  # of 1980, the earliest time that a zip file can hold
+            member.create_system = 3  # Unix
+            with archive.open(member, "w", force_zip64=array.nbytes > LARGEST_MEMBER_BYTES) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 def load_snapshots(path: Path = SNAPSHOTS) -> list[tuple[int, Array]]:

@@ -38,7 +38,7 @@ METRICS = Path("reports/problems.json")
 FIGURES = Path("reports/problems")
 BETWEEN = np.linspace(0, 1, 400)[:, None]
 LOW, HIGH = -0.25, 1.25  # of the plane around XOR's corners
-ALONG = np.linspace(LOW, HIGH, 121)
+ALONG = np.linspace(LOW, HIGH, 201)
 PLANE = np.stack(np.meshgrid(ALONG, ALONG), axis=-1).reshape(-1, 2)
 
 

@@ -142,3 +142,12 @@ def test_what_was_saved_is_loaded(model: Path, snapshots: Path) -> None:
     epochs, vectors = zip(*load_snapshots(snapshots), strict=True)
     np.testing.assert_array_equal(epochs, EPOCHS)
     np.testing.assert_array_equal(vectors, VECTORS)
+
+
+def test_the_bytes_of_a_model_do_not_depend_on_the_system(tmp_path: Path) -> None:
+    """Neither on Python, whose versions write a zip file's sizes in two formats."""
+    save_model(MLP((2, 3, 1), activation="tanh", output="sigmoid", bias=True), tmp_path / "model.npz")
+    with zipfile.ZipFile(tmp_path / "model.npz") as archive:
+        for member in archive.infolist():
+            assert (member.create_system, member.create_version, member.extract_version) == (3, 20, 20)
+            assert member.date_time == (1980, 1, 1, 0, 0, 0) and member.compress_type == zipfile.ZIP_STORED
