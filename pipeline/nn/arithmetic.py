@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from pipeline.nn import functions
+from pipeline import elementary as functions
 from pipeline.nn.exact import exact_sum
 from pipeline.nn.types import Array
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.nn.functions import whole_power
+from pipeline.elementary import whole_power
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import BLOCK
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from pipeline.nn.functions import standard_normal
+from pipeline.elementary import standard_normal
 from pipeline.nn.mlp import MLP
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline.nn.functions import whole_power
+from pipeline.elementary import whole_power
 from pipeline.nn.mlp import MLP
 from pipeline.nn.parameters import Parameters
 from pipeline.nn.types import Array

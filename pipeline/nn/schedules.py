@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.nn.functions import cos, power
+from pipeline.elementary import cos, power
 from pipeline.nn.types import Array
 
 Schedule = Callable[[Array], Array]  # from how many epochs have passed to the learning rates

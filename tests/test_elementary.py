@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from pipeline.nn import functions
-from pipeline.nn.functions import power, standard_normal, whole_power
+from pipeline import elementary as functions
+from pipeline.elementary import power, standard_normal, whole_power
 from pipeline.nn.types import Array
 
 RNG = np.random.default_rng(0)
