@@ -38,7 +38,9 @@ def composing(where: str) -> Iterator[None]:
         cause = error.__cause__ or error.__context__
         if isinstance(cause, KeyboardInterrupt):
             raise cause from None
-        if REPORT in getattr(error, "__notes__", ()) or raised_by_us(error):
+        if REPORT in getattr(error, "__notes__", ()):
+            raise
+        if raised_by_us(error) and not isinstance(error, RecursionError):
             raise
         if isinstance(error, OSError) and error.filename:  # says for itself where
             raise

@@ -7,15 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config import PARAMS, Tracking, read_params
+from pipeline.data.dataset import PROCESSED, digest
 from pipeline.errors import UserError
-from pipeline.history import HISTORY, read_history
-from pipeline.models import MODEL, load_model, misfit
-from pipeline.nn.measurement import accuracy
+from pipeline.models import MODEL, load_model, misfit, read_made_from
 from pipeline.tracking import Tracker
 from pipeline.training_data import data_for
 
 PATIENCE = 60.0  # seconds; here the user waits for nothing else
-ALIKE = 0.01  # how far two accuracies on the same examples are apart at most, by whatever kernels
 ADVICE = "prepare the data that it was trained on"
 
 
@@ -38,13 +36,9 @@ def main() -> None:
     model = load_model(folder / MODEL)
     if reason := misfit(model, dataset.image_shape, dataset.classes):
         raise UserError(f"{folder / MODEL} {reason}: {ADVICE}")
-    then, now = read_history(folder / HISTORY)[-1]["train_accuracy"], accuracy(model, dataset.train)
-    assert now is not None
-    if abs(now - then) > ALIKE:  # of the same name, as what stands in for a dataset, or the same shape
-        raise UserError(
-            f"{folder / MODEL} is right about {now:.2%} of the training examples that are prepared, but was"
-            f" about {then:.2%} of its own: {ADVICE}"
-        )
+    data = (read_made_from(folder / MODEL) or {}).get("dataset")
+    if isinstance(data, str) and data != digest():  # of the same name, as what stands in for a dataset, too
+        raise UserError(f"{folder / MODEL} was trained on other data than {PROCESSED} holds: {ADVICE}")
     with Tracker(replace(config, tracking=Tracking(enabled=True, patience=PATIENCE)), folder) as tracker:
         tracker.record()
     if tracker.failure:  # of which it has warned
