@@ -5,9 +5,9 @@ these modules say who takes part. All take turns, round by round and there and b
 machine does hits all alike; each waits in a process of its own while another runs.
 
 PyTorch and JAX are no dependencies of this project. Where the environment variable BENCH_PYTHON names another
-interpreter that has them (with NumPy and threadpoolctl), they run in that one:
+interpreter that has them (with NumPy, threadpoolctl and pydantic), they run in that one:
 
-    python3 -m venv other && other/bin/pip install numpy threadpoolctl torch jax
+    python3 -m venv other && other/bin/pip install numpy threadpoolctl pydantic torch jax
     BENCH_PYTHON=other/bin/python python -m benchmarks.speed
 """
 
