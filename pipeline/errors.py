@@ -73,7 +73,7 @@ def one_line_errors() -> Iterator[None]:
         raise SystemExit(1) from None
     except OSError as error:
         if error.errno not in OF_THE_SYSTEM or not error.filename:
-            error.add_note(REPORT)
+            add_report_note(error)
             raise
         tell(f"error: {error.filename}: {error.strerror}")
         raise SystemExit(1) from None
@@ -81,8 +81,14 @@ def one_line_errors() -> Iterator[None]:
         tell(": ".join(["interrupted", *map(str, interruption.args)]))
         raise SystemExit(130) from None
     except Exception as error:
-        error.add_note(REPORT)
+        add_report_note(error)
         raise
+
+
+def add_report_note(error: Exception) -> None:
+    """Have the traceback of `error`, which is no user's, end with where to report it."""
+    if REPORT not in getattr(error, "__notes__", ()):
+        error.add_note(REPORT)
 
 
 class Pipe(io.FileIO):

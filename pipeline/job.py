@@ -29,7 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 import pipeline
 from pipeline.config import Config, GeneratedDataset, ingredients, resolve
 from pipeline.data.dataset import PROCESSED, digest
-from pipeline.errors import REPORT, UserError, in_need_of_room, tell
+from pipeline.errors import UserError, add_report_note, in_need_of_room, tell
 from pipeline.files import sha256, write_text
 from pipeline.history import HISTORY, objective, read_history
 from pipeline.models import MODEL
@@ -86,14 +86,14 @@ def run_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> f
     except UserError as error:  # no exception, of which Hydra would print the first lines
         raise SystemExit(f"error: {error}") from None
     except Exception as error:
-        error.add_note(REPORT)
+        add_report_note(error)
         raise
 
 
 def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> float:
     """Do what `run_job` says."""
     hydra = HydraConfig.get()
-    if "sweep" not in hydra.callbacks:
+    if not isinstance(hydra.callbacks, Mapping) or "sweep" not in hydra.callbacks:
         raise UserError(
             f"a sweep needs hydra.callbacks.sweep, as in conf/config.yaml; {hydra.job.config_name} has none:"
             " leave out --config-dir and --config-name, and give what differs as key=value"

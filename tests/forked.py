@@ -51,6 +51,8 @@ def run_forked(arguments: list[str]) -> Ended:
             try:
                 runpy.run_module("pipeline.train", run_name="__main__", alter_sys=True)
             except SystemExit as end:
+                if isinstance(end.code, str):
+                    print(end.code, file=sys.stderr)
                 status = end.code if isinstance(end.code, int) else 1
             except BaseException:
                 traceback.print_exc()
