@@ -35,6 +35,10 @@ class Arithmetic:
     sum: Callable[..., Array]
 
 
+def _sum(a: Array, axis: int | None = None) -> Array:
+    return np.asarray(np.add.reduce(a, axis=axis))  # without np.sum's own 2 µs
+
+
 def _erf(x: Array) -> Array:
     return functions.erf(x).astype(x.dtype)  # NumPy has none
 
@@ -48,7 +52,7 @@ _floating = partial(
     log1p=np.log1p,
     tanh=np.tanh,
     erf=_erf,
-    sum=np.sum,
+    sum=_sum,
 )
 EXACT = Arithmetic(
     "exact",

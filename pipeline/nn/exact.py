@@ -71,4 +71,4 @@ def exact_sum(a: Array, axis: Literal[1] | None = None) -> Array:
     """
     terms = a.size if axis is None else a.shape[axis]
     bits = min(PRECISION - (terms - 1).bit_length(), PRECISION - 2)
-    return np.asarray(np.sum(to_grid(a, bits, by_row=axis == 1) if a.size else a, axis=axis))
+    return np.asarray(np.add.reduce(to_grid(a, bits, by_row=axis == 1) if a.size else a, axis=axis))

@@ -64,12 +64,13 @@ class Backpropagation:
         self._weights = [np.empty_like(w) for w in mlp.weights] if self._exact else mlp.weights
         self._buffers: dict[int, list[Buffers]] = {}  # by the rows of a mini-batch, of which there are two
 
-    def __call__(self, x: Array, y: Array) -> float:
-        """Compute the gradient and return C, the mean over the mini-batch.
+    def __call__(self, x: Array, y: Array, scale: float = 1.0) -> float:
+        """Compute scale · ∂C/∂θ as the gradient and return C, the mean over the mini-batch.
 
         Args:
             x: inputs, shape (n, n_0), of the network's dtype; in exact arithmetic they are rounded in place.
             y: targets, shape (n, n_L), likewise.
+            scale: factor of the gradient, which is applied to δ⁽ᴸ⁾, the smallest array that it could be.
         """
         layers = self._buffers_for(len(x))
         if self._exact:
@@ -78,6 +79,8 @@ class Backpropagation:
         self._forward(layers, x)
         top = layers[-1]
         self.loss.delta(top.z, top.a, y, out=top.delta)
+        if scale != 1:
+            np.multiply(top.delta, scale, out=top.delta)
         self._backward(layers, x)
         return self.loss.value(top.z, top.a, y)
 

@@ -1,8 +1,9 @@
 """Optimizers: each turns a gradient into a step of the parameters, in place.
 
 An optimizer is one class here; its name in configurations is that in `OPTIMIZERS`. Every operation is done
-element by element, so it has the same bits on every machine. The gradient is overwritten: a new array for
-each intermediate result would take longer than the arithmetic.
+element by element, so it has the same bits on every machine. Two things save time. The gradient is
+overwritten: a new array for each intermediate result would take longer than the arithmetic. And where a step
+only adds gradients up, backpropagation multiplies them by the learning rate, in an array of few numbers.
 """
 
 import math
@@ -33,11 +34,13 @@ class Optimizer(ABC):
             leaves every gradient as it is. The penalty is added afterwards.
 
     Attributes:
+        scaled: whether `step` takes the gradient times the learning rate.
         memory: names of what it keeps from step to step, each a number for each parameter, zero at first.
         state: these numbers by name.
         steps: how many were made.
     """
 
+    scaled: ClassVar[bool] = False
     memory: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -52,14 +55,19 @@ class Optimizer(ABC):
         self.state: dict[str, Array] = {name: np.zeros_like(theta) for name in self.memory}
         self._blocks = [slice(start, start + BLOCK) for start in range(0, len(theta), BLOCK)]
 
+    @property
+    def scale(self) -> float:
+        """What the gradient that `step` takes is to be multiplied by."""
+        return self.learning_rate if self.scaled else 1.0
+
     def step(self, gradient: Parameters) -> None:
-        """Change the parameters by one step along `gradient`, which is overwritten.
+        """Change the parameters by one step along `gradient`, ∂C/∂θ times `scale`, which is overwritten.
 
         Raises:
             FloatingPointError: if the step needs the gradient's square, and the dtype has no such number.
         """
         if self.clip_norm:
-            self._clip(gradient.vector, self.clip_norm)
+            self._clip(gradient.vector, self.scale * self.clip_norm)
         if self.weight_decay:
             self.decay(gradient)
         self.steps += 1
@@ -76,7 +84,7 @@ class Optimizer(ABC):
     def decay(self, gradient: Parameters) -> None:
         """Add the gradient of the penalty."""
         for gradient_weights, weights in zip(gradient.weights, self.mlp.weights, strict=True):
-            gradient_weights += self.weight_decay * weights
+            gradient_weights += self.scale * self.weight_decay * weights
 
     def _clip(self, g: Array, limit: float) -> None:
         length = self._norm(g)
@@ -102,10 +110,11 @@ class Optimizer(ABC):
 
 
 class SGD(Optimizer):
-    """θ ← θ − ηg."""
+    """θ ← θ − ηg; what `update` is given is ηg."""
+
+    scaled = True
 
     def update(self, theta: Array, g: Array, *kept: Array) -> None:
-        g *= self.learning_rate
         theta -= g
 
 
@@ -114,7 +123,7 @@ class Momentum(Optimizer):
 
     I. Sutskever, J. Martens, G. Dahl, G. Hinton, "On the importance of initialization and momentum in deep
     learning" (2013). PyTorch keeps η out of v. As long as η stays the same so do the steps; where it changes,
-    v here holds each gradient times the rate of its own step.
+    v here holds each gradient times the rate of its own step. What `update` is given is ηg.
 
     Args:
         mlp: the network.
@@ -123,6 +132,7 @@ class Momentum(Optimizer):
         **common: see `Optimizer`.
     """
 
+    scaled = True
     memory = ("velocity",)
 
     def __init__(self, mlp: MLP, *, momentum: float, nesterov: bool, **common: Any) -> None:
@@ -132,7 +142,6 @@ class Momentum(Optimizer):
 
     def update(self, theta: Array, g: Array, *kept: Array) -> None:
         [v] = kept
-        g *= self.learning_rate
         v *= self.momentum
         v += g
         if self.nesterov:

@@ -234,7 +234,7 @@ def train_epoch(
     for step, (x, y) in enumerate(batches, start=1):
         if rates:
             optimizer.learning_rate = rates[step - 1]
-        loss = backpropagation(x, y)
+        loss = backpropagation(x, y, optimizer.scale)
         if not math.isfinite(loss):
             raise Diverged(f"the loss became {loss}", epoch, step)
         try:

@@ -311,7 +311,7 @@ def test_a_hundred_steps_are_those_of_pytorch(optimizer: str, decay: float) -> N
     numpy_optimizer = OPTIMIZERS[ours](mlp, learning_rate=0.05, weight_decay=decay, **settings)
     backpropagation = Backpropagation(mlp, loss_of(mlp), len(x))
     for _ in range(100):
-        loss = backpropagation(x, y)
+        loss = backpropagation(x, y, numpy_optimizer.scale)
         numpy_optimizer.step(backpropagation.gradient)
         torch_optimizer.zero_grad()
         z = torch_forward(torch, mlp, parameters, torch.tensor(x))

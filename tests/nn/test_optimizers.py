@@ -14,7 +14,7 @@ def network(bias: bool = True, arithmetic: str = "float64") -> MLP:
 def step(optimizer: Optimizer, gradient: np.ndarray | float) -> None:
     """Have `optimizer` make a step along `gradient`."""
     along = optimizer.mlp.parameters.zeros_like()
-    along.vector[:] = gradient
+    along.vector[:] = optimizer.scale * gradient
     optimizer.step(along)
 
 

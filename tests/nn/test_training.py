@@ -197,7 +197,7 @@ def test_a_gradient_too_large_for_adam_to_square_is_told_at_its_step(name: str) 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("arithmetic", "learning_rate", "numbers"),
-    [("float32", 2e38, True), ("float32", 1e300, False), ("exact", 1e308, True)],
+    [("float32", 2e38, True), ("float32", 1e300, False), ("exact", 1e308, False)],
 )
 def test_a_last_step_that_leaves_not_all_parameters_numbers_is_told_as_well(
     arithmetic: str, learning_rate: float, numbers: bool
