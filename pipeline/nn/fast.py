@@ -16,7 +16,7 @@ from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
 
 WIDE = 256  # units of a layer from which on δ⁽ˡ⁾ W⁽ˡ⁾ is computed row by row in memory: see `_hand_down`
-PREDICTION_ROWS = 1000  # rows predicted at a time: their activations stay in the processor's cache
+PREDICTION_ROWS = 500  # rows predicted at a time: their activations stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
