@@ -27,14 +27,21 @@ def progress(items: Iterable[T], words: str) -> Iterable[T]:
 
 def machine() -> str:
     """Return the processor, its cores, and what NumPy computes with, in one line."""
-    blas = next(library for library in threadpool_info() if library["user_api"] == "blas")
-    kernels = f"{blas['internal_api']} {blas['version']} ({blas.get('architecture', 'its own')} kernels)"
-    return f"{_processor()}, {usable_cores()} cores; NumPy {np.__version__}, {kernels}"
+    return f"{_processor()}, {usable_cores()} cores; NumPy {np.__version__}, {_blas()}"
 
 
 def verdict(met: bool, target: str) -> str:
     """Return `target` with whether it was met, in colour."""
     return f"{target}: [green]met[/]" if met else f"{target}: [red]missed[/]"
+
+
+def _blas() -> str:
+    """Return the library of NumPy's matrix products; threadpoolctl does not know Apple's Accelerate."""
+    for library in threadpool_info():
+        if library["user_api"] == "blas":
+            kernels = library.get("architecture", "its own")
+            return f"{library['internal_api']} {library['version']} ({kernels} kernels)"
+    return str(np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"])
 
 
 def _processor() -> str:

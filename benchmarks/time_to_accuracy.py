@@ -12,6 +12,7 @@ from pipeline.program import program
 import json
 import os
 import subprocess
+import tempfile
 import time
 from dataclasses import asdict
 from statistics import median
@@ -51,26 +52,24 @@ def main() -> None:
 
 def run(worker: str, recipe: Recipe) -> list[tuple[float, float]]:
     """Return the seconds that had passed and the accuracy after each epoch; nothing without the library."""
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [
-            interpreter(PACKAGES.get(worker, "")),
-            "-m",
-            "benchmarks.accuracy_workers",
-            worker,
-            json.dumps(recipe),
-        ],
-        cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"} | ONE_THREAD,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout
-    epochs = [(time.perf_counter() - started, float(line)) for line in process.stdout]
-    _, errors = process.communicate()
-    if process.returncode and "ModuleNotFoundError" not in errors:
-        raise UserError(f"the benchmark of {worker} failed: {errors.strip()}")
+    command = [interpreter(PACKAGES.get(worker, "")), "-m", "benchmarks.accuracy_workers", worker]
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"} | ONE_THREAD
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:  # a pipe that nobody reads would fill up
+        started = time.perf_counter()
+        with subprocess.Popen(
+            [*command, json.dumps(recipe)],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process:
+            assert process.stdout
+            epochs = [(time.perf_counter() - started, float(line)) for line in process.stdout]
+        errors.seek(0)
+        told = errors.read()
+    if process.returncode and "ModuleNotFoundError" not in told:
+        raise UserError(f"the benchmark of {worker} failed: {told.strip()}")
     return epochs
 
 

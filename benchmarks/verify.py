@@ -51,12 +51,13 @@ def main() -> None:
 def reproduce(clone: Path) -> bool:
     """Run `dvc repro` in the folder `clone` and return whether it failed.
 
-    The raw files that are here already are not fetched again, and no run is recorded anywhere else.
+    The raw files that are here already are not fetched again, and no run is recorded anywhere else. Every
+    stage really runs, even where DVC is set up to share a cache that holds its outputs.
     """
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     if (ROOT / RAW).is_dir():
         environment.setdefault("DATA_MIRROR", str(ROOT / RAW))
-    command = [sys.executable, "-m", "dvc", "repro", "--quiet"]
+    command = [sys.executable, "-m", "dvc", "repro", "--force", "--quiet"]
     return subprocess.run(command, cwd=clone, env=environment).returncode != 0
 
 

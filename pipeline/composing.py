@@ -16,12 +16,12 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from pipeline.errors import REPORT, UserError, shorten
 
 PACKAGE = Path(__file__).parent
-BESIDES = re.compile(
+HINTS_OF_HYDRA = re.compile(
     r"\n\s*(?:Config search path|To append to your config|See https|full_key:)|, set env var HYDRA_FULL_ERROR"
 )
-"""Where a message of Hydra's or OmegaConf's goes on with what is of no use here."""
+"""Where in a message of Hydra or OmegaConf the hints begin that do not apply to this program."""
 
-ALIKE = 0.7  # how alike two names are, from 0 to 1, before one is proposed for the other
+LEAST_LIKENESS = 0.7  # of two names, from 0 to 1, for one to be proposed in place of the other
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def explain(error: BaseException) -> str:
     """Return what is wrong with a configuration of which a library raised `error`, in one line."""
     if isinstance(error, RecursionError):
         return "nested too deeply, or within itself"
-    message, *_ = BESIDES.split(str(error))
+    message, *_ = HINTS_OF_HYDRA.split(str(error))
     if isinstance(error, yaml.YAMLError | UnicodeDecodeError):
         return shorten(f"this is not YAML: {message}")
     if isinstance(error, OmegaConfBaseException):
@@ -93,7 +93,7 @@ def unknown_key(key: str, values: Mapping[str, Any]) -> str:
     names = [f"{parent}{name}" for name in there]  # where several are as near, one in the same place
     names += [name for name in dotted(known) if name not in names]
     nearest = max(names, key=lambda name: likeness(wrong, name.rpartition(".")[2]), default="")
-    if likeness(wrong, nearest.rpartition(".")[2]) < ALIKE:
+    if likeness(wrong, nearest.rpartition(".")[2]) < LEAST_LIKENESS:
         return shorten(told)
     return shorten(f"{told}; did you mean {nearest}?")
 

@@ -26,6 +26,7 @@ from pipeline.evaluate import (
 from pipeline.files import reading, replacing
 from pipeline.history import Row, read_history
 from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
+from pipeline.nn.exact import exact_sum
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
 from pipeline.tracking import Tracker
@@ -170,7 +171,8 @@ def animate_weights(folder: Path, dataset: Dataset, model: MLP, snapshots: list[
 
     layers = {epoch: first_layer(model, parameters) for epoch, parameters in snapshots}
     first, *_, last = layers
-    moved = np.linalg.norm(layers[last] - layers[first], axis=1)
+    change = layers[last].astype(np.float64) - layers[first]
+    moved = exact_sum(change * change, axis=1)  # so that every machine draws the same units
     units = np.argsort(-moved, kind="stable")[:MOVING_UNITS]
 
     def subtitle(epoch: int) -> str:

@@ -306,7 +306,7 @@ def check_jobs(config: DictConfig, given: list[Override], data: str, code: str) 
                     " experiment that is a sweep of its own has to be started alone"
                 )
         job = checked(composed)
-        check_arithmetic(config, job, len(combinations))
+        check_threads(config, job, len(combinations))
         key = job_key(job, lambda: data, code)
         if key in jobs:
             twin = " ".join(combinations[list(jobs).index(key)])
@@ -341,8 +341,8 @@ def check_number(given: list[Override]) -> None:
         raise UserError(f"{given_by}: a sweep may have {MOST_JOBS:,} jobs at most")
 
 
-def check_arithmetic(config: DictConfig, job: Config, jobs: int) -> None:
-    """Raise `UserError` where the jobs' kernels or threads cannot be had."""
+def check_threads(config: DictConfig, job: Config, jobs: int) -> None:
+    """Raise `UserError` where the threads of the jobs would be more than the processors for them."""
     launcher = config.hydra.launcher
     reserved = {key: count for key in RESERVES if (count := OmegaConf.select(launcher, key))}
     for key, count in reserved.items():

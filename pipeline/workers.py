@@ -12,7 +12,7 @@ from omegaconf import DictConfig, open_dict
 from pipeline.cores import usable_cores
 from pipeline.errors import UserError
 
-TAKEN = ("n_jobs", "verbose")  # joblib's settings that are of use to a sweep
+SETTINGS = ("n_jobs", "verbose")  # joblib's settings that are of use to a sweep
 WORKERS_A_CORE = 8  # at most; each takes some 150 MB
 POLL_S = 0.2  # from one look at what another process does to the next
 
@@ -27,8 +27,8 @@ def check_workers(launcher: DictConfig) -> None:
     from hydra_plugins.hydra_joblib_launcher.config import JobLibLauncherConf
 
     for key, default in asdict(JobLibLauncherConf()).items():
-        if key not in TAKEN and launcher[key] != default:
-            only = " and ".join(TAKEN)
+        if key not in SETTINGS and launcher[key] != default:
+            only = " and ".join(SETTINGS)
             raise UserError(
                 f"hydra.launcher.{key} = {launcher[key]}: leave it out, a sweep takes only {only}"
             )

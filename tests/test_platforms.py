@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from benchmarks.common import machine
 from tests.commands import ROOT, files
 
 TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
@@ -62,3 +66,12 @@ def test_no_text_is_written_with_the_line_ends_of_the_system() -> None:
     writing = [call for call in calls if re.fullmatch(r"[^(]*\.(write_text\(|open\('w').*", call, re.DOTALL)]
     assert len(writing) > 3
     assert [call for call in writing if "newline=" not in call] == []
+
+
+def test_the_machine_is_described_where_threadpoolctl_does_not_know_the_blas(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such as Apple's Accelerate, which NumPy's wheels for new Macs use."""
+    monkeypatch.setattr("benchmarks.common.threadpool_info", lambda: [])
+    name = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
+    assert machine().endswith(f"NumPy {np.__version__}, {name}")

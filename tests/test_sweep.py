@@ -30,7 +30,7 @@ from pipeline.history import read_history
 from pipeline.job import FINISHED, Outcome, digest_code, job_key, write_json
 from pipeline.problems import read_recipe
 from pipeline.ranking import Ranking
-from pipeline.sweep import Story, check_arithmetic, make_plan
+from pipeline.sweep import Story, check_threads, make_plan
 from pipeline.train import CONF
 from pipeline.workers import POLL_S
 from tests.commands import (
@@ -364,7 +364,7 @@ def test_as_many_threads_as_there_are_cores_are_allowed(
     params = read_params(ROOT / PARAMS)
     job = replace(params, training=replace(params.training, threads=threads))
     with nullcontext() if fits else pytest.raises(UserError, match="is more than the 4 cores there are"):
-        check_arithmetic(config, job, jobs)
+        check_threads(config, job, jobs)
 
 
 @pytest.mark.stress

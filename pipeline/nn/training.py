@@ -201,7 +201,8 @@ def train(
         yield from measuring.collect()
     if average:
         mlp.parameters.vector[:] = average.mlp.parameters.vector
-    if not np.isfinite(mlp.parameters.vector).all():  # by the very last step, which no loss has come after
+    # The loss is checked before each step, so the last step needs its own check.
+    if not np.isfinite(mlp.parameters.vector).all():
         raise Diverged("the parameters became infinite", epochs, steps)
 
 
@@ -211,7 +212,7 @@ def rates_of_epoch(schedule: Schedule, epoch: int, steps: int) -> list[float]:
     return rates
 
 
-@np.errstate(over="ignore", invalid="ignore")  # told as `Diverged`, once
+@np.errstate(over="ignore", invalid="ignore")  # `Diverged` says it, once
 def train_epoch(
     batches: Iterator[tuple[Array, Array]],
     backpropagation: Backpropagation,
