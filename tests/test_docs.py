@@ -225,6 +225,7 @@ def test_the_tour_runs_on_any_images_and_the_rest_of_it_shows_what_is_stored(
         assert shown[section] == stored[section], f"{section}: `make tour` stores it anew"
 
 
+@pytest.mark.stress
 def test_what_the_tour_shows_is_what_running_it_on_mnist_gives(tmp_path: Path) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     for stage in ("download", "preprocess"):
