@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import SequenceMatcher
 from pathlib import Path
-from traceback import walk_tb
+from traceback import extract_tb, walk_tb
 from typing import Any
 
 import yaml
@@ -64,6 +64,8 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OmegaConfBaseException):
         return shorten(f"{error.full_key}: {message}" if error.full_key else message)
     if not isinstance(error, HydraException):
+        if not message and error.__traceback__:  # as of `assert`: the line that raised it says more
+            message = extract_tb(error.__traceback__)[-1].line or ""
         return shorten(f"{type(error).__name__}: {message}".rstrip(": "))
     if isinstance(error, OverrideParseException):
         return shorten(f"{error.override}: {message}")
@@ -74,7 +76,7 @@ def explain(error: BaseException) -> str:
         values = OmegaConf.to_container(cause.parent_node._get_root(), resolve=False)
         if wrong := re.match(r"Could not override '([^'@]+)'\.$", message):
             return unknown_key(wrong[1], values)  # type: ignore[arg-type]
-    return shorten(f"{message} ({explain(cause)})")
+    return shorten(f"{message} ({explain(cause)})") if message else explain(cause)
 
 
 def unknown_key(key: str, values: Mapping[str, Any]) -> str:

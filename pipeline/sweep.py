@@ -36,7 +36,7 @@ from pipeline.composing import composing
 from pipeline.config import Config
 from pipeline.cores import usable_cores
 from pipeline.data.dataset import digest
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError, one_line_errors, shorten
 from pipeline.history import HISTORY, read_history
 from pipeline.job import (
     Outcome,
@@ -329,7 +329,7 @@ def check_number(given: list[Override]) -> None:
             values = value.range() if isinstance(value, RangeSweep) else override.sweep_string_iterator()
             counts = Counter(islice(values, MOST_JOBS + 1))
         except (ArithmeticError, ValueError) as error:
-            raise UserError(f"{override.input_line}: {error}") from None
+            raise UserError(f"{override.input_line}: {shorten(str(error))}") from None
         if not counts:
             raise UserError(f"{override.input_line}: nothing to sweep, the list is empty")
         commonest, times = counts.most_common(1)[0]

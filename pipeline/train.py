@@ -20,6 +20,7 @@ from typing import Any
 
 import hydra
 import numpy as np
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -297,6 +298,18 @@ def lost_processes_told() -> Iterator[None]:
         ) from None
 
 
+def check_chosen_config() -> None:
+    """Raise `UserError` if the file that `--config-name` chooses would take Hydra hours for its aliases."""
+    chosen, _ = get_args_parser().parse_known_args()
+    if not chosen.config_name:
+        return
+    name = chosen.config_name.removesuffix(".yaml").removesuffix(".yml")  # as Hydra does
+    for folder in filter(None, (chosen.config_dir, chosen.config_path, CONF)):
+        path = Path(folder, f"{name}.yaml")
+        if path.is_file():
+            check_aliases(path.read_text(encoding="utf-8"), os.path.relpath(path))
+
+
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(values: DictConfig) -> float | None:
     """Train on the configuration that Hydra composed and return, of a sweep's job, what is minimised."""
@@ -317,6 +330,5 @@ if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"  # have Hydra raise its errors, not print them
     stage = "train" if "hydra.run.dir=." in sys.argv else None  # DVC's: see dvc.yaml
     with program(stage=stage), composing(shorten(" ".join(sys.argv[1:]), 200)), lost_processes_told():
-        if "params" in sys.argv and PARAMS.exists():  # `--config-name params`: Hydra itself reads the file
-            check_aliases(PARAMS.read_text(encoding="utf-8"), str(PARAMS))
+        check_chosen_config()
         main()

@@ -209,6 +209,28 @@ def test_a_damaged_params_yaml_is_told_in_one_line_by_the_stage_that_hydra_reads
     assert is_one_line(ended), ended
 
 
+@needs_fork
+@pytest.mark.parametrize(
+    "chosen", [["--config-name", "own"], ["--config-name=own"], ["-cn", "own.yaml"]], ids=" ".join
+)
+def test_a_config_of_any_name_is_refused_whose_aliases_make_much_of_little(
+    tmp_path: Path, chosen: list[str]
+) -> None:
+    (tmp_path / "own.yaml").write_text(BILLION, encoding="utf-8")
+    [ended] = run_each(tmp_path, [["--config-dir", ".", *chosen]])
+    assert is_one_line(ended), ended
+    assert "error: own.yaml: its aliases (*) stand for more than" in ended.stderr
+
+
+@needs_fork
+def test_an_error_without_words_is_told_by_the_line_that_raised_it_or_by_its_cause(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("null: 1\n", encoding="utf-8")
+    batches, key = run_each(tmp_path, [[*SWEEP, "hydra.sweeper.max_batch_size=0"], UNDER_DVC])
+    assert "AssertionError: assert " in batches.stderr
+    assert "max_batch_size > 0" in batches.stderr
+    assert key.stderr.endswith("error: Incompatible key type 'NoneType'\n")
+
+
 @pytest.mark.parametrize(
     ("key", "told"),
     [

@@ -627,6 +627,7 @@ def models(folder: Path) -> set[str]:
             "training.epochs=range(1,101) seed=range(0,101): a sweep may have 10,000",
         ),
         (["seed=range(0,5,0)"], "seed=range(0,5,0): range() arg 3 must not be zero"),
+        (["seed=choice(1,2),choice(3,4)"], "seed=choice(1,2),choice(3,4): Unexpected type annotation"),
         (["experiment=xor,depth_width"], "experiment=depth_width sets hydra.sweeper, which all jobs"),
         (["experiment=depth_width,dying_relu"], "experiment=depth_width sets hydra.sweeper, which all jobs"),
         (

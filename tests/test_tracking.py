@@ -950,6 +950,45 @@ def test_a_kill_while_the_store_is_created_spoils_nothing(workspace: Path) -> No
     assert {file.name for file in Path().glob("mlflow.db*")} == {"mlflow.db", "mlflow.db.lock"}
 
 
+AS_ON_WINDOWS = """
+import os
+from pathlib import Path
+
+from pipeline.tracking.store import Claims, open_store
+
+
+def refusing(act):
+    def refuse(self, *arguments, **options):
+        opened = {os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")}
+        if str(self.absolute()) in opened:
+            raise PermissionError(13, "it is open", str(self))
+        return act(self, *arguments, **options)
+
+    return refuse
+
+
+Path.replace, Path.unlink = refusing(Path.replace), refusing(Path.unlink)
+open_store()
+claims = Claims()
+claims.hold("token")
+claims.drop("token")
+print(*claims.abandoned())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which files are open")
+def test_a_store_is_made_and_claims_end_where_no_open_file_can_be_renamed_or_removed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AS_ON_WINDOWS],
+        cwd=tmp_path.resolve(),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "token\n"  # on Windows the lock has removed the file
+
+
 def test_a_new_store_whose_address_has_options(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("mlflow.db").unlink()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db?timeout=60")

@@ -69,7 +69,7 @@ class Backpropagation:
 
         Args:
             x: inputs, shape (n, n_0), of the network's dtype; in exact arithmetic they are rounded in place.
-            y: targets, shape (n, n_L), likewise.
+            y: targets, shape (n, n_L), of the same dtype; they stay as they are.
             scale: factor of the gradient, which is applied to δ⁽ᴸ⁾, the smallest array that it could be.
         """
         layers = self._buffers_for(len(x))

@@ -6,7 +6,7 @@ import subprocess
 import textwrap
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -139,7 +139,8 @@ def open_store() -> "MlflowClient":
                 new = path.with_name(f"{path.name}.new")
                 for remains in new.parent.glob(f"{new.name}*"):  # a journal with them
                     remains.unlink()
-                mlflow.MlflowClient(str(make_url(address()).set(database=str(new))))
+                maker = mlflow.MlflowClient(str(make_url(address()).set(database=str(new))))
+                maker._tracking_client.store.engine.dispose()  # Windows renames no file that is open
                 new.replace(path)
     client = mlflow.MlflowClient()
     if path:
@@ -233,7 +234,7 @@ class Claims:
     def drop(self, token: str) -> None:
         """Give the claim up: the run has ended."""
         lock = self._held.pop(token)
-        Path(lock.lock_file).unlink(missing_ok=True)
+        remove_locked(Path(lock.lock_file))
         lock.release()
 
     def abandoned(self) -> Iterator[str]:
@@ -246,9 +247,18 @@ class Claims:
                 continue
             try:
                 yield path.name
-                path.unlink(missing_ok=True)
+                remove_locked(path)
             finally:
                 lock.release()
+
+
+def remove_locked(path: Path) -> None:
+    """Remove the file of a lock that is held, so that nobody waits for the lock of a file that is gone.
+
+    Windows removes no file that is open. There the lock removes it itself once it is released.
+    """
+    with suppress(PermissionError):
+        path.unlink(missing_ok=True)
 
 
 def describe_commit(folder: Path) -> dict[str, str]:
