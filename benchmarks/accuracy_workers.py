@@ -150,7 +150,7 @@ def jax(recipe: Recipe, dataset: Dataset) -> Iterator[float]:
 
     def step(x: np.ndarray, y: np.ndarray, rate: float) -> None:
         nonlocal state
-        state = compiled(state, x, y, rate)
+        state = compiled(state, np.array(x), y, rate)  # JAX reads it later, when `x` holds other images
 
     predict = jax.jit(outputs)
     return epochs(recipe, dataset, step, lambda x: np.asarray(predict(state[0], x)))
