@@ -55,6 +55,8 @@ def reproduce(clone: Path) -> bool:
     stage really runs, even where DVC is set up to share a cache that holds its outputs.
     """
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    # The stages start `python`, which is to be this one.
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     if (ROOT / RAW).is_dir():
         environment.setdefault("DATA_MIRROR", str(ROOT / RAW))
     command = [sys.executable, "-m", "dvc", "repro", "--force", "--quiet"]
