@@ -39,17 +39,19 @@ def unchanged(stage: str) -> Iterator[None]:
 def inputs(stage: str) -> dict[str, Any]:
     """Return the value of each of the stage's params, and a hash of each of its deps, by name."""
     declared = yaml.safe_load(STAGES.read_text(encoding="utf-8"))["stages"][stage]
-    params = [key for key in declared.get("params", []) if isinstance(key, str)]  # not of other files
-    values = {f"{PARAMS}: {key}": read_value(key) for key in params}
+    keys = [key for key in declared.get("params", []) if isinstance(key, str)]  # not of other files
+    try:
+        params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    except Exception:  # whatever is wrong with the file, the stage itself tells of it
+        params = None
+    values = {f"{PARAMS}: {key}": value_at(params, key) for key in keys}
     return values | {path: fingerprint(Path(path)) for path in declared["deps"]}
 
 
-def read_value(key: str) -> Any:
-    """Return what `params.yaml` has under the dotted `key`; None where it has nothing, or is no YAML."""
-    try:
-        value = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
-        for name in key.split("."):
-            value = value[name]
-    except Exception:  # whatever is wrong with the file, the stage itself tells of it
-        return None
-    return value
+def value_at(params: Any, key: str) -> Any:
+    """Return what nested `params` have under the dotted `key`; None where they have nothing there."""
+    for name in key.split("."):
+        if not isinstance(params, dict) or name not in params:
+            return None
+        params = params[name]
+    return params
