@@ -25,7 +25,7 @@ stress: $(VENV)/.synced ## run the tests that take long: many processes at once,
 	$(BIN)/pytest -m stress --numprocesses=3 --dist=worksteal
 
 scaling: $(SCALING)/.synced ## install the launchers for Ray and Slurm into an environment of their own and test them
-	$(SCALING)/bin/python -m pytest tests/test_scaling.py
+	$(SCALING)/bin/python -m pytest tests/sweeps/test_scaling.py
 
 ui: $(VENV)/.synced ## browse the runs with MLflow
 	$(BIN)/python -m pipeline.tracking.page

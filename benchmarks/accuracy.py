@@ -1,6 +1,6 @@
 """Final accuracy over five seeds, of the network in params.yaml: `python -m benchmarks.accuracy`."""
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 from dataclasses import replace
 from statistics import mean, stdev
@@ -8,12 +8,12 @@ from statistics import mean, stdev
 from rich.table import Table
 
 from benchmarks.common import console, machine, progress, verdict
-from pipeline.config import Config, read_params
-from pipeline.cores import product_threads
+from pipeline.config.schema import Config, read_params
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.nn.measurement import accuracy
+from pipeline.runs.training_data import check_fit
+from pipeline.support.cores import product_threads
 from pipeline.train import start_training
-from pipeline.training_data import check_fit
 
 SEEDS = range(5)
 LOW, HIGH = 0.9705, 0.9735  # mean test accuracy of the default network on MNIST

@@ -5,7 +5,7 @@ moving average. The images are computed ahead in a thread of their own, which sh
 products.
 """
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import time
 from dataclasses import asdict
@@ -16,7 +16,6 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.common import console, machine, progress, verdict
-from pipeline.cores import product_threads
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, Part
 from pipeline.nn.batches import mini_batches
@@ -24,6 +23,7 @@ from pipeline.nn.fast import Backpropagation
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.training import train_epoch
 from pipeline.problems import read_recipe
+from pipeline.support.cores import product_threads
 from pipeline.train import build_mlp, build_optimizer
 
 IMAGES = 12_800  # enough that an epoch is like any other

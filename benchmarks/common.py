@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from threadpoolctl import threadpool_info
 
-from pipeline.cores import usable_cores
+from pipeline.support.cores import usable_cores
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,7 +5,7 @@ Anonymous memory is what a process asked for itself. Resident memory has the ima
 from the files, and the system takes their pages back as soon as they are wanted elsewhere.
 """
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import os
 import subprocess
@@ -17,10 +17,10 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.common import ROOT, console, machine, verdict
-from pipeline.config import Split, StrokesDataset
+from pipeline.config.schema import Split, StrokesDataset
 from pipeline.download import download
-from pipeline.errors import UserError
 from pipeline.preprocess import preprocess
+from pipeline.support.errors import UserError
 
 TEST = 10_000
 SIZES = (60_000, 600_000)

@@ -1,6 +1,6 @@
 """The small problems solved with ten seeds each: `python -m benchmarks.problems`."""
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import time
 from dataclasses import replace
@@ -9,12 +9,12 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.common import console, machine, progress, verdict
-from pipeline.config import Config
-from pipeline.cores import product_threads
+from pipeline.config.schema import Config
 from pipeline.nn.fast import predict
 from pipeline.problems import read_recipe
+from pipeline.runs.training_data import data_for
+from pipeline.support.cores import product_threads
 from pipeline.train import start_training
-from pipeline.training_data import data_for
 
 RECIPES = ("alternating_solved", "xor")
 SEEDS = range(10)

@@ -5,7 +5,7 @@ Each recipe is trained with its seeds, as many runs side by side as there are co
 checkpoint. Then the table in `docs/records.md` is written from all that is finished.
 """
 
-from pipeline.program import command, program
+from pipeline.support.program import command, program
 
 import argparse
 import json
@@ -21,16 +21,16 @@ from statistics import mean, median, stdev
 from joblib import Parallel, delayed
 
 from benchmarks.common import ROOT, machine
-from pipeline.config import Config, IdxDataset
-from pipeline.cores import usable_cores
+from pipeline.config.schema import Config, IdxDataset
 from pipeline.data.dataset import PROCESSED, load_dataset
 from pipeline.download import download
-from pipeline.errors import UserError
 from pipeline.evaluate import measure_parts
-from pipeline.files import write_text
-from pipeline.models import MODEL, load_model
 from pipeline.preprocess import preprocess
 from pipeline.problems import read_recipe
+from pipeline.runs.models import MODEL, load_model
+from pipeline.support.cores import usable_cores
+from pipeline.support.errors import UserError
+from pipeline.support.files import write_text
 from pipeline.tracking.store import describe_commit
 from pipeline.train import train_and_record, training_key
 

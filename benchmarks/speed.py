@@ -11,7 +11,7 @@ interpreter that has them (with NumPy, threadpoolctl and pydantic), they run in 
     BENCH_PYTHON=other/bin/python python -m benchmarks.speed
 """
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import math
 import os
@@ -29,11 +29,11 @@ from rich.table import Table
 from benchmarks import sheet_network, wide_network
 from benchmarks.common import ROOT, console, machine, progress, verdict
 from benchmarks.contestants import Contestant
-from pipeline.config import Split, StrokesDataset
+from pipeline.config.schema import Split, StrokesDataset
 from pipeline.data.dataset import PROCESSED, Dataset, load_dataset
 from pipeline.download import download
-from pipeline.errors import UserError
 from pipeline.preprocess import preprocess
+from pipeline.support.errors import UserError
 
 ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",

@@ -4,7 +4,7 @@ It runs in a temporary clone of the repository's last commit, with the environme
 where `data/raw` has them.
 """
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import os
 import shutil
@@ -18,9 +18,9 @@ import yaml
 from rich.table import Table
 
 from benchmarks.common import ROOT, console, machine, verdict
-from pipeline.config import PARAMS
+from pipeline.config.schema import PARAMS
 from pipeline.data.dataset import RAW
-from pipeline.errors import UserError
+from pipeline.support.errors import UserError
 
 LIMIT = 40  # seconds in all
 

@@ -6,7 +6,7 @@ accuracies after every epoch, in a thread of its own: so even one job at a time 
 and then, and jobs side by side gain less.
 """
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import os
 import subprocess
@@ -18,9 +18,9 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.common import ROOT, console, machine, verdict
-from pipeline.config import read_params
+from pipeline.config.schema import read_params
 from pipeline.data.dataset import PROCESSED
-from pipeline.errors import UserError
+from pipeline.support.errors import UserError
 
 JOBS = 16
 LIMIT = 0.6  # of the default launcher's time, on two cores

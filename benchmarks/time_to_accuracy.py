@@ -7,7 +7,7 @@ start of a process that imports the library and trains, on one core. PyTorch and
 interpreter that BENCH_PYTHON names (see `benchmarks.speed`).
 """
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import json
 import os
@@ -23,9 +23,9 @@ from benchmarks.accuracy_workers import WORKERS, Recipe
 from benchmarks.common import ROOT, console, machine, progress
 from benchmarks.speed import ONE_THREAD, interpreter
 from pipeline.data.dataset import load_dataset
-from pipeline.errors import UserError
 from pipeline.problems import read_recipe
-from pipeline.training_data import check_fit
+from pipeline.runs.training_data import check_fit
+from pipeline.support.errors import UserError
 
 RECIPES = ("sheet_mnist", "quick")
 GOALS = (0.97, 0.98, 0.985)

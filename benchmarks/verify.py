@@ -4,7 +4,7 @@ The last commit is cloned into a temporary folder and `dvc repro` runs there. Ea
 with the one in the committed `dvc.lock`.
 """
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import os
 import platform
@@ -19,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.common import ROOT, console, machine
 from pipeline.data.dataset import RAW
-from pipeline.errors import UserError
+from pipeline.support.errors import UserError
 
 LOCK = Path("dvc.lock")
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contestants import Contestant, Epoch, timed
-from pipeline.cores import product_threads
 from pipeline.data.dataset import Dataset
 from pipeline.nn.batches import mini_batches
 from pipeline.nn.fast import Backpropagation
@@ -21,6 +20,7 @@ from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import Momentum
 from pipeline.nn.training import train_epoch
+from pipeline.support.cores import product_threads
 
 WIDTHS = (784, 1200, 1200, 10)
 BATCH = 256

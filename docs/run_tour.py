@@ -12,13 +12,12 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import pipeline.default_matplotlib  # noqa: F401
-
 import matplotlib
 import matplotlib.pyplot as plt
+import pipeline.figures.default_matplotlib  # noqa: F401
 from matplotlib.figure import Figure
 
-from pipeline.files import write_text
+from pipeline.support.files import write_text
 
 TOUR = Path(__file__).with_name("tour.ipynb")
 

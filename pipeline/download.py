@@ -7,7 +7,7 @@ files are there. A source that answers at all is reached, be it with 404, 500 or
 missing file is an error, since the network is not what is wrong.
 """
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import os
 import re
@@ -29,12 +29,12 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from pipeline.config import File, GeneratedDataset, IdxDataset, StrokesDataset, read_params
+from pipeline.config.schema import File, GeneratedDataset, IdxDataset, StrokesDataset, read_params
 from pipeline.data.dataset import RAW, RawDescription, read_description, write_description
 from pipeline.data.idx import write_idx
 from pipeline.data.strokes import SIDE, choose_digits, draw
-from pipeline.errors import UserError, in_need_of_room, public
-from pipeline.files import (
+from pipeline.support.errors import UserError, in_need_of_room, public
+from pipeline.support.files import (
     PARTIAL,
     is_special,
     refuse_links,

@@ -1,6 +1,6 @@
 """Stage 4: how often the trained network is right, part by part and class by class, and on which images."""
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import csv
 import json
@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config import read_params
+from pipeline.config.schema import read_params
 from pipeline.data.dataset import PROCESSED, Dataset, Part, load_dataset
-from pipeline.errors import UserError
-from pipeline.files import reading, replacing, write_text
-from pipeline.models import MODEL, load_model, misfit
 from pipeline.nn.fast import predict as outputs_of
 from pipeline.nn.fast import probabilities
 from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP
+from pipeline.runs.models import MODEL, load_model, misfit
+from pipeline.runs.training_data import trained_config
+from pipeline.support.errors import UserError
+from pipeline.support.files import reading, replacing, write_text
 from pipeline.tracking import Tracker
-from pipeline.training_data import trained_config
 
 METRICS = Path("reports/metrics.json")
 CLASSES = Path("reports/classes.csv")

@@ -1,6 +1,6 @@
 """Stage 5: the figures that show what the network learned and where it errs."""
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import json
 import math
@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import Augmentation, read_params
+from pipeline.config.schema import Augmentation, read_params
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, Part, load_dataset
-from pipeline.errors import UserError, tell
 from pipeline.evaluate import (
     METRICS,
     PREDICTIONS,
@@ -23,14 +22,15 @@ from pipeline.evaluate import (
     read_predictions,
     reported_part,
 )
-from pipeline.files import reading, replacing
-from pipeline.history import Row, read_history
-from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
 from pipeline.nn.exact import exact_sum
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
+from pipeline.runs.history import Row, read_history
+from pipeline.runs.models import MODEL, SNAPSHOTS, load_model, load_snapshots
+from pipeline.runs.training_data import trained_config
+from pipeline.support.errors import UserError, tell
+from pipeline.support.files import reading, replacing
 from pipeline.tracking import Tracker
-from pipeline.training_data import trained_config
 
 FIGURES = Path("reports/figures")
 DIGITS_A_CLASS = 12
@@ -77,7 +77,9 @@ def draw_all(
     augmenting: Augmentation,
 ) -> None:
     """Write the figures to `folder`, but for the weights': those of the training and of augmented images."""
-    from pipeline import figures  # only now: it takes a second, in which the tracker is already under way
+    from pipeline.figures import (
+        network as figures,  # only now: it takes a second, in which the tracker is already under way
+    )
 
     classes, name = dataset.classes, reported_part(dataset)
     part: Part = getattr(dataset, name)
@@ -148,7 +150,7 @@ def draw_weights(
 
     Without snapshots it is not known where they started, and the figure is of the weights themselves.
     """
-    from pipeline import figures
+    from pipeline.figures import network as figures
 
     matrix, value = model.weights[0], "weight"
     count = len(matrix)
@@ -166,8 +168,8 @@ def draw_weights(
 
 def animate_weights(folder: Path, dataset: Dataset, model: MLP, snapshots: list[tuple[int, Array]]) -> None:
     """Write an animation of the first layer's weights over training to `folder`."""
-    from pipeline import figures
-    from pipeline.animation import save_gif, some
+    from pipeline.figures import network as figures
+    from pipeline.figures.animation import save_gif, some
 
     layers = {epoch: first_layer(model, parameters) for epoch, parameters in snapshots}
     first, *_, last = layers
@@ -202,7 +204,7 @@ def legible_names(dataset: Dataset) -> list[str]:
 
     The user is told of those, in one line.
     """
-    from pipeline import figures
+    from pipeline.figures import network as figures
 
     names = list(dataset.classes)
     unknown = [i for i, name in enumerate(names) if figures.legible(name) != name]

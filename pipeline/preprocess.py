@@ -3,7 +3,7 @@
 Flatten, scale to [0, 1], encode the labels one-hot, split in file order.
 """
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import Split, read_params
+from pipeline.config.schema import Split, read_params
 from pipeline.data.dataset import (
     PROCESSED,
     RAW,
@@ -22,8 +22,8 @@ from pipeline.data.dataset import (
     write_description,
 )
 from pipeline.data.idx import read_idx
-from pipeline.errors import UserError
-from pipeline.files import reading, refuse_links, remove_leftovers, replacing, sha256, warn_of_others
+from pipeline.support.errors import UserError
+from pipeline.support.files import reading, refuse_links, remove_leftovers, replacing, sha256, warn_of_others
 
 BLOCK = 1000  # images converted at once
 

@@ -1,6 +1,6 @@
 """Problems: train the problem sheet's small problems by their recipes, and draw what the networks learned."""
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import json
 from collections.abc import Callable
@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from hydra import compose, initialize_config_dir
 
-from pipeline.config import Config, read_params, resolve
-from pipeline.files import replacing, write_text
-from pipeline.models import MODEL, SNAPSHOTS, load_model, load_snapshots
+from pipeline.config.schema import Config, read_params, resolve
 from pipeline.nn.fast import predict
 from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
+from pipeline.runs.models import MODEL, SNAPSHOTS, load_model, load_snapshots
+from pipeline.runs.training_data import data_for
+from pipeline.support.files import replacing, write_text
 from pipeline.tracking import Tracker
 from pipeline.train import CONF, train_and_write
-from pipeline.training_data import data_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from pipeline.problem_figures import DecisionPlane, LearnedFunction
+    from pipeline.figures.problems import DecisionPlane, LearnedFunction
 
 RECIPES = ("sheet_alternating", "alternating_solved", "xor")
 TITLES = {
@@ -80,9 +80,11 @@ def measure(config: Config, model: MLP) -> dict[str, Any]:
 
 def draw_all(configs: dict[str, Config], models: dict[str, MLP]) -> None:
     """Write the figures, and where a recipe keeps snapshots its animation, to `reports/problems/`."""
-    from pipeline import figures  # only now: it takes a second, in which the tracker is already under way
-    from pipeline.animation import save_gif, some
-    from pipeline.problem_figures import DecisionPlane, LearnedFunction, alternating_points, xor_in_space
+    from pipeline.figures import (
+        network as figures,  # only now: it takes a second, in which the tracker is already under way
+    )
+    from pipeline.figures.animation import save_gif, some
+    from pipeline.figures.problems import DecisionPlane, LearnedFunction, alternating_points, xor_in_space
 
     drawn = {}
     with figures.style():

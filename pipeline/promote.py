@@ -1,12 +1,12 @@
 """Register the best run's model, or a given one's, and say how to serve it: `python -m pipeline.promote`."""
 
-from pipeline.program import command, program
+from pipeline.support.program import command, program
 
 import argparse
 import shlex
 
-from pipeline.config import read_params
-from pipeline.errors import public
+from pipeline.config.schema import read_params
+from pipeline.support.errors import public
 from pipeline.tracking.registry import PARTS, promote_best, promote_run
 from pipeline.tracking.store import address, check_server, one_line_on_failures
 

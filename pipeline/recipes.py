@@ -1,6 +1,6 @@
 """Draw what a sweep has found: `python -m pipeline.recipes depth_width`, once the recipe has been trained."""
 
-from pipeline.program import command, program
+from pipeline.support.program import command, program
 
 import argparse
 import math
@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import PARAMS, AlternatingDataset, Config, read_params
-from pipeline.errors import UserError
-from pipeline.history import HISTORY, Row, read_history
-from pipeline.job import outcome_paths, read_outcome
+from pipeline.config.schema import PARAMS, AlternatingDataset, Config, read_params
+from pipeline.runs.history import HISTORY, Row, read_history
+from pipeline.support.errors import UserError
+from pipeline.sweeps.job import outcome_paths, read_outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ def main() -> None:
     folder = arguments.folder or Path("multirun") / arguments.recipe
     jobs = read_jobs(folder, arguments.recipe)
 
-    from pipeline import figures  # only now: it takes a second
+    from pipeline.figures import network as figures  # only now: it takes a second
 
     path = folder / f"{arguments.recipe}.png"
     with figures.style():
@@ -64,7 +64,7 @@ def depth_width(jobs: list[Trained]) -> "Figure":
     Raises:
         UserError: if `jobs` are of another sweep.
     """
-    from pipeline.recipe_figures import smallest_networks
+    from pipeline.figures.recipes import smallest_networks
 
     fits: dict[tuple[int, tuple[int, ...]], list[bool]] = defaultdict(list)
     for config, history in jobs:
@@ -90,7 +90,7 @@ def dying_relu(jobs: list[Trained]) -> "Figure":
     Raises:
         UserError: if `jobs` are of another sweep.
     """
-    from pipeline.recipe_figures import dying_units
+    from pipeline.figures.recipes import dying_units
 
     lines: dict[str, dict[float, tuple[float, float]]] = defaultdict(dict)
     for config, history in jobs:

@@ -6,7 +6,7 @@ its configuration from `conf/`, and with `-m` it sweeps. Either way it writes `m
 repository's root. A generated problem (`dataset=xor`) needs no `data/processed`.
 """
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import math
 import os
@@ -26,16 +26,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from pipeline.checkpoints import Checkpoints
-from pipeline.composing import composing
-from pipeline.config import PARAMS, Config, GeneratedDataset, check_aliases, ingredients, write_params
-from pipeline.cores import product_threads
+from pipeline.config.messages import composing
+from pipeline.config.schema import PARAMS, Config, GeneratedDataset, check_aliases, ingredients, write_params
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import PROCESSED, Dataset, digest
-from pipeline.errors import UserError, one_line_errors, shorten, tell
-from pipeline.history import HISTORY, Row, read_history, write_history
-from pipeline.job import checked, digest_code, job_key, run_job
-from pipeline.models import MODEL, SNAPSHOTS, save_model, save_snapshots
 from pipeline.nn.dropout import Dropout
 from pipeline.nn.initialisers import initialise
 from pipeline.nn.losses import LOSSES
@@ -44,8 +38,14 @@ from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import schedule
 from pipeline.nn.training import Diverged, Snapshots, train
+from pipeline.runs.checkpoints import Checkpoints
+from pipeline.runs.history import HISTORY, Row, read_history, write_history
+from pipeline.runs.models import MODEL, SNAPSHOTS, save_model, save_snapshots
+from pipeline.runs.training_data import data_for, warn_of_data
+from pipeline.support.cores import product_threads
+from pipeline.support.errors import UserError, one_line_errors, shorten, tell
+from pipeline.sweeps.job import checked, digest_code, job_key, run_job
 from pipeline.tracking import Job, Tracker
-from pipeline.training_data import data_for, warn_of_data
 
 CONF = Path(__file__).parents[1] / "conf"
 MUCH = 1e9  # bytes of snapshots

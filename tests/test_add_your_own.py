@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.history import HISTORY, read_history
+from pipeline.runs.history import HISTORY, read_history
 from tests.commands import ROOT, run_module
 
 PAGE = (ROOT / "docs/add_your_own.md").read_text(encoding="utf-8")

@@ -16,10 +16,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from benchmarks.records import RECORDS
 from docs.links import LINK, mended
-from pipeline.checkpoints import CHECKPOINTS
-from pipeline.config import flat, read_params, resolve
+from pipeline.config.schema import flat, read_params, resolve
 from pipeline.data.dataset import load_dataset
 from pipeline.recipes import DRAWN
+from pipeline.runs.checkpoints import CHECKPOINTS
 from tests.commands import ROOT, run_module
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])

@@ -19,10 +19,10 @@ import pytest
 import yaml
 
 import pipeline.download
-from pipeline.config import File, Files, IdxDataset, StrokesDataset
+from pipeline.config.schema import File, Files, IdxDataset, StrokesDataset
 from pipeline.data.idx import read_idx
 from pipeline.download import STROKES_FILES, download
-from pipeline.errors import UserError
+from pipeline.support.errors import UserError
 from tests.commands import ROOT, files, little_room, run_module, start_module, wait_for
 
 ROLES = ["train_images", "train_labels", "official_images", "official_labels"]

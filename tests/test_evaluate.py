@@ -9,9 +9,8 @@ import pytest
 import yaml
 from sklearn.metrics import precision_recall_fscore_support
 
-from pipeline.config import PARAMS
+from pipeline.config.schema import PARAMS
 from pipeline.data.dataset import PROCESSED, load_dataset, write_description
-from pipeline.errors import UserError
 from pipeline.evaluate import (
     CLASSES,
     METRICS,
@@ -22,8 +21,9 @@ from pipeline.evaluate import (
     predict,
     read_predictions,
 )
-from pipeline.models import MODEL, load_model, save_model
 from pipeline.nn.mlp import MLP
+from pipeline.runs.models import MODEL, load_model, save_model
+from pipeline.support.errors import UserError
 from tests.commands import ROOT, run_module
 
 NAMES = ["cat", "dog", "Ankle boot"]

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from pipeline.data.idx import write_idx
-from pipeline.files import sha256
-from pipeline.history import read_history
+from pipeline.runs.history import read_history
+from pipeline.support.files import sha256
 from tests.commands import (
     ROOT,
     SMALL,

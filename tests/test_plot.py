@@ -19,16 +19,18 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from pipeline import animation, evaluate, figures, plot
-from pipeline.config import read_params
+from pipeline import evaluate, plot
+from pipeline.config.schema import read_params
 from pipeline.data.dataset import PROCESSED, load_dataset, write_description
-from pipeline.errors import UserError
-from pipeline.history import HISTORY, read_history
-from pipeline.models import SNAPSHOTS, load_model, load_snapshots, save_snapshots
+from pipeline.figures import animation
+from pipeline.figures import network as figures
+from pipeline.figures.problems import DecisionPlane, LearnedFunction
 from pipeline.nn.training import Snapshots
 from pipeline.plot import FIGURES
-from pipeline.problem_figures import DecisionPlane, LearnedFunction
 from pipeline.problems import with_parameters
+from pipeline.runs.history import HISTORY, read_history
+from pipeline.runs.models import SNAPSHOTS, load_model, load_snapshots, save_snapshots
+from pipeline.support.errors import UserError
 from pipeline.train import CONF, train_and_record
 from tests.commands import ROOT, run_module
 
@@ -272,8 +274,8 @@ def test_bytes_depend_neither_on_the_run_nor_on_time_zone_locale_and_settings(ba
 
 
 DRAWING = [
-    path.stem
-    for path in sorted((ROOT / "pipeline").glob("*.py"))
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sorted((ROOT / "pipeline").rglob("*.py"))
     if re.search(r"^(import|from) (matplotlib|pipeline.*figures)", path.read_text("utf-8"), re.MULTILINE)
 ]
 
@@ -281,7 +283,7 @@ DRAWING = [
 @pytest.mark.parametrize("module", DRAWING)
 def test_a_module_that_draws_is_imported_whatever_the_users_settings_are(module: str) -> None:
     Path("matplotlibrc").write_bytes("# où\n".encode("latin-1"))
-    done = run_module(Path(), f"pipeline.{module}", MPLBACKEND="no such backend")
+    done = run_module(Path(), module, MPLBACKEND="no such backend")
     assert (done.returncode, done.stderr) == (0, "")
 
 

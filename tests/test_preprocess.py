@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config import Split
+from pipeline.config.schema import Split
 from pipeline.data.dataset import load_dataset, write_description
 from pipeline.data.idx import write_idx
-from pipeline.errors import UserError
-from pipeline.files import sha256
 from pipeline.preprocess import preprocess
+from pipeline.support.errors import UserError
+from pipeline.support.files import sha256
 from tests.commands import files, little_room
 
 CLASSES = ["few", "some", "many"]

@@ -7,9 +7,9 @@ import yaml
 from PIL import Image, ImageSequence
 
 from pipeline import problems
-from pipeline.config import flat, read_params
+from pipeline.config.schema import flat, read_params
+from pipeline.figures.problems import DecisionPlane
 from pipeline.nn.mlp import MLP
-from pipeline.problem_figures import DecisionPlane
 from tests.commands import ROOT, files, made_once, run_module
 
 FIGURES = {"alternating_points", "sheet_alternating", "alternating_solved", "xor", "xor_3d"}

@@ -23,9 +23,9 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import invocations
 
-from pipeline.errors import UserError
-from pipeline.models import load_model
 from pipeline.nn.fast import predict
+from pipeline.runs.models import load_model
+from pipeline.support.errors import UserError
 from pipeline.tracking.registry import Promoted, promote_best, promote_run
 from tests.commands import PATIENCE, TRACKED, files, made_once, run_module, wait_for
 from tests.stores import answers, client, free_port, mlflow_server

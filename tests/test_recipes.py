@@ -10,10 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from pipeline import figures, recipe_figures
-from pipeline.errors import UserError
+from pipeline.figures import network as figures
+from pipeline.figures import recipes as recipe_figures
 from pipeline.problems import read_recipe
 from pipeline.recipes import Trained, depth_width, dying_relu, read_jobs
+from pipeline.support.errors import UserError
 from tests.commands import run_module
 
 UNTRACKED = "tracking.enabled=false"

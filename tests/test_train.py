@@ -14,16 +14,16 @@ import pytest
 import yaml
 
 from pipeline import train
-from pipeline.config import read_params
+from pipeline.config.schema import read_params
 from pipeline.data.dataset import load_dataset
-from pipeline.errors import UserError
-from pipeline.history import read_history
-from pipeline.models import load_model, load_snapshots, read_made_from
 from pipeline.nn.fast import predict
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Snapshots
+from pipeline.runs.history import read_history
+from pipeline.runs.models import load_model, load_snapshots, read_made_from
+from pipeline.runs.training_data import check_fit, check_memory
+from pipeline.support.errors import UserError
 from pipeline.train import random_streams
-from pipeline.training_data import check_fit, check_memory
 from tests.commands import (
     CHECKPOINTS,
     PATIENCE,
@@ -301,7 +301,7 @@ def test_training_that_cannot_fit_into_memory_is_refused_at_once(
     for group, changes in options.items():
         config = replace(config, **{group: replace(getattr(config, group), **changes)})
     dataset = load_dataset(prepared / "data/processed")
-    monkeypatch.setattr("pipeline.training_data.memory", lambda: 8e6)
+    monkeypatch.setattr("pipeline.runs.training_data.memory", lambda: 8e6)
     with pytest.raises(UserError) if told else nullcontext() as caught:
         check_memory(config, dataset)
     if told:

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from pipeline.elementary import cos, exp, sin
+from pipeline.support.elementary import cos, exp, sin
 
 PIXELS = 25_000  # distorted at a time: all that is computed of them stays in the cache
 

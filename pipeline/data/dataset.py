@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from pipeline.errors import UserError, tell
-from pipeline.files import reading, sha256_once, write_text
+from pipeline.support.errors import UserError, tell
+from pipeline.support.files import reading, sha256_once, write_text
 
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pipeline.files import reading, replacing
+from pipeline.support.files import reading, replacing
 
 UNSIGNED_BYTE = 0x08
 TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}

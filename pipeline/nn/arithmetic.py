@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from pipeline import elementary as functions
 from pipeline.nn.exact import exact_sum
 from pipeline.nn.types import Array
+from pipeline.support import elementary as functions
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from pipeline.elementary import whole_power
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import BLOCK
+from pipeline.support.elementary import whole_power
 
 
 class MovingAverage:

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from pipeline.elementary import standard_normal
 from pipeline.nn.mlp import MLP
+from pipeline.support.elementary import standard_normal
 
 
 def initialise(

@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline.elementary import whole_power
 from pipeline.nn.mlp import MLP
 from pipeline.nn.parameters import Parameters
 from pipeline.nn.types import Array
+from pipeline.support.elementary import whole_power
 
 BLOCK = (
     1 << 16

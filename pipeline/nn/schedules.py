@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.elementary import cos, power
 from pipeline.nn.types import Array
+from pipeline.support.elementary import cos, power
 
 Schedule = Callable[[Array], Array]  # from how many epochs have passed to the learning rates
 

@@ -1,17 +1,17 @@
 """Record a training that MLflow missed, from its files: `python -m pipeline.tracking outputs/…`."""
 
-from pipeline.program import command, program
+from pipeline.support.program import command, program
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.config import PARAMS, Tracking, read_params
+from pipeline.config.schema import PARAMS, Tracking, read_params
 from pipeline.data.dataset import PROCESSED, digest
-from pipeline.errors import UserError
-from pipeline.models import MODEL, load_model, misfit, read_made_from
+from pipeline.runs.models import MODEL, load_model, misfit, read_made_from
+from pipeline.runs.training_data import data_for
+from pipeline.support.errors import UserError
 from pipeline.tracking import Tracker
-from pipeline.training_data import data_for
 
 PATIENCE = 60.0  # seconds; here the user waits for nothing else
 ADVICE = "prepare the data that it was trained on"

@@ -5,13 +5,13 @@ that. But an address can ask for training, and for one of the views that are kep
 so each experiment has one with the columns that matter.
 """
 
-from pipeline.program import program
+from pipeline.support.program import program
 
 import json
 import os
 import socket
 
-from pipeline.errors import UserError, public, tell
+from pipeline.support.errors import UserError, public, tell
 from pipeline.tracking.store import address, check_server, one_line_on_failures, open_store
 
 HOST, PORT = "127.0.0.1", 5000  # as `mlflow ui` has them

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.errors import UserError
+from pipeline.support.errors import UserError
 from pipeline.tracking.store import database, find_experiment, missing_folder, open_store
 
 if TYPE_CHECKING:

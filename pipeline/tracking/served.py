@@ -11,8 +11,8 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from pipeline.models import load_model
 from pipeline.nn.fast import predict, probabilities
+from pipeline.runs.models import load_model
 
 # A number in [0, 1], and the .1, .2, … that pandas writes behind a name of a column that comes again.
 PIXEL = re.compile(r"([01]|[01]?\.\d+|\d(\.\d+)?[eE]-\d+)(\.\d+)?")

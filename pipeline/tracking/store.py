@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import UserError, public
+from pipeline.support.errors import UserError, public
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -15,9 +15,9 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
-from pipeline.config import Config
-from pipeline.errors import UserError, tell
-from pipeline.history import Row
+from pipeline.config.schema import Config
+from pipeline.runs.history import Row
+from pipeline.support.errors import UserError, tell
 
 # A Ctrl-C in the terminal must not reach the child process: it has to record that.
 APART: dict[str, Any]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.data.dataset import Part, load_dataset
-from pipeline.errors import UserError
+from pipeline.support.errors import UserError
 
 COUNTS = {"train": 6, "test": 0, "official": 3}
 

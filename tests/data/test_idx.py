@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.data.idx import read_idx, write_idx
-from pipeline.errors import UserError
+from pipeline.support.errors import UserError
 
 IMAGES = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)
 PLAIN = struct.pack(">BBBBIII", 0, 0, 8, 3, 2, 3, 5) + IMAGES.tobytes()

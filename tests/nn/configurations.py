@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from pipeline.config import Config, GeneratedDataset, parse
+from pipeline.config.schema import Config, GeneratedDataset, parse
 from pipeline.data.dataset import Dataset, Part
 from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
 from pipeline.nn.fast import predict, probabilities
 from pipeline.nn.training import Diverged, Snapshots
+from pipeline.runs.training_data import data_for
 from pipeline.train import as_row, start_training
-from pipeline.training_data import data_for
 
 COUNT = 72
 OF_ONE_OUTPUT = [name for name in ACTIVATIONS if name != "softmax"]  # which always makes 1 of it

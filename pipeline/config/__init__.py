@@ -1,0 +1,1 @@
+"""The schema of every configuration, and how a wrong one is explained."""

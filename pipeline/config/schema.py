@@ -1,0 +1,563 @@
+"""The schema of every configuration: what a value can be. Whether it fits the data is seen with those."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from pipeline.config.messages import composing, unknown_key
+from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
+from pipeline.support.errors import UserError, shorten
+from pipeline.support.files import write_text
+
+PARAMS = Path("params.yaml")
+MOST_VALUES = 100_000  # that a YAML file may stand for
+
+Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]+$")]
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=0)]
+PositiveCount = Annotated[int, Field(strict=True, gt=0)]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[Real, Field(gt=0)]
+NonNegative = Annotated[Real, Field(ge=0)]
+Fraction = Annotated[Real, Field(ge=0, lt=1)]
+Weight = Annotated[Real, Field(ge=-1e6, le=1e6)]
+Angle = Annotated[NonNegative, Field(le=math.pi)]  # radians
+Shear = Annotated[NonNegative, Field(le=10)]
+Pixels = Annotated[NonNegative, Field(le=1000)]
+Sigma = Annotated[Real, Field(ge=0.1, le=1000)]  # of a narrower Gaussian no other pixel is in reach
+
+Units = Annotated[PositiveCount, Field(lt=2**31)]  # BLAS counts in 32 bits
+Epochs = Annotated[PositiveCount, Field(le=10_000_000)]  # of XOR, the smallest problem, some ten minutes
+Drawn = Annotated[PositiveCount, Field(le=1_000_000)]  # images
+Seed = Annotated[Count, Field(lt=2**128)]  # as many bits as NumPy takes from the system for a seed
+Layers = Annotated[list[Units], Field(max_length=1000)]
+
+
+def _one_of(names: Collection[str]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"should be one of {', '.join(names)}")
+        return name
+
+    return AfterValidator(check)
+
+
+Activation = Annotated[str, _one_of(HIDDEN)]
+Output = Annotated[str, _one_of(ACTIVATIONS)]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("no name should be there twice")
+    return names
+
+
+Classes = Annotated[
+    list[Annotated[str, Field(max_length=100)]], Field(min_length=2), AfterValidator(_distinct)
+]
+
+STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=STRICT)
+class File:
+    """One file of a dataset; `hash` is `algorithm:hexadecimal digits`, `size` bytes."""
+
+    name: Name
+    hash: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
+    size: Annotated[PositiveCount, Field(le=2**40)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Files:
+    """The four IDX files of a dataset in MNIST's format."""
+
+    train_images: File
+    train_labels: File
+    official_images: File
+    official_labels: File
+
+
+@dataclass(frozen=True, config=STRICT)
+class IdxDataset:
+    """A dataset that is downloaded as four gzipped IDX files."""
+
+    kind: Literal["idx"]
+    name: Name
+    title: str
+    mirrors: list[str]
+    files: Files
+    classes: Classes
+    fallback: Literal["strokes"] | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class StrokesDataset:
+    """Digit-like images that the project draws itself; `train` and `official` count them."""
+
+    kind: Literal["strokes"] = "strokes"
+    name: Literal["strokes"] = "strokes"
+    title: str = "Strokes"
+    train: Drawn = 60_000
+    official: Drawn = 10_000
+    classes: Annotated[Classes, Field(min_length=10, max_length=10)] = Field(
+        default_factory=lambda: list("0123456789")
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class AlternatingDataset:
+    """The 2ⁿ points 0, 2⁻ⁿ, …, 1 − 2⁻ⁿ with labels 0, 1, 0, 1, …; nothing is downloaded."""
+
+    kind: Literal["alternating"]
+    name: Name
+    title: str
+    n: Annotated[int, Field(strict=True, ge=1, le=20)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class XorDataset:
+    """The corners of the unit square, labelled with the exclusive or of their coordinates."""
+
+    kind: Literal["xor"]
+    name: Name
+    title: str
+
+
+GeneratedDataset = AlternatingDataset | XorDataset
+
+
+@dataclass(frozen=True, config=STRICT)
+class Split:
+    """How many of the training images go where, in file order."""
+
+    train: PositiveCount
+    test: Count
+    validation: Count = 0
+
+    def __post_init__(self) -> None:
+        if self.validation >= self.train:
+            raise ValueError("validation is taken from train, so it should be less")
+
+
+@dataclass(frozen=True, config=STRICT)
+class Normal:
+    """Weights from N(0, scale²)."""
+
+    name: Literal["normal"]
+    scale: Annotated[Weight, Field(gt=0)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Uniform:
+    """Weights from U[low, high)."""
+
+    name: Literal["uniform"]
+    low: Weight
+    high: Weight
+
+    def __post_init__(self) -> None:
+        if self.low >= self.high:
+            raise ValueError("low should be less than high")
+
+
+@dataclass(frozen=True, config=STRICT)
+class Scaled:
+    """Weights whose spread follows from the layer's width."""
+
+    name: Literal["he", "glorot"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Model:
+    """A multilayer perceptron; its input and output widths come from the data."""
+
+    hidden: Layers
+    activation: Activation
+    output: Output
+    bias: Flag
+    initialiser: Annotated[Normal | Uniform | Scaled, Field(discriminator="name")]
+    dropout: Fraction
+
+
+@dataclass(frozen=True, config=STRICT)
+class Loss:
+    """What training minimises, averaged over the mini-batch."""
+
+    name: Literal["canonical", "squared_error"]
+    label_smoothing: Fraction
+
+
+@dataclass(frozen=True, config=STRICT)
+class Sgd:
+    """Stochastic gradient descent."""
+
+    name: Literal["sgd"]
+    learning_rate: Positive
+    weight_decay: NonNegative
+    clip_norm: Positive | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Momentum:
+    """Stochastic gradient descent with momentum, plain or Nesterov's."""
+
+    name: Literal["momentum"]
+    learning_rate: Positive
+    momentum: Fraction
+    nesterov: Flag
+    weight_decay: NonNegative
+    clip_norm: Positive | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Adam:
+    """Adam (Kingma and Ba, 2015), or with decoupled weight decay AdamW (Loshchilov and Hutter, 2019)."""
+
+    name: Literal["adam", "adamw"]
+    learning_rate: Positive
+    beta1: Fraction
+    beta2: Fraction
+    epsilon: Positive
+    weight_decay: NonNegative
+    clip_norm: Positive | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class RMSprop:
+    """RMSprop (Tieleman and Hinton, 2012)."""
+
+    name: Literal["rmsprop"]
+    learning_rate: Positive
+    rho: Fraction
+    epsilon: Positive
+    weight_decay: NonNegative
+    clip_norm: Positive | None
+
+
+Optimizer = Annotated[Sgd | Momentum | Adam | RMSprop, Field(discriminator="name")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Constant:
+    """The learning rate stays as it is; like every schedule it may start with `warmup` epochs of rise."""
+
+    name: Literal["constant"]
+    warmup: NonNegative
+
+
+@dataclass(frozen=True, config=STRICT)
+class Step:
+    """The learning rate is multiplied by `factor` every so many epochs."""
+
+    name: Literal["step"]
+    warmup: NonNegative
+    every: Epochs
+    factor: Positive
+
+
+@dataclass(frozen=True, config=STRICT)
+class Exponential:
+    """The learning rate is multiplied by `factor` over each epoch."""
+
+    name: Literal["exponential"]
+    warmup: NonNegative
+    factor: Positive
+
+
+@dataclass(frozen=True, config=STRICT)
+class Cosine:
+    """The learning rate falls to the share `final` of itself."""
+
+    name: Literal["cosine"]
+    warmup: NonNegative
+    final: Fraction
+
+
+Schedule = Annotated[Constant | Step | Exponential | Cosine, Field(discriminator="name")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class NoAugmentation:
+    """The images are learned from as they are."""
+
+    name: Literal["none"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Affine:
+    """Images are rotated, scaled, sheared and shifted."""
+
+    name: Literal["affine"]
+    rotation: Angle
+    scale: Fraction
+    shear: Shear
+    shift: Pixels
+
+
+@dataclass(frozen=True, config=STRICT)
+class Elastic:
+    """Pixels are displaced."""
+
+    name: Literal["elastic"]
+    amplitude: Pixels
+    sigma: Sigma
+
+
+@dataclass(frozen=True, config=STRICT)
+class AffineElastic:
+    """Both at once."""
+
+    name: Literal["affine_elastic"]
+    rotation: Angle
+    scale: Fraction
+    shear: Shear
+    shift: Pixels
+    amplitude: Pixels
+    sigma: Sigma
+
+
+Augmentation = Annotated[NoAugmentation | Affine | Elastic | AffineElastic, Field(discriminator="name")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Training:
+    """The loop and the arithmetic that it is done in."""
+
+    epochs: Epochs
+    batch_size: PositiveCount | None
+    ema: Fraction
+    checkpoint: NonNegative
+    measure_every: PositiveCount
+    snapshots: PositiveCount | None
+    arithmetic: Literal["exact", "float32", "float64"]
+    threads: Annotated[PositiveCount, Field(le=1024)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Tracking:
+    """Whether runs are recorded in MLflow, and how long (seconds) a stage waits for the server."""
+
+    enabled: Flag
+    patience: Annotated[Positive, Field(le=86_400)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Sweep:
+    """Whether a sweep skips the jobs that are finished already."""
+
+    resume: Flag
+
+
+@dataclass(frozen=True, config=STRICT)
+class Config:
+    """Everything that a run depends on besides code and data."""
+
+    dataset: Annotated[IdxDataset | StrokesDataset | GeneratedDataset, Field(discriminator="kind")]
+    split: Split
+    model: Model
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule
+    augmentation: Augmentation
+    training: Training
+    tracking: Tracking
+    sweep: Sweep
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        if self.schedule.warmup >= self.training.epochs:
+            raise ValueError(
+                f"schedule.warmup = {self.schedule.warmup:g}: should be less than training.epochs ="
+                f" {self.training.epochs}, or the schedule never begins"
+            )
+        if self.loss.name == "canonical" and self.model.output not in CANONICAL:
+            raise ValueError(
+                f"loss = canonical: should be squared_error for model.output = {self.model.output}; outputs"
+                f" with a loss of their own are {', '.join(CANONICAL)}"
+            )
+        if self.augmentation.name != "none" and isinstance(self.dataset, GeneratedDataset):
+            raise ValueError(
+                f"augmentation = {self.augmentation.name}: should be none for {self.dataset.name},"
+                " which has no images"
+            )
+
+
+_CONFIG: TypeAdapter[Config] = TypeAdapter(Config)
+
+
+def parse(values: Mapping[str, Any], where: str) -> Config:
+    """Check `values` against the schema.
+
+    Args:
+        values: the composed configuration, as nested plain containers.
+        where: where the values come from, for the message.
+
+    Raises:
+        UserError: on the first unknown key, missing key, wrong type or impossible value.
+    """
+    try:
+        return _CONFIG.validate_python(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_describe(error, values)}") from None
+
+
+def resolve(values: DictConfig, where: str) -> Config:
+    """Check `values` as `parse` does, with what stands for its interpolations.
+
+    Raises:
+        UserError: as `parse`, and on an interpolation of what is not there.
+    """
+    with composing(where):
+        plain = OmegaConf.to_container(values, resolve=True)
+    return parse(plain, where)  # type: ignore[arg-type]
+
+
+def read_params(path: Path = PARAMS) -> Config:
+    """Read and check the configuration in the YAML file at `path`.
+
+    Raises:
+        UserError: if the file is missing, is not YAML, or does not fit the schema.
+    """
+    try:
+        with composing(str(path)):
+            text = path.read_text(encoding="utf-8")
+            check_aliases(text, str(path))
+            values = load(text)
+    except FileNotFoundError:
+        raise UserError(f"{path} is not in {Path.cwd()}: run this at the repository's root") from None
+    if not values or not isinstance(values, DictConfig):
+        raise UserError(f"{path} holds no keys: `make params` writes it anew")
+    return resolve(values, str(path))
+
+
+def load(text: str) -> Any:
+    """Return what the YAML in `text` holds, read as Hydra reads it: to PyYAML itself 1e-3 is no number."""
+    try:
+        return OmegaConf.load(StringIO(text))
+    except OSError:  # which is what OmegaConf raises of a number, say
+        return None
+
+
+def check_aliases(text: str, where: str) -> None:
+    """Raise `UserError` if the aliases of the YAML in `text` make much of little, or one holds itself.
+
+    Ten aliases of ten aliases of …, or "billion laughs", would take all memory when they are loaded.
+    """
+    if "*" not in text:
+        return
+    sizes: dict[int, int] = {}
+
+    def count(node: yaml.Node) -> int:
+        """Return how many values `node` has once its aliases are written out."""
+        if id(node) not in sizes:
+            sizes[id(node)] = MOST_VALUES  # what an alias within it would find
+            children = node.value if isinstance(node, yaml.CollectionNode) else []
+            parts = (part for child in children for part in (child if isinstance(child, tuple) else (child,)))
+            sizes[id(node)] = 1 + sum(map(count, parts))
+        return sizes[id(node)]
+
+    root = yaml.compose(text, yaml.SafeLoader)
+    if root and count(root) > MOST_VALUES:
+        raise UserError(f"{where}: its aliases (*) stand for more than {MOST_VALUES:,} values: write it out")
+
+
+def write_params(config: Config, path: Path) -> None:
+    """Write `config` to the YAML file at `path`, for `read_params`."""
+    write_text(path, dump(asdict(config)))
+
+
+def dump(values: Mapping[str, Any]) -> str:
+    """Return `values` as YAML, in their order."""
+    return OmegaConf.to_yaml(OmegaConf.create(dict(values)))
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of nested `values` by their dotted names, as in `optimizer.learning_rate`."""
+    leaves: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            leaves |= flatten(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """Return every value of `config` by its dotted name."""
+    return flatten(asdict(config))
+
+
+def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str, Any]:
+    """Return what of a whole configuration, nested, a model is made from.
+
+    That is neither where it is recorded nor how often checkpoints are written, nor, with exact arithmetic,
+    on how many threads it is trained.
+
+    Args:
+        values: the configuration.
+        data: the digest of its dataset, which stands in for where that is from; None for one that is
+            generated from its configuration.
+    """
+    made_from = {**values, "training": {**values["training"]}, "dataset": data or values["dataset"]}
+    del made_from["tracking"], made_from["sweep"], made_from["training"]["checkpoint"]
+    if made_from["training"]["arithmetic"] == "exact":
+        del made_from["training"]["threads"]
+    return made_from
+
+
+def _describe(error: ValidationError, values: Mapping[str, Any]) -> str:
+    """Say which key there is not, or `key = value: what would be right` of the first wrong value."""
+    findings = error.errors(include_url=False)
+    unknown = [finding for finding in findings if finding["type"] == "unexpected_keyword_argument"]
+    first = (unknown or findings)[0]
+    keys: list[str] = []
+    at: Any = values
+    # Pydantic's location also names the chosen member of a union: what is no key of ours is left out.
+    for step in first["loc"]:
+        children = dict(enumerate(at)) if isinstance(at, list) else at
+        if isinstance(children, Mapping) and step in children:
+            keys.append(str(step))
+            at = children[step]
+    context = first.get("ctx", {})
+    discriminator = context.get("discriminator", "").strip("'")
+    match first["type"]:
+        case "missing":
+            return f"the key {'.'.join([*keys, str(first['loc'][-1])])} is missing"
+        case "union_tag_not_found":
+            return f"the key {'.'.join([*keys, discriminator])} is missing"
+        case "unexpected_keyword_argument":
+            return unknown_key(".".join(keys), _known(values, findings))
+        case "union_tag_invalid":
+            keys.append(discriminator)
+            at = context["tag"]
+            right = f"should be one of {context['expected_tags']}"
+        case _:
+            right = first["msg"].removeprefix("Input ").removeprefix("String ").removeprefix("Value error, ")
+    if not keys:  # it is of several values, and says which
+        return right
+    return f"{'.'.join(keys)} = {shorten(repr(at), 200)}: {right}"
+
+
+def _known(values: Mapping[str, Any], findings: Sequence[Any]) -> dict[str, Any]:
+    """Return `values`, of which pydantic found `findings`, with the keys that there should be."""
+    known = deepcopy(dict(values))
+    for finding in findings:
+        *path, name = finding["loc"]
+        group: Any = known
+        for step in path:
+            group = group.get(step, group) if isinstance(group, dict) else group
+        if isinstance(group, dict) and finding["type"] == "unexpected_keyword_argument":
+            group.pop(name, None)
+        elif isinstance(group, dict) and finding["type"] == "missing":
+            group[name] = None
+    return known

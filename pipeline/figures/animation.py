@@ -1,0 +1,63 @@
+"""Figures that move: frames of one matplotlib figure as a GIF."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+DPI = 100
+FRAME, LAST = 120, 2500  # milliseconds
+COLOURS = 256
+FRAMES = 40
+
+T = TypeVar("T")
+
+
+def some(snapshots: Sequence[T], count: int = FRAMES) -> list[T]:
+    """Return at most `count` of `snapshots`, the first and the last among them, evenly spaced."""
+    rows = np.linspace(0, len(snapshots) - 1, min(count, len(snapshots))).round().astype(int)
+    return [snapshots[row] for row in rows]
+
+
+def animate(axes: Axes) -> None:
+    """Mark all that lies within `axes`, so that `save_gif` draws it, and no more, anew in each frame."""
+    for artist in (*axes.images, *axes.lines, *axes.collections, *axes.texts, *axes.spines.values()):
+        artist.set_animated(True)
+
+
+def save_gif(path: Path, frames: Iterable[Figure]) -> None:
+    """Write `frames` to `path`; the last one stays longer. Equal frames give equal bytes.
+
+    Args:
+        path: where.
+        frames: one figure, changed from frame to frame: its own texts, and what is marked by `animate`.
+    """
+    drawn = list(pictures(frames))
+    palette = drawn[-1].quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    first, *others = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in drawn]
+    durations = [FRAME] * len(others) + [LAST]
+    first.save(path, format="GIF", save_all=True, append_images=others, duration=durations, loop=0)
+
+
+def pictures(frames: Iterable[Figure]) -> Iterator[Image.Image]:
+    """Yield each of `frames` in pixels; what stays the same is drawn once, as it takes most of the time."""
+    canvas = None
+    for figure in frames:
+        if not canvas:
+            # Not before: of what moves, a figure saves what is in its axes, but not its own texts.
+            for text in figure.texts:
+                text.set_animated(True)
+            figure.set_dpi(DPI)
+            canvas = FigureCanvasAgg(figure)
+            canvas.draw()
+            still = canvas.copy_from_bbox(figure.bbox)
+        canvas.restore_region(still)
+        for artist in sorted(figure.findobj(Artist.get_animated), key=Artist.get_zorder):
+            artist.draw(canvas.get_renderer())
+        yield Image.fromarray(np.array(canvas.buffer_rgba())[..., :3])

@@ -1,0 +1,115 @@
+"""The journal of a training: what happened and when, a line of JSON for each event.
+
+It is in the run's folder, so that others can follow the training or finish its record later: tracking
+mirrors it into MLflow, and a sweep reads from it how a job ended. The results themselves do not depend on the
+clock, so times are kept here and not in the history.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from pipeline.runs.history import Row
+from pipeline.runs.run import Run
+from pipeline.support.errors import UserError
+from pipeline.support.files import sha256
+
+FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"  # as MLflow calls them
+
+
+class Journal:
+    """Writes a run's journal, as a context manager around its training.
+
+    The end of the block writes how the training ended: FINISHED, FAILED with the reason, or KILLED by Ctrl-C.
+    A journal without an end is of a training that is still at work, or was killed.
+
+    Args:
+        run: the run; a journal of an earlier training in the same folder is replaced.
+        header: what the first line says, besides the time: see `Record`.
+    """
+
+    def __init__(self, run: Run, header: Mapping[str, Any]) -> None:
+        self._run = run
+        self._header = header
+
+    def __enter__(self) -> Self:
+        self._run.journal.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._run.journal.open("w", encoding="utf-8", newline="\n")
+        self._write("start", **self._header)
+        return self
+
+    def epoch(self, row: Row, seconds: float) -> None:
+        """Write what was measured after an epoch, and how long the epoch took."""
+        self._write("epoch", row=row, seconds=seconds)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._file:
+            if error is None:
+                results = {path.name: sha256(path) for path in (self._run.model, self._run.history)}
+                self._write("end", status=FINISHED, results=results)
+            elif isinstance(error, Exception):
+                name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+                self._write("end", status=FAILED, reason=f"{name}{error}")
+            else:
+                self._write("end", status=KILLED)
+
+    def _write(self, event: str, **values: Any) -> None:
+        self._file.write(
+            json.dumps({"event": event, "time_ms": time.time_ns() // 1_000_000, **values}) + "\n"
+        )
+        self._file.flush()
+
+
+@dataclass
+class Record:
+    """What a journal says so far.
+
+    Attributes:
+        header: `token`, which identifies this training and no other; `config`, nested; `source`, the name of
+            the program; of a job of a sweep `key`, `sweep` (its key) and `name` too.
+        started_ms: when training began, in milliseconds since 1970.
+        epochs: for each epoch that was measured `row`, as in the history, `seconds` and `time_ms`.
+        status: how training ended; empty while it has not.
+        reason: why it failed.
+        results: SHA-256 of the model and the history by file name, where it finished.
+    """
+
+    header: dict[str, Any]
+    started_ms: int
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    status: str = ""
+    reason: str = ""
+    results: dict[str, str] = field(default_factory=dict)
+
+    def holds_for(self, run: Run) -> bool:
+        """Return whether the training finished and its results in `run` are what they were then."""
+        paths = {path.name: path for path in (run.model, run.history)}
+        return self.status == FINISHED and all(
+            paths[name].exists() and sha256(paths[name]) == digest for name, digest in self.results.items()
+        )
+
+
+def read_journal(run: Run) -> Record | None:
+    """Return what the journal of `run` says; None where there is none, or it was damaged.
+
+    The last line may be half written, and does not count then.
+    """
+    try:
+        lines = run.journal.read_text(encoding="utf-8").split("\n")
+        events = [json.loads(line) for line in lines[:-1]]
+        first = events.pop(0)
+        record = Record(header=first, started_ms=first["time_ms"])
+        for event in events:
+            if event["event"] == "epoch":
+                record.epochs.append(event)
+            else:
+                record.status, record.reason = event["status"], event.get("reason", "")
+                record.results = event.get("results", {})
+    except (FileNotFoundError, IndexError, KeyError, TypeError, ValueError):
+        return None
+    return record

@@ -1,0 +1,1 @@
+"""Errors, files and programs: what every other part of the project stands on."""

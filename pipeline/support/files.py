@@ -1,0 +1,158 @@
+"""Files that are whole or absent, and how a damaged one is told of."""
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from pipeline.support.errors import OF_THE_SYSTEM, UserError, in_need_of_room, tell
+
+PARTIAL = ".partial-"  # begins the name of what is not yet whole, and that a killed stage leaves behind
+LONGEST_REASON = 300  # characters
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `path`; move it onto `path` once the block has ended well.
+
+    The folder is made where it is missing. If the block raises, the temporary file is removed and what
+    stood at `path` before is untouched. The temporary name ends like `path`'s, since `numpy.save` and
+    matplotlib look at the suffix.
+
+    Raises:
+        UserError: if there is no room for the file.
+    """
+    with in_need_of_room(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=PARTIAL, suffix=path.suffix, dir=path.parent)
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with temporary.open("r+b") as file:  # Windows flushes only what is open for writing
+                os.fsync(file.fileno())  # or the name could be on disk before the bytes when power fails
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to the file at `path` as `replacing` does, with the same bytes on every system."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of the file at `path` as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_once(path: Path) -> str:
+    """Return the SHA-256 of the file at `path`, read again only when its size or time has changed."""
+    stat = path.stat()
+    return _sha256_once(path.absolute(), stat.st_size, stat.st_mtime_ns)
+
+
+@cache
+def _sha256_once(path: Path, size: int, changed_ns: int) -> str:
+    return sha256(path)
+
+
+def fingerprint(path: Path) -> str:
+    """Return a hash of the file, or of all files in the folder, at `path`; of nothing where nothing is there.
+
+    Hidden files and compiled Python are left out, as `.dvcignore` has DVC do.
+    """
+    files = path.rglob("*") if path.is_dir() else [path]
+    seen = [file for file in sorted(files) if file.is_file() and file.parent.name != "__pycache__"]
+    hashes = [f"{file.relative_to(path)} {sha256_once(file)}" for file in seen if file.name[0] != "."]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+@contextmanager
+def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
+    """Turn whatever keeps the block from reading the file at `path` into one line.
+
+    NumPy, zipfile, json and csv raise nearly anything of damaged bytes, so every exception counts. The block
+    should do nothing but read and check what it has read.
+
+    Args:
+        path: the file. A pipe, a socket or a device is refused, since reading it might never end.
+        stage: the DVC stage that writes it.
+        remedy: what to do about a damaged file; that DVC runs the stage again if it is not given.
+
+    Raises:
+        UserError: if the file is missing, cannot be read, or the block raises anything.
+    """
+    try:
+        if is_special(path):
+            raise ValueError("it is a pipe, a socket or a device")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy's, of a damaged header, which add nothing to the line
+            yield
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there: `dvc repro {stage}` makes it") from None
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM:
+            raise UserError(f"{path}: {error.strerror}") from None
+        told = f"there is no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        reason = " ".join(told.encode(errors="backslashreplace").decode().split())[:LONGEST_REASON]
+        if remedy:
+            raise UserError(f"{path}: {reason}: {remedy}") from None
+        raise UserError(
+            f"{path} is not what this pipeline wrote ({reason}): `dvc repro -f {stage}` makes it anew"
+        ) from None
+
+
+def is_special(path: Path) -> bool:
+    """Return whether there is something at `path` that is neither a file nor a folder."""
+    mode = path.stat().st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def refuse_links(folder: Path, advice: str) -> None:
+    """Raise `UserError` if `folder`, or a folder above it in the project, is a link.
+
+    What a link leads to may be shared with others, and is no place for a stage to write to.
+
+    Args:
+        folder: relative to the project's root, which is the working directory.
+        advice: what to do about it.
+    """
+    if (there := folder.resolve()) != Path.cwd().resolve() / folder:
+        raise UserError(f"{folder} is reached through a link, and is really {there}: {advice}")
+
+
+def warn_of_others(folder: Path, own: Collection[str]) -> None:
+    """Tell the user if `folder`, an output of a stage, holds other files than the stage's `own`."""
+    others = sorted({path.name for path in folder.glob("[!.]*")} - set(own))
+    if others:
+        tell(
+            f"warning: {folder} holds {', '.join(others)}, which this stage did not write. What it did not"
+            " write stays, but DVC takes it for a part of the data: better keep it elsewhere"
+        )
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove from `folder` what `replacing` and stages that were killed have left unfinished there."""
+    for path in folder.glob(f"{PARTIAL}*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

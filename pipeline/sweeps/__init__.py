@@ -1,0 +1,1 @@
+"""Sweeps: many jobs, each done once, and one ranked table of them."""

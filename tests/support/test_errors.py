@@ -1,0 +1,121 @@
+"""What the operating system refuses is told as that, not as damage."""
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.data.dataset import load_dataset
+from pipeline.data.idx import read_idx
+from pipeline.nn.mlp import MLP
+from pipeline.runs.models import load_model, save_model
+from pipeline.support.errors import UserError, one_line_errors
+from tests.commands import ROOT
+
+SAYS_MUCH = """
+from pipeline.support.errors import one_line_errors
+with one_line_errors():
+    for _ in range(10_000):
+        print("28×28")
+    open("done", "w").close()
+    print("28×28")
+"""
+
+
+@pytest.mark.parametrize("output", ["read in part", "closed", "ASCII"])
+def test_what_becomes_of_its_output_does_not_end_a_program(tmp_path: Path, output: str) -> None:
+    """Nor make its exit status that of a failure: DVC would take a stage's work for lost."""
+    command = [sys.executable, "-c", SAYS_MUCH]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if output == "ASCII":
+        environment["PYTHONIOENCODING"] = "ascii"
+    with subprocess.Popen(
+        ["bash", "-c", '"$@" >&- 2>&-', "bash", *command] if output == "closed" else command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout and program.stderr
+        if output == "read in part":
+            assert program.stdout.readline() == "28×28\n"
+            program.stdout.close()
+        else:
+            assert len(program.stdout.read().splitlines()) == (0 if output == "closed" else 10_001)
+        assert program.stderr.read() == ""
+    assert program.returncode == 0
+    assert (tmp_path / "done").exists()
+
+
+@contextmanager
+def few_open_files(more: int) -> Iterator[None]:
+    """Let this process open no more than so many files."""
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first_free = os.dup(0)
+    os.close(first_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (first_free + more, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
+
+
+def read_images(path: Path) -> Any:
+    return read_idx(path, 3)
+
+
+@pytest.mark.parametrize(
+    ("read", "path", "named"),
+    [
+        (read_images, "data/raw/train-images-idx3-ubyte.gz", ""),
+        (load_dataset, "data/processed", "/train_images.npy"),
+        (load_model, "models/model.npz", ""),
+    ],
+)
+def test_too_many_open_files_are_no_damage(
+    workspace: Path, read: Callable[[Path], Any], path: str, named: str
+) -> None:
+    mlp = MLP((2, 1), activation="relu", output="identity", bias=True)
+    save_model(mlp, workspace / "models/model.npz")
+    read(workspace / path)
+    one_at_a_time = 1 if read == load_dataset else 0  # a folder's description first, then an array, twice
+    with few_open_files(one_at_a_time), pytest.raises(UserError) as caught:
+        read(workspace / path)
+    assert str(caught.value) == f"{workspace / path}{named}: Too many open files"
+
+
+def test_what_no_reader_tells_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "params.yaml"
+    path.touch()
+    with pytest.raises(SystemExit), few_open_files(0), one_line_errors():
+        path.read_text(encoding="utf-8")
+    assert capsys.readouterr().err == f"error: {path}: Too many open files\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (OSError(errno.ENOSPC, "Full"), 1, "error: a file cannot be written (Full): make room, then"),
+        (OSError(errno.EDQUOT, "Too much"), 1, "error: a file cannot be written (Too much): make room, then"),
+        (OSError(errno.EIO, "Defect", "model.npz"), 1, "error: model.npz: Defect\n"),
+        (OSError(errno.EIO, "Defect"), None, ""),
+    ],
+    ids=["interrupted", "full disk", "full quota", "defective disk", "no file"],
+)
+def test_what_a_user_can_cause_ends_in_one_line_and_nothing_else_does(
+    error: BaseException, status: int | None, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises((SystemExit, KeyboardInterrupt, OSError)) as ended, one_line_errors():
+        raise error
+    assert getattr(ended.value, "code", None) == status
+    lines = capsys.readouterr().err
+    assert lines.startswith(told) and lines.count("\n") == bool(told)
