@@ -8,7 +8,8 @@ from statistics import mean, stdev
 from rich.table import Table
 
 from benchmarks.common import console, machine, progress, verdict
-from pipeline.config.schema import Config, read_params
+from pipeline.config.reading import read_params
+from pipeline.config.schema import Config
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.nn.measurement import accuracy
 from pipeline.runs.training_data import check_fit

@@ -18,9 +18,9 @@ import yaml
 from rich.table import Table
 
 from benchmarks.common import ROOT, console, machine, verdict
-from pipeline.config.schema import PARAMS
 from pipeline.data.dataset import RAW
 from pipeline.support.errors import UserError
+from pipeline.support.files import PARAMS
 
 LIMIT = 40  # seconds in all
 

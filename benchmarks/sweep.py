@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.common import ROOT, console, machine, verdict
-from pipeline.config.schema import read_params
+from pipeline.config.reading import read_params
 from pipeline.data.dataset import PROCESSED
 from pipeline.support.errors import UserError
 

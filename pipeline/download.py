@@ -29,7 +29,8 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from pipeline.config.schema import File, GeneratedDataset, IdxDataset, StrokesDataset, read_params
+from pipeline.config.reading import read_params
+from pipeline.config.schema import File, GeneratedDataset, IdxDataset, StrokesDataset
 from pipeline.data.dataset import RAW, RawDescription, read_description, write_description
 from pipeline.data.idx import write_idx
 from pipeline.data.strokes import SIDE, choose_digits, draw

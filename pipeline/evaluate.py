@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config.schema import read_params
+from pipeline.config.reading import read_params
 from pipeline.data.dataset import PROCESSED, Dataset, Part, load_dataset
 from pipeline.nn.fast import predict as outputs_of
 from pipeline.nn.fast import probabilities

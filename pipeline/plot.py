@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config.schema import Augmentation, read_params
+from pipeline.config.reading import read_params
+from pipeline.config.schema import Augmentation
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import Dataset, Part, load_dataset
 from pipeline.evaluate import (

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config.schema import Split, read_params
+from pipeline.config.reading import read_params
+from pipeline.config.schema import Split
 from pipeline.data.dataset import (
     PROCESSED,
     RAW,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from hydra import compose, initialize_config_dir
 
-from pipeline.config.schema import Config, read_params, resolve
+from pipeline.config.reading import read_params, resolve
+from pipeline.config.schema import Config
 from pipeline.nn.fast import predict
 from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP

@@ -5,7 +5,7 @@ from pipeline.support.program import command, program
 import argparse
 import shlex
 
-from pipeline.config.schema import read_params
+from pipeline.config.reading import read_params
 from pipeline.support.errors import public
 from pipeline.tracking.registry import PARTS, promote_best, promote_run
 from pipeline.tracking.store import address, check_server, one_line_on_failures

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config.schema import PARAMS, AlternatingDataset, Config, read_params
+from pipeline.config.reading import read_params
+from pipeline.config.schema import AlternatingDataset, Config
 from pipeline.runs.history import HISTORY, Row, read_history
 from pipeline.support.errors import UserError
+from pipeline.support.files import PARAMS
 from pipeline.sweeps.job import outcome_paths, read_outcome
 
 if TYPE_CHECKING:

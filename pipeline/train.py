@@ -27,7 +27,8 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from pipeline.config.messages import composing
-from pipeline.config.schema import PARAMS, Config, GeneratedDataset, check_aliases, ingredients, write_params
+from pipeline.config.reading import check_aliases, write_params
+from pipeline.config.schema import Config, GeneratedDataset, ingredients
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import PROCESSED, Dataset, digest
 from pipeline.nn.dropout import Dropout
@@ -44,6 +45,7 @@ from pipeline.runs.models import MODEL, SNAPSHOTS, save_model, save_snapshots
 from pipeline.runs.training_data import data_for, warn_of_data
 from pipeline.support.cores import product_threads
 from pipeline.support.errors import UserError, one_line_errors, shorten, tell
+from pipeline.support.files import PARAMS
 from pipeline.sweeps.job import checked, digest_code, job_key, run_job
 from pipeline.tracking import Job, Tracker
 

@@ -9,7 +9,6 @@ import pytest
 import yaml
 from sklearn.metrics import precision_recall_fscore_support
 
-from pipeline.config.schema import PARAMS
 from pipeline.data.dataset import PROCESSED, load_dataset, write_description
 from pipeline.evaluate import (
     CLASSES,
@@ -24,6 +23,7 @@ from pipeline.evaluate import (
 from pipeline.nn.mlp import MLP
 from pipeline.runs.models import MODEL, load_model, save_model
 from pipeline.support.errors import UserError
+from pipeline.support.files import PARAMS
 from tests.commands import ROOT, run_module
 
 NAMES = ["cat", "dog", "Ankle boot"]

@@ -20,7 +20,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from pipeline import evaluate, plot
-from pipeline.config.schema import read_params
+from pipeline.config.reading import read_params
 from pipeline.data.dataset import PROCESSED, load_dataset, write_description
 from pipeline.figures import animation
 from pipeline.figures import network as figures

@@ -7,7 +7,7 @@ import yaml
 from PIL import Image, ImageSequence
 
 from pipeline import problems
-from pipeline.config.schema import flat, read_params
+from pipeline.config.reading import flat, read_params
 from pipeline.figures.problems import DecisionPlane
 from pipeline.nn.mlp import MLP
 from tests.commands import ROOT, files, made_once, run_module

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pipeline import train
-from pipeline.config.schema import read_params
+from pipeline.config.reading import read_params
 from pipeline.data.dataset import load_dataset
 from pipeline.nn.fast import predict
 from pipeline.nn.mlp import MLP

@@ -1,8 +1,9 @@
 """What Hydra, OmegaConf, YAML or a launcher raises of a configuration, told in one line."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from difflib import SequenceMatcher
 from pathlib import Path
 from traceback import extract_tb, walk_tb
@@ -12,6 +13,7 @@ import yaml
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from pydantic import ValidationError
 
 import pipeline
 from pipeline.support.errors import REPORT, UserError, shorten
@@ -114,3 +116,51 @@ def likeness(wrong: str, name: str) -> float:
     words = name.split("_")
     initials = "".join(word[:1] for word in words)
     return max(SequenceMatcher(None, wrong, other).ratio() for other in (name, initials, *words))
+
+
+def describe(error: ValidationError, values: Mapping[str, Any]) -> str:
+    """Say which key there is not, or `key = value: what would be right` of the first wrong value."""
+    findings = error.errors(include_url=False)
+    unknown = [finding for finding in findings if finding["type"] == "unexpected_keyword_argument"]
+    first = (unknown or findings)[0]
+    keys: list[str] = []
+    at: Any = values
+    # Pydantic's location also names the chosen member of a union: what is no key of ours is left out.
+    for step in first["loc"]:
+        children = dict(enumerate(at)) if isinstance(at, list) else at
+        if isinstance(children, Mapping) and step in children:
+            keys.append(str(step))
+            at = children[step]
+    context = first.get("ctx", {})
+    discriminator = context.get("discriminator", "").strip("'")
+    match first["type"]:
+        case "missing":
+            return f"the key {'.'.join([*keys, str(first['loc'][-1])])} is missing"
+        case "union_tag_not_found":
+            return f"the key {'.'.join([*keys, discriminator])} is missing"
+        case "unexpected_keyword_argument":
+            return unknown_key(".".join(keys), _known(values, findings))
+        case "union_tag_invalid":
+            keys.append(discriminator)
+            at = context["tag"]
+            right = f"should be one of {context['expected_tags']}"
+        case _:
+            right = first["msg"].removeprefix("Input ").removeprefix("String ").removeprefix("Value error, ")
+    if not keys:  # it is of several values, and says which
+        return right
+    return f"{'.'.join(keys)} = {shorten(repr(at), 200)}: {right}"
+
+
+def _known(values: Mapping[str, Any], findings: Sequence[Any]) -> dict[str, Any]:
+    """Return `values`, of which pydantic found `findings`, with the keys that there should be."""
+    known = deepcopy(dict(values))
+    for finding in findings:
+        *path, name = finding["loc"]
+        group: Any = known
+        for step in path:
+            group = group.get(step, group) if isinstance(group, dict) else group
+        if isinstance(group, dict) and finding["type"] == "unexpected_keyword_argument":
+            group.pop(name, None)
+        elif isinstance(group, dict) and finding["type"] == "missing":
+            group[name] = None
+    return known

@@ -1,25 +1,15 @@
 """The schema of every configuration: what a value can be. Whether it fits the data is seen with those."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import asdict
-from io import StringIO
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
-import yaml
-from omegaconf import DictConfig, OmegaConf
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from pipeline.config.messages import composing, unknown_key
+from pipeline.config.messages import describe
 from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
-from pipeline.support.errors import UserError, shorten
-from pipeline.support.files import write_text
-
-PARAMS = Path("params.yaml")
-MOST_VALUES = 100_000  # that a YAML file may stand for
+from pipeline.support.errors import UserError
 
 Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]+$")]
 Flag = Annotated[bool, Field(strict=True)]
@@ -408,93 +398,7 @@ def parse(values: Mapping[str, Any], where: str) -> Config:
     try:
         return _CONFIG.validate_python(values)
     except ValidationError as error:
-        raise UserError(f"{where}: {_describe(error, values)}") from None
-
-
-def resolve(values: DictConfig, where: str) -> Config:
-    """Check `values` as `parse` does, with what stands for its interpolations.
-
-    Raises:
-        UserError: as `parse`, and on an interpolation of what is not there.
-    """
-    with composing(where):
-        plain = OmegaConf.to_container(values, resolve=True)
-    return parse(plain, where)  # type: ignore[arg-type]
-
-
-def read_params(path: Path = PARAMS) -> Config:
-    """Read and check the configuration in the YAML file at `path`.
-
-    Raises:
-        UserError: if the file is missing, is not YAML, or does not fit the schema.
-    """
-    try:
-        with composing(str(path)):
-            text = path.read_text(encoding="utf-8")
-            check_aliases(text, str(path))
-            values = load(text)
-    except FileNotFoundError:
-        raise UserError(f"{path} is not in {Path.cwd()}: run this at the repository's root") from None
-    if not values or not isinstance(values, DictConfig):
-        raise UserError(f"{path} holds no keys: `make params` writes it anew")
-    return resolve(values, str(path))
-
-
-def load(text: str) -> Any:
-    """Return what the YAML in `text` holds, read as Hydra reads it: to PyYAML itself 1e-3 is no number."""
-    try:
-        return OmegaConf.load(StringIO(text))
-    except OSError:  # which is what OmegaConf raises of a number, say
-        return None
-
-
-def check_aliases(text: str, where: str) -> None:
-    """Raise `UserError` if the aliases of the YAML in `text` make much of little, or one holds itself.
-
-    Ten aliases of ten aliases of …, or "billion laughs", would take all memory when they are loaded.
-    """
-    if "*" not in text:
-        return
-    sizes: dict[int, int] = {}
-
-    def count(node: yaml.Node) -> int:
-        """Return how many values `node` has once its aliases are written out."""
-        if id(node) not in sizes:
-            sizes[id(node)] = MOST_VALUES  # what an alias within it would find
-            children = node.value if isinstance(node, yaml.CollectionNode) else []
-            parts = (part for child in children for part in (child if isinstance(child, tuple) else (child,)))
-            sizes[id(node)] = 1 + sum(map(count, parts))
-        return sizes[id(node)]
-
-    root = yaml.compose(text, yaml.SafeLoader)
-    if root and count(root) > MOST_VALUES:
-        raise UserError(f"{where}: its aliases (*) stand for more than {MOST_VALUES:,} values: write it out")
-
-
-def write_params(config: Config, path: Path) -> None:
-    """Write `config` to the YAML file at `path`, for `read_params`."""
-    write_text(path, dump(asdict(config)))
-
-
-def dump(values: Mapping[str, Any]) -> str:
-    """Return `values` as YAML, in their order."""
-    return OmegaConf.to_yaml(OmegaConf.create(dict(values)))
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of nested `values` by their dotted names, as in `optimizer.learning_rate`."""
-    leaves: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            leaves |= flatten(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
-
-
-def flat(config: Config) -> dict[str, Any]:
-    """Return every value of `config` by its dotted name."""
-    return flatten(asdict(config))
+        raise UserError(f"{where}: {describe(error, values)}") from None
 
 
 def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str, Any]:
@@ -513,51 +417,3 @@ def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str,
     if made_from["training"]["arithmetic"] == "exact":
         del made_from["training"]["threads"]
     return made_from
-
-
-def _describe(error: ValidationError, values: Mapping[str, Any]) -> str:
-    """Say which key there is not, or `key = value: what would be right` of the first wrong value."""
-    findings = error.errors(include_url=False)
-    unknown = [finding for finding in findings if finding["type"] == "unexpected_keyword_argument"]
-    first = (unknown or findings)[0]
-    keys: list[str] = []
-    at: Any = values
-    # Pydantic's location also names the chosen member of a union: what is no key of ours is left out.
-    for step in first["loc"]:
-        children = dict(enumerate(at)) if isinstance(at, list) else at
-        if isinstance(children, Mapping) and step in children:
-            keys.append(str(step))
-            at = children[step]
-    context = first.get("ctx", {})
-    discriminator = context.get("discriminator", "").strip("'")
-    match first["type"]:
-        case "missing":
-            return f"the key {'.'.join([*keys, str(first['loc'][-1])])} is missing"
-        case "union_tag_not_found":
-            return f"the key {'.'.join([*keys, discriminator])} is missing"
-        case "unexpected_keyword_argument":
-            return unknown_key(".".join(keys), _known(values, findings))
-        case "union_tag_invalid":
-            keys.append(discriminator)
-            at = context["tag"]
-            right = f"should be one of {context['expected_tags']}"
-        case _:
-            right = first["msg"].removeprefix("Input ").removeprefix("String ").removeprefix("Value error, ")
-    if not keys:  # it is of several values, and says which
-        return right
-    return f"{'.'.join(keys)} = {shorten(repr(at), 200)}: {right}"
-
-
-def _known(values: Mapping[str, Any], findings: Sequence[Any]) -> dict[str, Any]:
-    """Return `values`, of which pydantic found `findings`, with the keys that there should be."""
-    known = deepcopy(dict(values))
-    for finding in findings:
-        *path, name = finding["loc"]
-        group: Any = known
-        for step in path:
-            group = group.get(step, group) if isinstance(group, dict) else group
-        if isinstance(group, dict) and finding["type"] == "unexpected_keyword_argument":
-            group.pop(name, None)
-        elif isinstance(group, dict) and finding["type"] == "missing":
-            group[name] = None
-    return known

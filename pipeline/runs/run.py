@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config.schema import PARAMS, Config, read_params
+from pipeline.config.reading import read_params
+from pipeline.config.schema import Config
+from pipeline.support.files import PARAMS
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline.support.errors import OF_THE_SYSTEM, UserError, in_need_of_room, tell
 
+PARAMS = Path("params.yaml")  # the configuration of the run in whose folder it is; at the root, of DVC's
 PARTIAL = ".partial-"  # begins the name of what is not yet whole, and that a killed stage leaves behind
 LONGEST_REASON = 300  # characters
 

@@ -12,9 +12,8 @@ from typing import Any
 import yaml
 
 import pipeline
-from pipeline.config.schema import PARAMS
 from pipeline.support.errors import UserError
-from pipeline.support.files import fingerprint
+from pipeline.support.files import PARAMS, fingerprint
 
 STAGES = Path(pipeline.__file__).parents[1] / "dvc.yaml"
 

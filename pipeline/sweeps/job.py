@@ -27,7 +27,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 import pipeline
-from pipeline.config.schema import Config, GeneratedDataset, ingredients, resolve
+from pipeline.config.reading import resolve
+from pipeline.config.schema import Config, GeneratedDataset, ingredients
 from pipeline.data.dataset import PROCESSED, digest
 from pipeline.runs.history import HISTORY, objective, read_history
 from pipeline.runs.models import MODEL

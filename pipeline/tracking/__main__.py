@@ -6,11 +6,13 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.config.schema import PARAMS, Tracking, read_params
+from pipeline.config.reading import read_params
+from pipeline.config.schema import Tracking
 from pipeline.data.dataset import PROCESSED, digest
 from pipeline.runs.models import MODEL, load_model, misfit, read_made_from
 from pipeline.runs.training_data import data_for
 from pipeline.support.errors import UserError
+from pipeline.support.files import PARAMS
 from pipeline.tracking import Tracker
 
 PATIENCE = 60.0  # seconds; here the user waits for nothing else

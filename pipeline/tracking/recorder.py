@@ -28,12 +28,13 @@ from typing import Any
 import numpy as np
 
 import pipeline
-from pipeline.config.schema import PARAMS, dump, flatten, ingredients, read_params
+from pipeline.config.reading import dump, flatten, read_params
+from pipeline.config.schema import ingredients
 from pipeline.data.dataset import PROCESSED, digest, load_dataset, write_description
 from pipeline.data.generated import GENERATORS, generate
 from pipeline.runs.history import read_history
 from pipeline.support.errors import UserError, public
-from pipeline.support.files import sha256
+from pipeline.support.files import PARAMS, sha256
 from pipeline.tracking.page import TAGS
 from pipeline.tracking.store import (
     PAUSE,

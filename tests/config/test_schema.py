@@ -9,7 +9,8 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.config.schema import StrokesDataset, flat, parse, read_params, write_params
+from pipeline.config.reading import flat, read_params, write_params
+from pipeline.config.schema import StrokesDataset, parse
 from pipeline.support.errors import UserError
 from pipeline.train import CONF
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config.schema import read_params
+from pipeline.config.reading import read_params
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import SGD
 from pipeline.nn.training import Progress

@@ -22,12 +22,12 @@ from omegaconf import DictConfig, OmegaConf
 
 import pipeline.sweeps.callback
 import pipeline.sweeps.job
-from pipeline.config.schema import PARAMS, read_params
+from pipeline.config.reading import read_params
 from pipeline.data.dataset import PROCESSED, digest
 from pipeline.problems import read_recipe
 from pipeline.runs.history import read_history
 from pipeline.support.errors import UserError
-from pipeline.support.files import sha256
+from pipeline.support.files import PARAMS, sha256
 from pipeline.sweeps.callback import Story, check_threads, make_plan
 from pipeline.sweeps.job import FINISHED, Outcome, digest_code, job_key, write_json
 from pipeline.sweeps.ranking import Ranking

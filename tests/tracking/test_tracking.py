@@ -20,7 +20,8 @@ import pytest
 import yaml
 from mlflow.exceptions import MlflowException
 
-from pipeline.config.schema import Config, flat, parse, read_params
+from pipeline.config.reading import flat, read_params
+from pipeline.config.schema import Config, parse
 from pipeline.data.dataset import load_dataset
 from pipeline.nn.fast import predict
 from pipeline.runs.history import read_history
@@ -361,7 +362,7 @@ def test_what_cannot_be_recorded_is_told_in_one_line_and_by_the_exit_status(work
 
 STAGE = """
 import time
-from pipeline.config.schema import read_params
+from pipeline.config.reading import read_params
 from pipeline.tracking import Tracker
 
 with Tracker(read_params()) as tracker:
