@@ -21,6 +21,8 @@ def mended(text: str, folder: Path) -> str:
 
     def mend(link: re.Match[str]) -> str:
         code, target, old = link["code"], link["target"], int(link["line"])
+        if not (folder / target).is_file():
+            raise ValueError(f"{target}, to which the text links, is not there: mend the text")
         lines = (folder / target).read_text(encoding="utf-8").splitlines()
         found = [number for number, line in enumerate(lines, start=1) if code in line]
         if not found:

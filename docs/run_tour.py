@@ -12,9 +12,12 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+# The package imports matplotlib without the user's settings, so it comes first.
+import pipeline.figures  # noqa: F401
+
+# isort: split
 import matplotlib
 import matplotlib.pyplot as plt
-import pipeline.figures.default_matplotlib  # noqa: F401
 from matplotlib.figure import Figure
 
 from pipeline.support.files import write_text

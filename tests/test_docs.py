@@ -72,6 +72,8 @@ def test_a_link_follows_its_line(tmp_path: Path) -> None:
     assert mended(text, tmp_path) == text.replace("`](code.py#L7)", "`](code.py#L2)")
     with pytest.raises(ValueError, match=r"no line of code.py holds `z = a @ w`"):
         mended("[`z = a @ w`](code.py#L2)", tmp_path)
+    with pytest.raises(ValueError, match=r"gone.py, to which the text links, is not there"):
+        mended("[`z = w @ a`](gone.py#L2)", tmp_path)
 
 
 ADDED = re.findall(r"`conf/(\S+)`:\n\n```yaml\n(.+?)```", WORKING_DAY, re.DOTALL)
