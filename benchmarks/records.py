@@ -85,7 +85,7 @@ RECORDS = (
     Record("simard_800", "800, cross-entropy", SIMARD, 1.6),
     Record("simard_800_affine", "800, cross-entropy, affine distortions", SIMARD, 1.1),
     Record("simard_800_elastic", "800, cross-entropy, elastic distortions", SIMARD, 0.7),
-    Record("best", "best, on the sheet's 40,000 images", CIRESAN, 0.35, seeds=(0,)),
+    Record("best", "best, on the first 40,000 images", CIRESAN, 0.35, seeds=(0,)),
     Record(
         "best",
         "best, on all 60,000 images",
