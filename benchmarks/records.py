@@ -27,12 +27,13 @@ from pipeline.download import download
 from pipeline.evaluate import measure_parts
 from pipeline.preprocess import preprocess
 from pipeline.problems import read_recipe
+from pipeline.runs.fingerprint import fingerprint
 from pipeline.runs.models import MODEL, load_model
 from pipeline.support.cores import usable_cores
 from pipeline.support.errors import UserError
 from pipeline.support.files import write_text
 from pipeline.tracking.store import describe_commit
-from pipeline.train import train_and_record, training_key
+from pipeline.train import train_and_record
 
 FOLDER = ROOT / "outputs/records"
 PAGE = ROOT / "docs/records.md"
@@ -192,7 +193,7 @@ def train_and_measure(run: Run) -> None:
     """Do the run, unless it is finished, and keep its result; what it has to say goes to a file."""
     os.chdir(run.workspace)
     run.folder.mkdir(parents=True, exist_ok=True)
-    key = training_key(run.config)
+    key = fingerprint(run.config)
     finished = read_result(run)
     if finished and finished.key == key:
         print(f"{run.folder}: finished before", flush=True)

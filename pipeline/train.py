@@ -27,7 +27,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from pipeline.config.messages import composing
-from pipeline.config.reading import check_aliases, write_params
+from pipeline.config.reading import check_aliases, read_composed, write_params
 from pipeline.config.schema import Config, GeneratedDataset, ingredients
 from pipeline.data.augmentation import augmentation
 from pipeline.data.dataset import PROCESSED, Dataset, digest
@@ -40,13 +40,14 @@ from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import schedule
 from pipeline.nn.training import Diverged, Snapshots, train
 from pipeline.runs.checkpoints import Checkpoints
+from pipeline.runs.fingerprint import fingerprint
 from pipeline.runs.history import HISTORY, Row, read_history, write_history
 from pipeline.runs.models import MODEL, SNAPSHOTS, save_model, save_snapshots
 from pipeline.runs.training_data import data_for, warn_of_data
 from pipeline.support.cores import product_threads
 from pipeline.support.errors import UserError, one_line_errors, shorten, tell
 from pipeline.support.files import PARAMS
-from pipeline.sweeps.job import checked, digest_code, job_key, run_job
+from pipeline.sweeps.job import run_job
 from pipeline.tracking import Job, Tracker
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -97,7 +98,7 @@ def train_and_write(config: Config, folder: Path, tracker: Tracker) -> Checkpoin
         snapshots = Snapshots(config.training.snapshots) if config.training.snapshots else None
         data = None if isinstance(config.dataset, GeneratedDataset) else digest()
         streams = random_streams(config.seed)
-        key = tracker.job.key if tracker.job else training_key(config)
+        key = tracker.job.key if tracker.job else fingerprint(config)
         checkpoints = Checkpoints(key, config.training.checkpoint, streams)
         # The recorder outlives a stage that is killed: it may have recorded all of a training that had ended.
         ended_before = not tracker.job and checkpoints.at_end(config.training.epochs)
@@ -180,11 +181,6 @@ def start_training(
         keeper=checkpoints,
     )
     return mlp, measurements
-
-
-def training_key(config: Config) -> str:
-    """Return a hash of all that the model is made from: configuration, data and code, as they are now."""
-    return job_key(config, digest, digest_code())
 
 
 def random_streams(seed: int) -> list[np.random.Generator]:
@@ -320,7 +316,7 @@ def main(values: DictConfig) -> float | None:
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return run_job(values, train_and_record)
     with one_line_errors():
-        config = checked(values)
+        config = read_composed(values)
         folder = HydraConfig.get().runtime.output_dir
         output = Path(os.path.relpath(folder))
         train_and_record(config, output)

@@ -83,7 +83,6 @@ def copy_code(folder: Path) -> Path:
     """Copy what training is made of to `folder`, to be changed there, and return `folder`."""
     for name in ("conf", "pipeline"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "dvc.yaml", folder)
     return folder
 
 

@@ -28,6 +28,16 @@ def resolve(values: DictConfig, where: str) -> Config:
     return parse(plain, where)  # type: ignore[arg-type]
 
 
+def read_composed(values: DictConfig) -> Config:
+    """Check the configuration that Hydra composed, without Hydra's own part.
+
+    Raises:
+        UserError: as `resolve`.
+    """
+    ours = OmegaConf.masked_copy(values, [str(key) for key in values if key != "hydra"])
+    return resolve(ours, "configuration")
+
+
 def read_params(path: Path = PARAMS) -> Config:
     """Read and check the configuration in the YAML file at `path`.
 

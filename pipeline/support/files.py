@@ -73,7 +73,7 @@ def _sha256_once(path: Path, size: int, changed_ns: int) -> str:
     return sha256(path)
 
 
-def fingerprint(path: Path) -> str:
+def hash_files(path: Path) -> str:
     """Return a hash of the file, or of all files in the folder, at `path`; of nothing where nothing is there.
 
     Hidden files and compiled Python are left out, as `.dvcignore` has DVC do.

@@ -13,7 +13,7 @@ import yaml
 
 import pipeline
 from pipeline.support.errors import UserError
-from pipeline.support.files import PARAMS, fingerprint
+from pipeline.support.files import PARAMS, hash_files
 
 STAGES = Path(pipeline.__file__).parents[1] / "dvc.yaml"
 
@@ -44,7 +44,7 @@ def inputs(stage: str) -> dict[str, Any]:
     except Exception:  # whatever is wrong with the file, the stage itself tells of it
         params = None
     values = {f"{PARAMS}: {key}": value_at(params, key) for key in keys}
-    return values | {path: fingerprint(Path(path)) for path in declared["deps"]}
+    return values | {path: hash_files(Path(path)) for path in declared["deps"]}
 
 
 def value_at(params: Any, key: str) -> Any:

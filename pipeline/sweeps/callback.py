@@ -33,18 +33,17 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from pipeline.config.messages import composing
+from pipeline.config.reading import read_composed
 from pipeline.config.schema import Config
 from pipeline.data.dataset import digest
+from pipeline.runs.fingerprint import digest_code, fingerprint
 from pipeline.runs.history import HISTORY, read_history
 from pipeline.runs.training_data import data_for, warn_of_data
 from pipeline.support.cores import usable_cores
 from pipeline.support.errors import UserError, one_line_errors, shorten
 from pipeline.sweeps.job import (
     Outcome,
-    checked,
-    digest_code,
     digest_configs,
-    job_key,
     label,
     outcome_paths,
     read_outcome,
@@ -256,14 +255,14 @@ def make_plan(config: DictConfig) -> Plan:
     given = list({override.get_key_element(): override for override in parsed}.values())  # the last counts
     swept = [override.get_key_element().lstrip("+") for override in given if override.is_sweep_override()]
     overrides = dict(split_override(str(override.input_line)) for override in given)
-    base = checked(config)
+    base = read_composed(config)
     if base.tracking.enabled:
         check_server("start the server, or set tracking.enabled=false")
         start_ahead()  # MLflow's import is done by the time that all jobs are checked
     data, code = digest(), digest_code()
     jobs: dict[str, Config] = {}
     if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
-        jobs = check_jobs(config, given, data, code)
+        jobs = check_jobs(config, given)
     trained_on = {}
     for job in jobs.values() or [base]:
         dataset = data_for(job)  # refuses what does not fit the job
@@ -286,7 +285,7 @@ def make_plan(config: DictConfig) -> Plan:
     )
 
 
-def check_jobs(config: DictConfig, given: list[Override], data: str, code: str) -> dict[str, Config]:
+def check_jobs(config: DictConfig, given: list[Override]) -> dict[str, Config]:
     """Return key and configuration of every combination of the swept values."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
@@ -305,9 +304,9 @@ def check_jobs(config: DictConfig, given: list[Override], data: str, code: str) 
                     f"{' '.join(chosen)} sets hydra.{part}, which all jobs of a sweep have in common: an"
                     " experiment that is a sweep of its own has to be started alone"
                 )
-        job = checked(composed)
+        job = read_composed(composed)
         check_threads(config, job, len(combinations))
-        key = job_key(job, lambda: data, code)
+        key = fingerprint(job)
         if key in jobs:
             twin = " ".join(combinations[list(jobs).index(key)])
             raise UserError(f"{' '.join(combination)} is the same job as {twin}: leave one of them out")

@@ -15,21 +15,18 @@ import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import FileLock
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-import pipeline
-from pipeline.config.reading import resolve
-from pipeline.config.schema import Config, GeneratedDataset, ingredients
+from pipeline.config.reading import read_composed
+from pipeline.config.schema import Config, GeneratedDataset
 from pipeline.data.dataset import PROCESSED, digest
+from pipeline.runs.fingerprint import digest_code, digest_values, fingerprint
 from pipeline.runs.history import HISTORY, objective, read_history
 from pipeline.runs.models import MODEL
 from pipeline.support.errors import UserError, add_report_note, in_need_of_room, tell
@@ -37,7 +34,6 @@ from pipeline.support.files import sha256, write_text
 from pipeline.tracking import Job
 
 FINISHED = Path("multirun/finished")
-ROOT = Path(pipeline.__file__).parents[1]
 GOES_ALONG = ("MLFLOW_TRACKING_URI", "PYTHONPATH")
 
 
@@ -107,9 +103,9 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> fl
             f"{sweep_folder.absolute()} on {platform.node()} is not the sweep's folder: all machines that run"
             " jobs have to share it, under the same path"
         ) from None
-    config = checked(values)
+    config = read_composed(values)
     check_unchanged(config, sweep["data"], sweep["code"])
-    key = job_key(config, lambda: sweep["data"], sweep["code"])
+    key = fingerprint(config)
     if sweep["jobs"]:
         as_planned = sweep["jobs"][hydra.job.num] == key
     else:  # the sweeper chooses the jobs as it goes
@@ -196,50 +192,11 @@ def own_folder(folder: Path, key: str) -> Path:
     return folder
 
 
-def job_key(config: Config, data: Callable[[], str], code: str) -> str:
-    """Return a hash of all that a model is made from.
-
-    Args:
-        config: of the training.
-        data: returns the digest of the processed dataset; only asked where `config` does not generate one.
-        code: what `digest_code` returns.
-    """
-    digest_of_data = None if isinstance(config.dataset, GeneratedDataset) else data()
-    made_from = {**ingredients(asdict(config), digest_of_data), "code": code}
-    return digest_values(made_from)
-
-
-@cache
-def digest_code() -> str:
-    """Return a hash of what a model depends on: NumPy and the code (see `dvc.yaml`, train).
-
-    It is of the code as it was when it was first asked for, which is what this process runs.
-    """
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    sources = [ROOT / path for path in stages["train"]["deps"] if path.startswith("pipeline/")]
-    files = [file for path in sources for file in ([path] if path.is_file() else path.rglob("*.py"))]
-    files.append(ROOT / "pipeline/data/generated.py")
-    hashes = [
-        f"{file.relative_to(ROOT).as_posix()} {sha256(file)}" for file in sorted(files) if file.name[0] != "."
-    ]
-    return hashlib.sha256("\n".join([version("numpy"), *hashes]).encode()).hexdigest()
-
-
 def digest_configs(hydra: DictConfig | HydraConf) -> str:
     """Return a hash of the files that `hydra`, a configuration's part of that name, was composed from."""
     folders = [Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file"]
     hashes = [sha256(file) for folder in folders for file in sorted(folder.rglob("*.yaml"))]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-
-
-def checked(values: DictConfig) -> Config:
-    """Return the composed configuration, checked, without Hydra's own part.
-
-    Raises:
-        UserError: on what `resolve` does not take.
-    """
-    ours = OmegaConf.masked_copy(values, [str(key) for key in values if key != "hydra"])
-    return resolve(ours, "configuration")
 
 
 def split_override(text: str) -> tuple[str, str]:
@@ -296,11 +253,6 @@ def read_outcome(path: Path) -> Outcome:
         return Outcome(**values)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         raise UserError(f"{path} is damaged: it is not what a job wrote") from None
-
-
-def digest_values(values: Mapping[str, Any]) -> str:
-    """Return a hash of `values`, which JSON can hold."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 OmegaConf.register_new_resolver("environment", environment, replace=True)

@@ -21,15 +21,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 import pipeline.sweeps.callback
-import pipeline.sweeps.job
 from pipeline.config.reading import read_params
-from pipeline.data.dataset import PROCESSED, digest
-from pipeline.problems import read_recipe
 from pipeline.runs.history import read_history
 from pipeline.support.errors import UserError
 from pipeline.support.files import PARAMS, sha256
 from pipeline.sweeps.callback import Story, check_threads, make_plan
-from pipeline.sweeps.job import FINISHED, Outcome, digest_code, job_key, write_json
+from pipeline.sweeps.job import FINISHED, Outcome, write_json
 from pipeline.sweeps.ranking import Ranking
 from pipeline.sweeps.workers import POLL_S
 from pipeline.train import CONF
@@ -170,7 +167,7 @@ class Returned(Callback):
 
 
 def test_to_a_sweeper_a_failed_job_is_infinitely_bad(workspace: Path) -> None:
-    note = "+hydra.callbacks.returned._target_=tests.test_sweep.Returned"
+    note = "+hydra.callbacks.returned._target_=tests.sweeps.test_callback.Returned"
     assert sweep(workspace, *EXPLODING, "optimizer.learning_rate=9,0.01", note).returncode == 1
     failed, good = (workspace / "sweep/returned").read_text().split()
     assert failed == "inf"
@@ -191,7 +188,7 @@ class Lost(Callback):
 
 @pytest.mark.stress
 def test_a_sweep_whose_job_left_no_outcome_is_not_complete(tracked: Path) -> None:
-    lose = "+hydra.callbacks.lost._target_=tests.test_sweep.Lost"
+    lose = "+hydra.callbacks.lost._target_=tests.sweeps.test_callback.Lost"
     done = sweep(tracked, "seed=0,1,2", lose, base=TRACKED)
     assert done.returncode == 1
     told = "1 of 3 jobs left no outcome: the same command again finishes them"
@@ -374,53 +371,6 @@ def test_what_is_given_takes_the_place_of_what_a_recipe_sweeps(workspace: Path) 
     assert done.returncode == 0, done.stderr
     assert sorted(row["optimizer.learning_rate"] for row in table(workspace)) == ["0.1", "0.2"]
     assert done.stdout.startswith("job 0: learning_rate 0.1: test error")
-
-
-def key_of(workspace: Path, *options: str) -> str:
-    """Return the key of the job that `options` and the data in `workspace` make."""
-    return job_key(
-        read_recipe("sheet_mnist", *SMALL, *options), lambda: digest(workspace / PROCESSED), "code"
-    )
-
-
-@pytest.mark.parametrize(
-    ("option", "another"),
-    [
-        ("training.epochs=1", True),
-        ("model.bias=true", True),
-        ("split.validation=50", True),
-        ("tracking.patience=5", False),
-        ("training.checkpoint=1.0", False),
-        ("training.threads=2", False),
-        ("dataset.title=T", False),
-        ("sweep.resume=false", False),
-    ],
-)
-def test_what_the_model_is_made_from_makes_another_job(workspace: Path, option: str, another: bool) -> None:
-    assert (key_of(workspace, option) != key_of(workspace)) is another
-
-
-def test_the_content_of_the_data_makes_another_job(workspace: Path) -> None:
-    before = key_of(workspace)
-    (workspace / PROCESSED / ".DS_Store").touch()
-    assert key_of(workspace) == before
-    labels = workspace / PROCESSED / "train_labels.npy"
-    labels.write_bytes(labels.read_bytes()[:-20] + labels.read_bytes()[-10:] + labels.read_bytes()[-20:-10])
-    assert key_of(workspace) != before
-
-
-def test_what_computes_the_model_makes_another_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what generates a problem, whose data are in no file."""
-    versions = {"numpy": "1"}
-    monkeypatch.setattr(pipeline.sweeps.job, "version", versions.__getitem__)
-    monkeypatch.setattr(pipeline.sweeps.job, "ROOT", copy_code(tmp_path))
-    digests = [digest_code.__wrapped__()]
-    versions["numpy"] = "2"
-    digests.append(digest_code.__wrapped__())
-    with (tmp_path / "pipeline/data/generated.py").open("a", encoding="utf-8") as file:
-        file.write("# changed\n")
-    digests.append(digest_code.__wrapped__())
-    assert len(set(digests)) == len(digests)
 
 
 CHANGES_THE_CODE = """

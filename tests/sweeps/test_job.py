@@ -13,13 +13,13 @@ from omegaconf import DictConfig
 
 from pipeline.config.schema import Config
 from pipeline.data.dataset import PROCESSED, digest
+from pipeline.runs.fingerprint import digest_code
 from pipeline.runs.history import HISTORY, read_history, write_history
 from pipeline.runs.models import MODEL
 from pipeline.support.errors import UserError
 from pipeline.sweeps.job import (
     FINISHED,
     Outcome,
-    digest_code,
     digest_configs,
     do_job,
     find_finished,

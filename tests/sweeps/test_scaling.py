@@ -57,7 +57,7 @@ def launcher(request: pytest.FixtureRequest) -> list[str]:
     """The options that choose a launcher."""
     if request.param == "ray":
         address = request.getfixturevalue("ray_cluster")
-        where = "+hydra.callbacks.where._target_=tests.test_scaling.Where"
+        where = "+hydra.callbacks.where._target_=tests.sweeps.test_scaling.Where"
         return ["hydra/launcher=ray", f"hydra.launcher.ray.init.address={address}", where]
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     if request.param == "submitit_slurm" and not shutil.which("sbatch"):

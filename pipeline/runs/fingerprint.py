@@ -1,0 +1,60 @@
+"""The fingerprint of a training: a hash of everything that its model is made from.
+
+Trainings with the same fingerprint have the same configuration, data and code, and so give the same bits. A
+checkpoint serves only the training of its fingerprint, and a sweep skips a job whose fingerprint is that of a
+finished one.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pipeline
+from pipeline.config.schema import Config, GeneratedDataset, ingredients
+from pipeline.data.dataset import digest
+from pipeline.support.files import hash_files
+
+ROOT = Path(pipeline.__file__).parents[1]
+CODE = (
+    "pipeline/__init__.py",
+    "pipeline/train.py",
+    "pipeline/runs/training_data.py",
+    "pipeline/runs/checkpoints.py",
+    "pipeline/runs/history.py",
+    "pipeline/runs/models.py",
+    "pipeline/support/elementary.py",
+    "pipeline/nn",
+    "pipeline/data/augmentation.py",
+    "pipeline/data/dataset.py",
+    "pipeline/data/generated.py",
+)
+"""The files and folders that a model depends on: the code in train's deps in dvc.yaml, and the generated
+datasets, which the train stage never uses."""
+
+
+def fingerprint(config: Config) -> str:
+    """Return a hash of what `config` trains a model from, with the data and the code that are here now.
+
+    The files in `data/processed` count, unless the dataset is generated from the configuration.
+    """
+    data = None if isinstance(config.dataset, GeneratedDataset) else digest()
+    return digest_values({**ingredients(asdict(config), data), "code": digest_code()})
+
+
+@cache
+def digest_code() -> str:
+    """Return a hash of NumPy's version and the code that models depend on.
+
+    The code is hashed at the first call only, since later changes do not reach this process.
+    """
+    return digest_values({"numpy": version("numpy"), **{path: hash_files(ROOT / path) for path in CODE}})
+
+
+def digest_values(values: Mapping[str, Any]) -> str:
+    """Return a hash of `values`, which JSON can hold."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
