@@ -51,7 +51,7 @@ MIN_BYTES_PER_S = 20_000  # what a server has to send once it has used up that p
 PIECE_BYTES = 1 << 14
 RETRIES = 1  # how often a server is asked again for a file that came damaged or not at all
 
-STAND_INS = Path(".dvc/stand_ins.yaml")
+STAND_INS = Path("stand_ins.yaml")  # not in `.dvc`, which `dvc init --force` makes anew
 STAND_INS_TEXT = """\
 # The download stage writes this file, and DVC compares it with dvc.lock. Where stand-ins were drawn, it is
 # .nan, which equals nothing, not even itself: so DVC runs the stage again until the real files are there.

@@ -217,12 +217,21 @@ def test_stand_ins_are_told_of_each_time_and_heal_once_a_source_is_reached(tmp_p
 
     for _ in range(2):
         assert "NOTHING IS ABOUT MNIST" in reproduce()
+    assert "stand_ins.yaml" in run(clone, "git", "status", "--porcelain")
     assert "NOTHING IS ABOUT" not in reproduce(DATA_MIRROR=str(mirror))
     assert "Data and pipelines are up to date." in reproduce()
     assert {path.name for path in (clone / "data/raw").glob("*.gz")} == {
         path.name for path in mirror.iterdir()
     }
-    assert ".dvc" not in run(clone, "git", "status", "--porcelain")
+    assert "stand_ins.yaml" not in run(clone, "git", "status", "--porcelain")
+
+
+def test_the_project_runs_as_a_folder_of_another_repository(tmp_path: Path) -> None:
+    project = make_clone(tmp_path / "monorepo/project", "tracking.enabled=false")
+    shutil.rmtree(project / ".git")
+    run(project.parent, "git", "init", "--quiet")
+    run(project, "dvc", "init", "--subdir", "--force")  # removes all that is in .dvc
+    assert ran(run(project, "dvc", "repro", "download")) == ["download"]
 
 
 def test_dvc_tells_what_changed_and_takes_back_what_was_from_its_cache(clone: Path) -> None:
