@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.config.reading import read_params
 from pipeline.config.schema import Split
 from pipeline.data.dataset import (
+    FILES,
     PROCESSED,
     RAW,
     RawDescription,
@@ -94,8 +95,7 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
         processed,
         {"name": description.name, "title": title, "classes": classes, "image_shape": list(shape)},
     )
-    arrays = [f"{part}_{kind}.npy" for part in parts for kind in ("images", "labels")]
-    warn_of_others(processed, [*arrays, "dataset.json"])
+    warn_of_others(processed, FILES)
     warn_of_unseen_classes(load_dataset(processed))
     counts = f"{split.train:,} train, {split.test:,} test and {len(official_images):,} official images"
     print(f"{title}: {counts} of {_size(shape)}")

@@ -16,6 +16,7 @@ from pipeline.support.files import reading, sha256_once, write_text
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
 PARTS = ("train", "test", "official")
+FILES = ("dataset.json", *(f"{part}_{kind}.npy" for part in PARTS for kind in ("images", "labels")))
 NAMED = 10  # classes in a warning
 
 Side = Annotated[int, Field(ge=1, le=2**20)]  # pixels
@@ -159,11 +160,12 @@ def warn_of_unseen_classes(dataset: Dataset) -> None:
 
 
 def digest(folder: Path = PROCESSED) -> str:
-    """Return a SHA-256 of all files in `folder`, if there is one, read without being kept in memory.
+    """Return a SHA-256 of the dataset in `folder`, if there is one, read without being kept in memory.
 
-    They are read again only when a size or a time of change is another than when they were read.
+    Its files are read again only when a size or a time of change is another than when they were read. What
+    somebody else put into the folder does not count.
     """
-    hashes = [f"{path.name} {sha256_once(path)}" for path in sorted(folder.glob("[!.]*"))]
+    hashes = [f"{name} {sha256_once(folder / name)}" for name in sorted(FILES) if (folder / name).exists()]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 

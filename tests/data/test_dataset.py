@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data.dataset import Part, load_dataset
+from pipeline.data.dataset import Part, digest, load_dataset
 from pipeline.support.errors import UserError
 
 COUNTS = {"train": 6, "test": 0, "official": 3}
@@ -112,6 +112,16 @@ def test_images_without_labels_are_an_error(folder: Path) -> None:
 def test_some_images_are_left_to_learn_from(folder: Path) -> None:
     with pytest.raises(UserError, match=r"^split\.validation = 6: should be less than the 6 train images"):
         load_dataset(folder).hold_out(6)
+
+
+def test_what_somebody_put_beside_the_dataset_does_not_count(folder: Path) -> None:
+    before = digest(folder)
+    (folder / "thesis").mkdir()
+    (folder / "notes.txt").write_text("mine")
+    assert digest(folder) == before
+    labels = folder / "test_labels.npy"
+    labels.write_bytes(labels.read_bytes() + b"more")
+    assert digest(folder) != before
 
 
 def test_a_digest_tells_images_labels_and_their_order_apart_and_nothing_else(tmp_path: Path) -> None:
