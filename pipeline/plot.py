@@ -30,10 +30,20 @@ from pipeline.runs.history import Row, read_history
 from pipeline.runs.models import MODEL, SNAPSHOTS, load_model, load_snapshots
 from pipeline.runs.training_data import trained_config
 from pipeline.support.errors import UserError, tell
-from pipeline.support.files import reading, replacing
+from pipeline.support.files import reading, refuse_links, remove_leftovers, replacing, warn_of_others
 from pipeline.tracking import Tracker
 
 FIGURES = Path("reports/figures")
+ALWAYS_DRAWN = (
+    "digits.png",
+    "accuracy.png",
+    "loss.png",
+    "dead_units.png",
+    "confusion_matrix.png",
+    "misread.png",
+    "weights.png",
+)
+SOMETIMES_DRAWN = ("distortions.png", "weights.gif")  # with augmentation; with snapshots
 DIGITS_A_CLASS = 12
 MISREAD = 24
 UNITS = 100
@@ -44,6 +54,8 @@ SHOWN_NAMES = 10
 
 def main() -> None:
     """Draw the model, the data it was trained on and what was measured into `reports/figures/`."""
+    refuse_links(FIGURES, "remove the link, and the stage makes the folder")
+    remove_leftovers(FIGURES)
     dataset = load_dataset()
     config = trained_config(read_params(), dataset)
     with Tracker(config) as tracker:
@@ -61,10 +73,13 @@ def main() -> None:
 
         dataset = replace(dataset, classes=legible_names(dataset))
         title = headline(dataset, history, accuracies)
+        for name in SOMETIMES_DRAWN:  # or one from an earlier run could stay
+            (FIGURES / name).unlink(missing_ok=True)
         draw_all(FIGURES, title, dataset, history, accuracies, predictions, config.augmentation)
         draw_weights(FIGURES, title, dataset, model, snapshots)
         if snapshots:
             animate_weights(FIGURES, dataset, model, snapshots)
+        warn_of_others(FIGURES, [*ALWAYS_DRAWN, *SOMETIMES_DRAWN])
         tracker.figures()
 
 

@@ -18,9 +18,10 @@ from pipeline.nn.fast import predict
 from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
+from pipeline.runs.history import HISTORY
 from pipeline.runs.models import MODEL, SNAPSHOTS, load_model, load_snapshots
 from pipeline.runs.training_data import data_for
-from pipeline.support.files import replacing, write_text
+from pipeline.support.files import refuse_links, remove_leftovers, replacing, warn_of_others, write_text
 from pipeline.tracking import Tracker
 from pipeline.train import CONF, train_and_write
 
@@ -45,6 +46,10 @@ PLANE = np.stack(np.meshgrid(ALONG, ALONG), axis=-1).reshape(-1, 2)
 
 def main() -> None:
     """Train each recipe below `models/problems/`; write `reports/problems.json` and `reports/problems/`."""
+    trained = [MODELS / recipe / path.parent for recipe in RECIPES for path in (MODEL, HISTORY)]
+    for folder in (FIGURES, *trained):
+        refuse_links(folder, "remove the link, and the stage makes the folder")
+        remove_leftovers(folder)
     tracking = read_params().tracking
     recipes = {recipe: read_recipe(recipe) for recipe in RECIPES}
     configs = {recipe: replace(config, tracking=tracking) for recipe, config in recipes.items()}
@@ -121,6 +126,10 @@ def draw_all(configs: dict[str, Config], models: dict[str, MLP]) -> None:
                 )
                 with replacing(FIGURES / f"{recipe}.gif") as path:
                     save_gif(path, frames)
+            else:  # one from an earlier run
+                (FIGURES / f"{recipe}.gif").unlink(missing_ok=True)
+    warn_of_others(FIGURES, [*(f"{name}.png" for name in drawn), *(f"{recipe}.gif" for recipe in animations)])
+    warn_of_others(MODELS, RECIPES)
 
 
 def show_function(function: "LearnedFunction", points: Array, epoch: int, model: MLP) -> "Figure":

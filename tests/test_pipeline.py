@@ -178,14 +178,27 @@ def test_a_changed_value_runs_the_stages_that_read_it(
     assert ran(run(clone, "dvc", "repro")) == stages
 
 
-def test_dvc_deletes_nothing_that_somebody_put_beside_the_data(clone: Path) -> None:
-    mine = [clone / "data/raw/photos.zip", clone / "data/processed/thesis/chapter.tex"]
+def test_no_file_is_lost_that_somebody_put_into_the_folders_of_a_stage(clone: Path) -> None:
+    stages = ["download", "preprocess", "plot", "problems"]
+    mine = [
+        clone / "data/raw/photos.zip",
+        clone / "data/processed/thesis/chapter.tex",
+        clone / "reports/figures/mine.png",
+        clone / "reports/problems/notes.txt",
+        clone / "models/problems/mine/model.npz",
+    ]
     for path in mine:
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
-    set_param(clone, "split.test", 90)
-    assert ran(run(clone, "dvc", "repro", "preprocess")) == ["download", "preprocess"]
+    assert ran(run(clone, "dvc", "repro", "--single-item", *stages)) == stages
     assert all(path.read_text() == "mine" for path in mine)
+
+
+def test_each_folder_that_a_stage_writes_is_left_in_place_by_dvc(untracked: Path) -> None:
+    for stage in yaml.safe_load((untracked / "dvc.yaml").read_text(encoding="utf-8"))["stages"].values():
+        for out in stage["outs"]:
+            path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+            assert options.get("persist", False) == (untracked / path).is_dir(), path
 
 
 def test_stand_ins_are_told_of_each_time_and_heal_once_a_source_is_reached(tmp_path: Path) -> None:
@@ -257,7 +270,8 @@ def test_dvc_tells_what_changed_and_takes_back_what_was_from_its_cache(clone: Pa
     assert "preprocess" in run(clone, "dvc", "dag", "--dot")
 
     set_param(clone, "optimizer.learning_rate", rate)
-    assert "is cached" in run(clone, "dvc", "repro")
+    output = run(clone, "dvc", "repro")
+    assert ran(output) == ["plot"] and output.count("is cached") == len(["train", "evaluate"])
     assert model.read_bytes() == trained
 
 

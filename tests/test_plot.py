@@ -115,12 +115,39 @@ def test_every_figure_is_drawn(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["affine", "elastic", "affine_elastic"])
-def test_with_augmentation_an_image_is_drawn_beside_its_distortions(name: str) -> None:
+def test_with_augmentation_an_image_is_drawn_beside_its_distortions(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     prepare(augmentation=name)
     plot.main()
     assert set(pictures()) == NAMES | {"distortions"}
+    assert "did not write" not in capsys.readouterr().err
     pixels = imread(FIGURES / "distortions.png").sum(axis=2)
     assert len(np.unique(pixels)) > 100
+
+
+def test_no_figure_of_an_earlier_run_stays_and_no_other_file_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(epochs=1)
+    save_snapshots(None, SNAPSHOTS)
+    FIGURES.mkdir()
+    for name in ("distortions.png", "weights.gif", ".partial-0123abcd.png"):
+        (FIGURES / name).write_text("of an earlier run")
+    (FIGURES / "mine.png").write_text("mine")
+    plot.main()
+    assert {path.name for path in FIGURES.iterdir()} == {*(f"{name}.png" for name in NAMES), "mine.png"}
+    assert (FIGURES / "mine.png").read_text() == "mine"
+    assert "reports/figures holds mine.png, which this stage did not write" in capsys.readouterr().err
+
+
+def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "weights.gif").write_text("of others")
+    prepare(epochs=1)
+    FIGURES.symlink_to(shared)
+    with pytest.raises(UserError, match=r"^reports/figures is reached through a link"):
+        plot.main()
+    assert [path.name for path in shared.iterdir()] == ["weights.gif"]
 
 
 def test_the_figures_show_what_was_measured_after_which_epoch_and_on_which_images(

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from pipeline import problems
 from pipeline.config.reading import flat, read_params
 from pipeline.figures.problems import DecisionPlane
 from pipeline.nn.mlp import MLP
+from pipeline.runs.models import MODEL, SNAPSHOTS, load_model, save_snapshots
 from tests.commands import ROOT, files, made_once, run_module
 
 FIGURES = {"alternating_points", "sheet_alternating", "alternating_solved", "xor", "xor_3d"}
@@ -24,6 +26,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "params.yaml").write_text(params, encoding="utf-8")
         stage = run_module(folder, "pipeline.problems")
         assert stage.returncode == 0, stage.stderr
+        assert "did not write" not in stage.stderr
 
     return made_once("problems", run, tmp_path_factory)
 
@@ -65,6 +68,26 @@ def test_every_figure_is_drawn_and_those_over_training_move(done: Path) -> None:
         assert (frames[0] != frames[-1]).any()
         below_title = [frame[80:] for frame in frames]
         assert (below_title[0] != below_title[-1]).any()
+
+
+def test_no_animation_of_an_earlier_run_stays_and_no_other_file_goes(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(done, tmp_path / "copy")
+    monkeypatch.chdir(folder)
+    mine = [problems.MODELS / "mine/model.npz", problems.FIGURES / "mine.gif"]
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    for recipe in problems.RECIPES:
+        save_snapshots(None, problems.MODELS / recipe / SNAPSHOTS)
+    configs = {recipe: problems.read_recipe(recipe) for recipe in problems.RECIPES}
+    models = {recipe: load_model(problems.MODELS / recipe / MODEL) for recipe in problems.RECIPES}
+    problems.draw_all(configs, models)
+    assert [path.name for path in problems.FIGURES.glob("*.gif")] == ["mine.gif"]
+    assert all(path.read_text() == "mine" for path in mine)
+    told = capsys.readouterr().err
+    assert "models/problems holds mine, which" in told and "reports/problems holds mine.gif, which" in told
 
 
 def test_the_plane_has_the_first_input_from_left_to_right_and_the_second_upwards() -> None:

@@ -146,7 +146,7 @@ def warn_of_others(folder: Path, own: Collection[str]) -> None:
     if others:
         tell(
             f"warning: {folder} holds {', '.join(others)}, which this stage did not write. What it did not"
-            " write stays, but DVC takes it for a part of the data: better keep it elsewhere"
+            " write stays, but DVC takes it for a part of the output: better keep it elsewhere"
         )
 
 
