@@ -1,59 +1,62 @@
-"""The figures of sweeps: each function takes names and errors and returns a matplotlib figure.
+"""The figures of sweeps, each a function from a table of jobs to a matplotlib figure.
 
-Errors are fractions, shown in percent.
+The table is a `pandas.DataFrame` with a row for each job: a column of text for each swept value, and a column
+`error`, a fraction, which is missing where the job failed. Figures show errors in percent.
 """
 
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 
+from pipeline.config.overrides import short
 from pipeline.figures.network import BLUE, INK, QUIET, VERMILION, new_figure, say
-from pipeline.sweeps.job import short
 
-TICKS = 10  # more values than that get a scale instead of a tick each
-ROWS = 30  # more seeds than that are not named one by one
-EVEN = 0.21  # the relative luminance on which white and `INK` are equally easy to read
-
-
-def mean(errors: Sequence[float]) -> float:
-    """Return the mean, to the six decimals that every table and figure goes on with."""
-    return round(statistics.fmean(errors), 6)
+MOST_TICKS = 10  # an axis with more values gets a scale instead of a tick for each
+MOST_NAMES = 30  # more seeds than that are not named one by one
+EQUAL_CONTRAST = 0.21  # the relative luminance on which white and `INK` are equally easy to read
 
 
-def spread(errors: Sequence[float]) -> float:
-    """Return the standard deviation, to as many decimals; 0 of a single error."""
-    return round(statistics.stdev(errors), 6) if len(errors) > 1 else 0.0
+def summarise(jobs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return how many jobs ended well for each combination of the values of `names`, and their errors.
+
+    Returns:
+        A table with the columns `jobs`, `mean` and `spread`, the standard deviation, which is missing for a
+        single job, by the values in the order of the jobs. Errors are rounded to six decimals, so that every
+        table and figure shows the same numbers.
+    """
+    errors = jobs.groupby([jobs[name] for name in names] or (lambda _: ""), sort=False)["error"]
+    return pd.DataFrame({"jobs": errors.count(), "mean": errors.mean(), "spread": errors.std()}).round(6)
 
 
 def percent(share: float) -> str:
-    """Return `share` in percent with two decimals, as every table and figure of a sweep does."""
+    """Return `share` in percent with two decimals, as tables and figures show it."""
     return f"{share:.2%}"
 
 
-def seeds(title: str, subtitle: str, error: str, errors: Mapping[str, float]) -> Figure:
+def seeds(title: str, subtitle: str, error: str, jobs: pd.DataFrame) -> Figure:
     """Draw the error with each seed as a point, their mean as a line, and their spread as a band.
 
     Args:
         title: the first line.
         subtitle: the second line.
         error: the error's name, with its unit.
-        errors: that of each seed.
+        jobs: with a column `seed`; all of them ended well.
     """
-    values = in_order(errors)
-    figure, axes = new_figure(7, 0.8 + 0.2 * min(max(len(values), 3), ROWS), title, subtitle)
-    points = 100 * np.array([errors[value] for value in values])
-    middle, width = 100 * mean(list(errors.values())), 100 * spread(list(errors.values()))
-    axes.axvspan(max(middle - width, 0), middle + width, color=BLUE, alpha=0.15, linewidth=0)
-    axes.axvline(middle, color=BLUE)
-    axes.plot(points, range(len(values)), "o", color=INK, markersize=4)
-    if len(values) <= ROWS:
+    errors = jobs.set_index("seed")["error"]
+    values = in_order(errors.index)
+    figure, axes = new_figure(7, 0.8 + 0.2 * min(max(len(values), 3), MOST_NAMES), title, subtitle)
+    [(_, mean, spread)] = (100 * summarise(jobs, [])).fillna(0).to_numpy()
+    axes.axvspan(max(mean - spread, 0), mean + spread, color=BLUE, alpha=0.15, linewidth=0)
+    axes.axvline(mean, color=BLUE)
+    axes.plot(100 * errors[values], range(len(values)), "o", color=INK, markersize=4)
+    if len(values) <= MOST_NAMES:
         axes.set_yticks(range(len(values)), [f"seed {value}" for value in values])
     else:
         axes.set_ylabel(f"{len(values)} seeds")
@@ -64,65 +67,58 @@ def seeds(title: str, subtitle: str, error: str, errors: Mapping[str, float]) ->
     return figure
 
 
-def line(title: str, subtitle: str, name: str, error: str, groups: dict[str, list[float]]) -> Figure:
+def line(title: str, subtitle: str, name: str, error: str, jobs: pd.DataFrame) -> Figure:
     """Draw the error by the one value that was swept: its mean as a line, its spread as a band.
 
     Args:
         title: the first line.
-        subtitle: the second line, what is averaged.
+        subtitle: the second line, which says what is averaged.
         name: the value's name.
         error: the error's name, with its unit.
-        groups: for each value the errors of its jobs.
+        jobs: with a column `name`; all of them ended well.
     """
     figure, axes = new_figure(7, 4, title, subtitle)
-    values = in_order(groups)
+    values = in_order(jobs[name])
     x = _scale(axes, values)
-    errors = [100 * np.array(groups[value]) for value in values]
-    means = 100 * np.array([mean(groups[value]) for value in values])
-    spreads = 100 * np.array([spread(groups[value]) for value in values])
-    lower = np.maximum(means - spreads, 0)  # no error is negative
-    axes.fill_between(x, lower, means + spreads, color=BLUE, alpha=0.15, linewidth=0)
-    axes.plot(x, means, color=BLUE, marker="o", markersize=4)
-    for position, group in zip(x, errors, strict=True):
-        axes.plot(np.full(len(group), position), group, ".", color=QUIET, markersize=4)
+    summary = 100 * summarise(jobs, [name]).loc[values].fillna(0)
+    lower = np.maximum(summary["mean"] - summary["spread"], 0)  # no error is negative
+    axes.fill_between(x, lower, summary["mean"] + summary["spread"], color=BLUE, alpha=0.15, linewidth=0)
+    axes.plot(x, summary["mean"], color=BLUE, marker="o", markersize=4)
+    at = x[[values.index(value) for value in jobs[name]]]
+    axes.plot(at, 100 * jobs["error"], ".", color=QUIET, markersize=4)
     bottom, top = axes.get_ylim()
-    axes.set_ylim(max(bottom, -0.02 * top))  # so far below 0 that the markers there are whole
+    axes.set_ylim(max(bottom, -0.02 * top))  # just enough below 0 for whole markers
     axes.set_xlabel(name)
     axes.set_ylabel(error)
     return figure
 
 
-def heat_map(
-    title: str, subtitle: str, names: tuple[str, str], error: str, groups: dict[tuple[str, str], list[float]]
-) -> Figure:
+def heat_map(title: str, subtitle: str, names: tuple[str, str], error: str, jobs: pd.DataFrame) -> Figure:
     """Draw the mean error by the two values that were swept, the lowest in a frame.
 
     Args:
         title: the first line.
-        subtitle: the second line, what is averaged.
+        subtitle: the second line, which says what is averaged.
         names: the values' names, rows first.
         error: the error's name, with its unit.
-        groups: for each pair of values the errors of its jobs; none where all failed.
+        jobs: with both columns; at least one of them ended well.
     """
-    rows, columns = (in_order({pair[i] for pair in groups}) for i in (0, 1))
-    means = np.full((len(rows), len(columns)), np.nan)
-    texts = {}
-    for (row, column), errors in groups.items():
-        if errors:
-            cell = rows.index(row), columns.index(column)
-            means[cell] = 100 * mean(errors)
-            numbers = [mean(errors), spread(errors)][: len(errors)]  # a single error has no spread
-            texts[cell] = "\n± ".join(percent(number).rstrip("%") for number in numbers)
+    rows, columns = (in_order(jobs[name]) for name in names)
+    summary = summarise(jobs, names)
+    shares, spreads = (summary[what].unstack().loc[rows, columns].to_numpy() for what in ("mean", "spread"))
+    means = 100 * shares
     figure, axes = new_figure(0.9 * len(columns) + 2.2, 0.5 * len(rows) + 0.9, title, subtitle)
     low, high = np.nanmin(means), np.nanmax(means)
     norm = Normalize(low, max(high, low + 0.01))  # longer than 0 where all are the same, too
     if low > 0 and high > 10 * low:  # one bad corner shall not hide the differences elsewhere
         norm = LogNorm(low, high)
     image = axes.imshow(means, cmap="viridis_r", norm=norm, aspect="auto")
-    for (i, j), shown in np.ndenumerate(means):
-        luminance = np.array(image.cmap(image.norm(shown))[:3]) ** 2.2 @ (0.2126, 0.7152, 0.0722)
-        colour = QUIET if np.isnan(shown) else "white" if luminance < EVEN else INK
-        axes.text(j, i, texts.get((i, j), "failed"), color=colour, ha="center", va="center")
+    for (i, j), mean in np.ndenumerate(means):
+        luminance = np.array(image.cmap(image.norm(mean))[:3]) ** 2.2 @ (0.2126, 0.7152, 0.0722)
+        colour = QUIET if np.isnan(mean) else "white" if luminance < EQUAL_CONTRAST else INK
+        numbers = [float(shares[i, j]), float(spreads[i, j])]
+        text = "\n± ".join(percent(share).rstrip("%") for share in numbers if not np.isnan(share))
+        axes.text(j, i, text or "failed", color=colour, ha="center", va="center")
     i, j = np.unravel_index(np.nanargmin(means), means.shape)
     axes.add_patch(
         Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=VERMILION, linewidth=2.5, clip_on=False)
@@ -143,32 +139,31 @@ def heat_map(
     return figure
 
 
-def parallel(
-    title: str, subtitle: str, names: Sequence[str], error: str, groups: dict[tuple[str, ...], list[float]]
-) -> Figure:
-    """Draw parallel coordinates: an axis a swept value and one for the error, a line a combination.
+def parallel(title: str, subtitle: str, names: Sequence[str], error: str, jobs: pd.DataFrame) -> Figure:
+    """Draw parallel coordinates: an axis for each swept value and one for the error, a line a combination.
 
     Args:
         title: the first line.
-        subtitle: the second line, what is averaged.
+        subtitle: the second line, which says what is averaged.
         names: the values' names.
         error: the error's name, with its unit.
-        groups: for each combination of values the errors of its jobs.
+        jobs: with a column for each of `names`; all of them ended well.
     """
     figure, axes = new_figure(1.6 * len(names) + 2, 4, title, subtitle)
-    means = np.array([mean(errors) for errors in groups.values()])
-    low, high = means.min(), max(means.max(), means.min() + 1e-9)
-    heights = [(means - low) / (high - low)]
+    summary = summarise(jobs, names).sort_values("mean", ascending=False, kind="stable").reset_index()
+    low, high = summary["mean"].min(), max(summary["mean"].max(), summary["mean"].min() + 1e-9)
+    heights = []
     for i, name in enumerate(names):
-        values = in_order({combination[i] for combination in groups})
+        values = in_order(summary[name])
         places = np.linspace(0, 1, len(values)) if len(values) > 1 else np.array([0.5])
-        heights.insert(i, np.array([places[values.index(combination[i])] for combination in groups]))
+        heights.append(places[[values.index(value) for value in summary[name]]])
         for value, place in zip(values, places, strict=True):
             ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
             axes.text(
                 i - 0.04, place, _label(value), ha="right", va="center", color=QUIET, bbox=ground, zorder=3
             )
         axes.text(i, 1.07, name, ha="center")
+    heights.append(((summary["mean"] - low) / (high - low)).to_numpy())
     last = len(names)
     axes.text(last, 1.07, error, ha="center")
     for place in (0.0, 1.0):
@@ -176,9 +171,8 @@ def parallel(
             last + 0.04, place, percent(low + place * (high - low)).rstrip("%"), va="center", color=QUIET
         )
     colours = matplotlib.colormaps["viridis_r"]
-    for line in np.argsort(-means):  # the best on top
-        path = [height[line] for height in heights]
-        axes.plot(range(last + 1), path, color=colours(heights[-1][line]), alpha=0.8)
+    for path in np.array(heights).T:
+        axes.plot(range(last + 1), path, color=colours(path[-1]), alpha=0.8)
     axes.vlines(range(last + 1), 0, 1, QUIET, linewidth=0.8)
     axes.set_axis_off()
     axes.set_xlim(-0.6, last + 0.6)
@@ -194,17 +188,17 @@ def failed(title: str, subtitle: str) -> Figure:
 
 
 def _scale(axes: Axes, values: Sequence[str]) -> np.ndarray:
-    """Set up the x axis for `values`, numbers if they all are, and return their positions."""
-    numbers = [as_number(value) for value in values]
-    if None in numbers:
+    """Set up the x axis for `values` and return their positions; a scale of numbers if all are numbers."""
+    lists = [_numbers(value) for value in values]
+    if any(len(numbers) != 1 for numbers in lists):
         axes.set_xticks(range(len(values)), values)
         return np.arange(len(values), dtype=float)
-    positions = np.array(numbers, dtype=float)
+    positions = np.array(lists)[:, 0]
     if positions.min() > 0 and positions.max() >= 8 * positions.min():
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    if len(values) <= TICKS:
+    if len(values) <= MOST_TICKS:
         axes.set_xticks(positions, map(_label, values))
     else:
         axes.xaxis.set_major_formatter("{x:g}")
@@ -213,22 +207,16 @@ def _scale(axes: Axes, values: Sequence[str]) -> np.ndarray:
 
 def _label(value: str) -> str:
     """Return `value` as a label: a list of one number, `[100]`, is that number."""
-    return value if as_number(value) is None else short(value.strip("[]"))
-
-
-def as_number(value: str) -> float | None:
-    """Return the number that `value` is, also as the only one of a list: `0.1`, `[100]`."""
-    numbers = _numbers(value)
-    return numbers[0] if len(numbers) == 1 else None
+    return short(value.strip("[]")) if len(_numbers(value)) == 1 else value
 
 
 def in_order(values: Iterable[str]) -> list[str]:
-    """Return `values` by their numbers, `[8,8]` before `[16]`, and those without by alphabet, last."""
-    return sorted(values, key=lambda value: (not _numbers(value), _numbers(value), value))
+    """Return each of `values` once: by their numbers, `[8,8]` before `[16]`, then the others by alphabet."""
+    return sorted(set(values), key=lambda value: (not _numbers(value), _numbers(value), value))
 
 
 def _numbers(value: str) -> list[float]:
-    """Return the number that `value` is, or those of the list that it is; none where it is something else."""
+    """Return the number or the list of numbers that `value` is, `0.1` or `[8,8]`; empty if it is neither."""
     try:
         return [float(number) for number in value.strip("[]").split(",")]
     except ValueError:

@@ -33,6 +33,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from pipeline.config.messages import composing
+from pipeline.config.overrides import label, split_override
 from pipeline.config.reading import read_composed
 from pipeline.config.schema import Config
 from pipeline.data.dataset import digest
@@ -44,10 +45,8 @@ from pipeline.support.errors import UserError, one_line_errors, shorten
 from pipeline.sweeps.job import (
     Outcome,
     digest_configs,
-    label,
     outcome_paths,
     read_outcome,
-    split_override,
     write_json,
 )
 from pipeline.sweeps.workers import (

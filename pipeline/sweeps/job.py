@@ -13,7 +13,7 @@ import platform
 import traceback
 import uuid
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from pipeline.config.overrides import label, split_override
 from pipeline.config.reading import read_composed
 from pipeline.config.schema import Config, GeneratedDataset
 from pipeline.data.dataset import PROCESSED, digest
@@ -197,25 +198,6 @@ def digest_configs(hydra: DictConfig | HydraConf) -> str:
     folders = [Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file"]
     hashes = [sha256(file) for folder in folders for file in sorted(folder.rglob("*.yaml"))]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-
-
-def split_override(text: str) -> tuple[str, str]:
-    """Return key and value of the override `text`."""
-    key, _, value = text.partition("=")
-    return key.lstrip("+~"), value
-
-
-def label(overrides: Mapping[str, str], keys: Sequence[str]) -> str:
-    """Say the values of `keys` in few words: `learning_rate 0.1, seed 0`."""
-    return ", ".join(f"{key.rpartition('.')[2]} {short(overrides[key])}" for key in keys if key in overrides)
-
-
-def short(value: str) -> str:
-    """Return `value`, rounded to four digits where it is a number with a long fraction."""
-    try:
-        return value if len(value) <= 6 or value.isdecimal() else f"{float(value):.4g}"
-    except ValueError:
-        return value
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -1,21 +1,21 @@
-"""What a sweep found, as a table, as CSV and as a figure: its jobs ranked, or what they give over seeds."""
+"""What a sweep found: its combinations of values ranked, as a table, as CSV and as a figure."""
 
-import csv
 import math
 from collections.abc import Sequence
-from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.config.overrides import label, last_part, short
 from pipeline.figures import network as figures
 from pipeline.figures import sweeps as sweep_figures
-from pipeline.figures.sweeps import in_order, mean, percent, spread
-from pipeline.support.files import replacing
-from pipeline.sweeps.job import Outcome, label, short
+from pipeline.figures.sweeps import in_order, percent, summarise
+from pipeline.support.files import write_text
+from pipeline.sweeps.job import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,9 +25,10 @@ TOP = 30  # rows of the table in the terminal; the CSV file has all
 
 
 class Ranking:
-    """The combinations of the swept values, best first, each over its seeds; what failed comes last.
+    """The combinations of the swept values, the lowest mean error first, and the jobs that failed.
 
-    Seeds alone are not ranked, since the best of them is only a lucky one.
+    A seed that is swept beside other values is averaged over. Seeds alone are not ranked, since the best of
+    them is only a lucky one.
 
     Args:
         outcomes: those of all jobs.
@@ -35,132 +36,113 @@ class Ranking:
         dataset: its title.
 
     Attributes:
-        swept: the swept keys.
-        keys: the same without the seed where others were swept too.
+        keys: the swept keys, without the seed where others were swept too.
         only_seeds: whether the seed alone was swept.
-        measure: what the jobs are ranked by, `validation_error` as a rule; `error` where they differ in that.
-        groups: for each combination that ended well, the errors of its jobs; the lowest mean first, or seeds
-            in order.
-        failed: the jobs that did not.
+        measure: what the jobs are ranked by, such as `validation_error`; `error` where they differ in that.
+        jobs: a row for each job: its values of the swept keys as text, `error` or `failure`, and its `label`.
+        table: a row for each combination, then one for each job that failed; the columns are those of the
+            CSV file. `spread` is the standard deviation of the error over the jobs of a combination.
     """
 
     def __init__(self, outcomes: Sequence[Outcome], swept: Sequence[str], dataset: str) -> None:
-        self.swept = list(swept) or differing(outcomes)
-        self.over_seeds = SEED in self.swept and len(self.swept) > 1
-        self.keys = [key for key in self.swept if not (self.over_seeds and key == SEED)]
+        swept = list(swept) or differing(outcomes)
+        self.over_seeds = SEED in swept and len(swept) > 1
+        self.keys = [key for key in swept if not (self.over_seeds and key == SEED)]
         self.only_seeds = self.keys == [SEED]
-        self.dataset = dataset
         measures = {outcome.measure for outcome in outcomes if outcome.measure}
         self.measure = measures.pop() if len(measures) == 1 else "error"
-        groups: dict[tuple[str, ...], list[float]] = {}
-        for outcome in outcomes:
-            if outcome.error is not None:
-                groups.setdefault(self.values(outcome), []).append(outcome.error)
-        self.groups = dict(sorted(groups.items(), key=lambda group: mean(group[1])))
+        self.title = f"{spelled(self.measure).capitalize()} on {dataset}"
+        self.jobs = pd.DataFrame(
+            [
+                {
+                    **{key: outcome.overrides.get(key, "") for key in swept},
+                    "error": math.nan if outcome.error is None else outcome.error,
+                    "failure": outcome.failure,
+                    "label": label(outcome.overrides, swept) or "the only one",
+                }
+                for outcome in outcomes
+            ],
+            columns=[*swept, "error", "failure", "label"],
+        )
+        self.good = self.jobs.dropna(subset="error")
+        self.failed = self.jobs.dropna(subset="failure")
+        self.table = self._table()
+
+    def _table(self) -> pd.DataFrame:
+        columns = ["rank", *self.keys, "jobs", self.measure, "spread", "status", "reason"]
+        best = summarise(self.good, self.keys).sort_values("mean", kind="stable")
+        best = best.rename(columns={"mean": self.measure})
         if self.only_seeds:
-            seeds = in_order(seed for [seed] in groups)
-            self.groups = dict(sorted(groups.items(), key=lambda group: seeds.index(group[0][0])))
-        self.failed = [outcome for outcome in outcomes if outcome.failure is not None]
-
-    def values(self, outcome: Outcome) -> tuple[str, ...]:
-        """Return the job's values of `keys`."""
-        return tuple(outcome.overrides.get(key, "") for key in self.keys)
-
-    def rows(self) -> list[list[str]]:
-        """Return the table's rows, as `columns` names their fields."""
-        rows = []
-        for rank, (values, errors) in enumerate(self.groups.items(), start=1):
-            place, jobs = ("", "") if self.only_seeds else (str(rank), str(len(errors)))
-            deviation = f"{spread(errors):.6f}" if len(errors) > 1 else ""
-            rows.append([place, *values, jobs, f"{mean(errors):.6f}", deviation, "", ""])
-        for job in self.failed:
-            seed = f"seed {job.overrides[SEED]}: " if self.over_seeds else ""
-            rows.append(["", *self.values(job), "", "", "", "FAILED", f"{seed}{job.failure}"])
-        return rows
-
-    def columns(self) -> list[str]:
-        """Return the names of the fields; the error's spread is its standard deviation over the jobs."""
-        return ["rank", *self.keys, "jobs", self.measure, "spread", "status", "reason"]
+            best = best.loc[in_order(best.index)].drop(columns="jobs")
+        else:
+            best.insert(0, "rank", range(1, len(best) + 1))
+        seed = "seed " + self.failed[SEED] + ": " if self.over_seeds else ""
+        failed = self.failed.assign(status="FAILED", reason=seed + self.failed["failure"])
+        table = pd.concat([best.reset_index(), failed], ignore_index=True).reindex(columns=columns)
+        return table.astype({"rank": "Int64", "jobs": "Int64"})
 
     def write(self, folder: Path) -> None:
         """Write `sweep.csv` and `sweep.png` to `folder`."""
-        with (
-            replacing(folder / "sweep.csv") as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(self.columns())
-            writer.writerows(self.rows())
+        csv = self.table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+        write_text(folder / "sweep.csv", csv)
         with figures.style():
             figures.save(self.figure(), folder / "sweep.png")
 
     def show(self) -> None:
-        """Print the table, without empty columns, and below it the reasons, which are long."""
-        rows = [row[:-1] for row in self.rows()]
-        best, rest = rows[: len(self.groups)], rows[len(self.groups) :]
-        table = Table(title=f"{self.title()} by seed" if self.only_seeds else f"{self.title()}, best first")
-        filled = [any(cells) for cells in zip(*rows, strict=True)]
-        for column in compress(self.columns()[:-1], filled):
-            numeric = column in {"rank", "jobs", self.measure, "spread"}
-            justify: Literal["right", "left"] = "right" if numeric else "left"
-            table.add_column(spelled(column) if numeric else column, justify=justify, no_wrap=numeric)
-        for row in [*best[:TOP], *rest]:
-            rank, *values, jobs, error, deviation, status = row
-            shown = [percent(float(share)) if share else "" for share in (error, deviation)]
-            cells = compress([rank, *map(short, values), jobs, *shown, status], filled)
-            table.add_row(*map(Text, cells), style="red" if status else None)
+        """Print the table without its empty columns, and below it the reasons, which are long."""
+        best = len(self.table) - len(self.failed)
+        shown = self.table.drop(index=range(TOP, best), columns="reason").dropna(axis=1, how="all")
+        table = Table(title=f"{self.title} by seed" if self.only_seeds else f"{self.title}, best first")
+        for column in map(str, shown):
+            if column in {*self.keys, "status"}:
+                table.add_column(column)
+            else:
+                table.add_column(spelled(column), justify="right", no_wrap=True)
+        texts = shown.astype(object)
+        for column in {self.measure, "spread"} & {*shown}:
+            texts[column] = shown[column].map(percent, na_action="ignore")
+        for row in texts.fillna("").itertuples(index=False):
+            table.add_row(*(Text(short(str(cell))) for cell in row), style="red" if "FAILED" in row else None)
         console = Console(width=None if Console().is_terminal else 200)
         console.print(table)
-        if len(best) > TOP:
-            console.print(f"… and {len(best) - TOP} more in the CSV file")
+        if best > TOP:
+            console.print(f"… and {best - TOP} more in the CSV file")
         if self.only_seeds and best:
             console.print(self.over_all())
-        for job in self.failed:
-            reason = f"FAILED: {label(job.overrides, self.swept) or 'the only one'}: {job.failure}"
-            console.print(Text(reason, style="red"), soft_wrap=True)
+        for job in self.failed.itertuples():
+            console.print(Text(f"FAILED: {job.label}: {job.failure}", style="red"), soft_wrap=True)
 
     def over_all(self) -> str:
-        """Return the mean over all jobs and their spread, in words."""
-        errors = [error for group in self.groups.values() for error in group]
-        return (
-            f"mean {percent(mean(errors))}, standard deviation {percent(spread(errors))}"
-            f" over {len(errors)} seeds"
-        )
+        """Return the mean and the standard deviation over all jobs that ended well, in words."""
+        [(jobs, mean, spread)] = summarise(self.good, []).fillna(0).to_numpy()
+        return f"mean {percent(mean)}, standard deviation {percent(spread)} over {jobs:.0f} seeds"
 
     def is_grid(self) -> bool:
         """Return whether every combination of the values was tried; sweepers that search do not try all."""
-        tried = {*self.groups, *(self.values(job) for job in self.failed)}
-        return len(tried) == math.prod(len(set(column)) for column in zip(*tried, strict=True))
-
-    def title(self) -> str:
-        """Return what is ranked, in words."""
-        return f"{spelled(self.measure).capitalize()} on {self.dataset}"
+        tried = self.jobs[self.keys].drop_duplicates()
+        return len(tried) == math.prod(tried.nunique())
 
     def figure(self) -> "Figure":
         """Return the figure that fits what was swept."""
-        title, error = self.title(), f"{spelled(self.measure)} (%)"
-        if self.only_seeds and self.groups:
-            errors = {seed: mean(group) for (seed,), group in self.groups.items()}
-            return sweep_figures.seeds(title, self.over_all().capitalize(), error, errors)
+        title, error = self.title, f"{spelled(self.measure)} (%)"
+        if self.only_seeds and len(self.good):
+            return sweep_figures.seeds(title, self.over_all().capitalize(), error, self.good)
         if len(self.keys) in {1, 2}:
-            title += " by " + " and ".join(spelled(key.rpartition(".")[2]) for key in self.keys)
-        groups = dict(sorted(self.groups.items()))
-        if not groups:
+            title += " by " + " and ".join(spelled(last_part(key)) for key in self.keys)
+        if self.good.empty:
             return sweep_figures.failed(title, "A sweep without a result")
-        jobs = max(map(len, groups.values()))
+        jobs = self.table["jobs"].max()
         subtitle = f"Mean ± standard deviation over {jobs} seeds" if self.over_seeds else "One job each"
         match self.keys:
-            case [] | [_]:
-                line = {"".join(values): errors for values, errors in groups.items()}
-                return sweep_figures.line(title, subtitle, "".join(self.keys), error, line)
+            case []:
+                return sweep_figures.line(title, subtitle, "", error, self.good.assign(**{"": ""}))
+            case [key]:
+                return sweep_figures.line(title, subtitle, key, error, self.good)
             case [rows, columns] if self.is_grid():
-                failed: dict[tuple[str, ...], list[float]] = {self.values(job): [] for job in self.failed}
-                pairs = {(values[0], values[1]): errors for values, errors in {**failed, **groups}.items()}
-                return sweep_figures.heat_map(
-                    title, f"{subtitle}; the lowest is framed", (rows, columns), error, pairs
-                )
+                subtitle += "; the lowest is framed"
+                return sweep_figures.heat_map(title, subtitle, (rows, columns), error, self.jobs)
             case _:
-                return sweep_figures.parallel(title, subtitle, self.keys, error, groups)
+                return sweep_figures.parallel(title, subtitle, self.keys, error, self.good)
 
 
 def spelled(name: str) -> str:

@@ -27,7 +27,6 @@ from pipeline.support.errors import UserError
 from pipeline.support.files import PARAMS, sha256
 from pipeline.sweeps.callback import Story, check_threads, make_plan
 from pipeline.sweeps.job import FINISHED, Outcome, write_json
-from pipeline.sweeps.ranking import Ranking
 from pipeline.sweeps.workers import POLL_S
 from pipeline.train import CONF
 from tests.commands import (
@@ -128,26 +127,6 @@ def test_every_sweep_gets_a_table_and_a_figure(
     assert done.returncode == status, done.stderr
     assert len(table(workspace)) == combinations
     assert (workspace / "sweep/sweep.png").read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize(
-    ("values", "labels"),
-    [
-        ([{"rate": rate} for rate in "123"], ("rate", "test error (%)")),
-        ([{"rate": rate, "seed": seed} for rate in "123" for seed in "01"], ("rate", "test error (%)")),
-        ([{"rate": rate, "width": width} for rate in "12" for width in "34"], ("width", "rate")),
-        ([{"rate": "1", "width": "3"}, {"rate": "2", "width": "4"}], ("", "")),  # not all combinations
-        ([{"rate": rate, "width": "3", "depth": "5"} for rate in "12"], ("", "")),
-    ],
-    ids=["a line", "a line over seeds", "a heat map", "parallel axes", "parallel axes of three"],
-)
-def test_the_figure_fits_what_was_swept(values: list[dict[str, str]], labels: tuple[str, str]) -> None:
-    jobs = [
-        Outcome("key", "token", overrides, "folder", measure="test_error", error=0.1 * number)
-        for number, overrides in enumerate(values, start=1)
-    ]
-    axes = Ranking(jobs, list(values[0]), "Digits").figure().axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == labels
 
 
 def test_the_objective_is_the_error_on_the_validation_part_where_there_is_one(workspace: Path) -> None:
