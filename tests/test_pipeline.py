@@ -178,6 +178,20 @@ def test_a_changed_value_runs_the_stages_that_read_it(
     assert ran(run(clone, "dvc", "repro")) == stages
 
 
+def test_another_version_of_a_library_runs_again_what_it_can_change(clone: Path) -> None:
+    pinned = yaml.safe_load((clone / "versions.yaml").read_text(encoding="utf-8"))
+    for library, stages in {"numpy": STAGES, "pillow": ["plot", "problems"]}.items():
+        (clone / "versions.yaml").write_text(yaml.safe_dump({**pinned, library: "1.0"}), encoding="utf-8")
+        changed = json.loads(run(clone, "dvc", "status", "--json"))
+        of_libraries = {
+            stage
+            for stage, reasons in changed.items()
+            for reason in reasons
+            if isinstance(reason, dict) and "versions.yaml" in reason.get("changed deps", {})
+        }
+        assert of_libraries == set(stages)
+
+
 def test_no_file_is_lost_that_somebody_put_into_the_folders_of_a_stage(clone: Path) -> None:
     stages = ["download", "preprocess", "plot", "problems"]
     mine = [

@@ -1,18 +1,22 @@
 """What a stage leaves behind is of the params, code and data that DVC notes for it: treeverse/dvc#11058."""
 
 import os
+import re
+import shutil
 import signal
 from collections.abc import Callable
 from contextlib import nullcontext
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import pipeline.support.stage_inputs
 from pipeline.runs.models import load_model, save_model
 from pipeline.support.errors import UserError
 from pipeline.support.stage_inputs import unchanged
-from tests.commands import UNDER_DVC, freezing, run_module, start_module, wait_until_frozen
+from tests.commands import ROOT, UNDER_DVC, freezing, run_module, start_module, wait_until_frozen
 from tests.stores import client
 
 
@@ -79,6 +83,28 @@ def test_every_stage_looks_after_its_own_inputs(
     with pytest.raises(UserError, match=told), unchanged(stage):
         Path("pipeline").mkdir()
         Path(f"pipeline/{stage}.py").touch()
+
+
+@pytest.mark.parametrize(
+    ("stage", "library"),
+    [*((stage, "numpy") for stage in ("download", "preprocess", "train", "evaluate")), ("plot", "pillow")],
+)
+def test_a_stage_does_not_run_with_another_version_of_a_library_than_it_depends_on(
+    workspace: Path, stage: str, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = ROOT / "versions.yaml"
+    text = versions.read_text(encoding="utf-8")
+    installed = version(library)
+    monkeypatch.setattr(pipeline.support.stage_inputs, "ROOT", workspace)
+    shutil.copy(ROOT / "dvc.yaml", workspace)
+    (workspace / versions.name).write_text(text.replace(f'{library}: "{installed}"', f'{library}: "1.0"'))
+    told = rf"^{library} {re.escape(installed)} is installed, but versions\.yaml says 1\.0: install what"
+    with pytest.raises(UserError, match=told), unchanged(stage):
+        raise AssertionError("the stage began")
+    (workspace / versions.name).write_text(text)
+    monkeypatch.chdir(workspace)
+    with unchanged(stage):
+        pass
 
 
 def test_a_seed_that_is_changed_during_training_is_not_recorded_for_the_model(tracked: Path) -> None:
