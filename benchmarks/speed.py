@@ -1,8 +1,9 @@
 """Seconds an epoch, ours beside other libraries': `python -m benchmarks.speed`.
 
-Two networks are trained, the sheet's (`benchmarks.sheet_network`) and a wide one (`benchmarks.wide_network`);
-these modules say who takes part. All take turns, round by round and there and back, so that whatever else the
-machine does hits all alike; each waits in a process of its own while another runs.
+Two networks are trained: the problem sheet's for MNIST (`benchmarks.sheet_network`) and a wide one
+(`benchmarks.wide_network`). These modules say which libraries take part. The libraries take turns, round by
+round and in alternating order, so that whatever else the machine does affects all of them alike. Each waits
+in a process of its own while another runs.
 
 PyTorch and JAX are no dependencies of this project. Where the environment variable BENCH_PYTHON names another
 interpreter that has them (with NumPy, threadpoolctl and pydantic), they run in that one:
