@@ -1,31 +1,28 @@
-"""Stage 1: bring the dataset's four IDX files to `data/raw`, whatever the source.
+"""Stage 1: bring the dataset's four IDX files to `data/raw`.
 
-Every file's hash is pinned, so a source is good if it has the right bytes. The sources are the environment
-variable DATA_MIRROR, then `dataset.mirrors`, each tried in turn for whatever is still missing. Where none of
-them can be reached, the embedded strokes dataset stands in, and DVC runs the stage again each time until the
-files are there. A source that answers at all is reached, be it with 404, 500 or the wrong bytes: then a
-missing file is an error, since the network is not what is wrong.
+The hash of every file is pinned, so a source is good if it has the right bytes. The sources are the
+environment variable DATA_MIRROR, then `dataset.mirrors`. Each file comes from the first source that has it.
+
+If no source can be reached, the stage draws the strokes dataset instead, and DVC runs the stage again each
+time until the files are there. A source that answers is reached, even if it answers with 404, with 500 or
+with the wrong bytes. If a file is missing then, that is an error, since the network works.
 """
 
 from pipeline.support.program import program
 
+import hashlib
 import os
 import re
-import sys
+import shutil
 import tempfile
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import closing, suppress
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from queue import Empty, Full, Queue
-from threading import Thread
 from typing import Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-import pooch
 import requests
 from tqdm import tqdm
 
@@ -34,10 +31,9 @@ from pipeline.config.schema import File, GeneratedDataset, IdxDataset, StrokesDa
 from pipeline.data.dataset import RAW, RawDescription, read_description, write_description
 from pipeline.data.idx import write_idx
 from pipeline.data.strokes import SIDE, choose_digits, draw
-from pipeline.support.errors import UserError, in_need_of_room, public
+from pipeline.support.errors import UserError, in_need_of_room, public, tell
 from pipeline.support.files import (
     PARTIAL,
-    is_special,
     refuse_links,
     remove_leftovers,
     replacing,
@@ -46,10 +42,10 @@ from pipeline.support.files import (
     write_text,
 )
 
-PATIENCE = 8.0  # seconds that a source may take to answer, and then from one packet to the next
-MIN_BYTES_PER_S = 20_000  # what a server has to send once it has used up that patience
-PIECE_BYTES = 1 << 14
-RETRIES = 1  # how often a server is asked again for a file that came damaged or not at all
+TIMEOUT_S = 8.0  # for a server to answer, and between two packets
+MIN_BYTES_PER_S = 20_000  # a server that is slower on average, after TIMEOUT_S, is given up
+PIECE_BYTES = 1024  # the rate is checked after each
+ATTEMPTS = 2  # how often a source is asked for a file that came damaged or not at all
 
 STAND_INS = Path("stand_ins.yaml")  # not in `.dvc`, which `dvc init --force` makes anew
 STAND_INS_TEXT = """\
@@ -59,15 +55,19 @@ stand_ins: {}
 """
 
 STROKES_FILES = {
-    "train_images": "train-images-idx3-ubyte.gz",
-    "train_labels": "train-labels-idx1-ubyte.gz",
-    "official_images": "t10k-images-idx3-ubyte.gz",
-    "official_labels": "t10k-labels-idx1-ubyte.gz",
+    "train_images": "train-images-idx3-ubyte",
+    "train_labels": "train-labels-idx1-ubyte",
+    "official_images": "t10k-images-idx3-ubyte",
+    "official_labels": "t10k-labels-idx1-ubyte",
 }
 
 
 class UnreachableError(UserError):
     """No source answers."""
+
+
+class NoAnswerError(OSError):
+    """This source does not answer."""
 
 
 class TooSlowError(OSError):
@@ -76,7 +76,6 @@ class TooSlowError(OSError):
 
 def main() -> None:
     """Run the stage."""
-    pooch.get_logger().setLevel("WARNING")  # it names its temporary files
     dataset = read_params().dataset
     if isinstance(dataset, GeneratedDataset):
         raise UserError(
@@ -181,186 +180,120 @@ def _fetch_or_fall_back(
                 f"{dataset.title}: {error}. Check the network, set DATA_MIRROR to a folder or URL that has"
                 " the files, or choose dataset=strokes"
             ) from None
-        print(
+        tell(
             f"warning: no source of {dataset.title} can be reached, so the strokes dataset, drawn by this"
             f" project, stands in: from here on NOTHING IS ABOUT {dataset.title}. `dvc repro` fetches the"
-            " files as soon as a source can be reached",
-            file=sys.stderr,
+            " files as soon as a source can be reached"
         )
         return StrokesDataset()
     return dataset
 
 
 def _is_there(path: Path, known_hash: str) -> bool:
-    algorithm, digits = known_hash.split(":")
-    return path.is_file() and pooch.file_hash(path, alg=algorithm) == digits
+    return path.is_file() and _hash(path, known_hash) == known_hash
+
+
+def _hash(path: Path, like: str) -> str:
+    """Return the hash of the file at `path`, by the same algorithm and written as `like` is."""
+    algorithm, _ = like.split(":")
+    with path.open("rb") as file:
+        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
 
 
 def _fetch(files: Sequence[File], sources: Sequence[str], folder: Path) -> None:
-    """Bring `files` to `folder`, each from the first of `sources` that has it.
+    """Bring each of `files` to `folder`, from the first of `sources` that has it.
+
+    A source that does not answer, or stops sending, is asked for nothing more.
 
     Raises:
-        UserError: if a file cannot be had from any source; `UnreachableError` where none of them answers.
+        UserError: if no source has a file; `UnreachableError` if none of them answers at all.
     """
-    missing = list(files)
-    problems: list[tuple[File | None, str]] = []  # with the file, where the problem is not the whole source's
-
-    def note(file: File | None, problem: str) -> None:
-        problems.append((file, public(problem)))
-        print(f"warning: {public(problem)}", file=sys.stderr)
-
+    given_up: dict[str, str] = {}  # the problem with each source that is asked for nothing more
     reached = False
-    for source, silence in _reach(sources, probe=files[0]):
-        if silence is not None:
-            note(None, f"{source}: {_reason(silence)}")
-            continue
-        reached = True
-        for file in list(missing):
+    for file in files:
+        problems = given_up.copy()
+        for source in [*sources] * ATTEMPTS:
+            if source in given_up:
+                continue
+            shown = public(source)
+            print(f"{file.name} from {shown}", flush=True)
             try:
                 with in_need_of_room(file.name):
-                    _bring(file, source, folder)
-            except (ValueError, FileNotFoundError, requests.HTTPError) as error:
-                note(file, f"{file.name} from {source}: {_reason(error)}")
-            except OSError as error:  # it broke off or fell silent: nothing more from there
-                note(None, f"{file.name} from {source}: {_reason(error)}")
+                    _copy(file, source, folder / file.name)
+                reached = True
                 break
-            else:
-                missing.remove(file)
-        if not missing:
-            return
-    if not reached:
-        raise UnreachableError(f"no source can be reached ({_join(problems)})")
-    first = missing[0]
-    reasons = _join((file, problem) for file, problem in problems if file in (None, first))
-    raise UserError(
-        f"{first.name} is not to be had: {reasons}. Try again later, set DATA_MIRROR to a folder or URL"
-        " that has it, or choose dataset=strokes"
-    )
-
-
-def _reach(sources: Sequence[str], probe: File) -> Iterator[tuple[str, OSError | None]]:
-    """Yield each source with None where it answers, and with what is wrong where it does not.
-
-    All servers are asked at once, as soon as one of them is needed: without a network this takes `PATIENCE`
-    seconds in all, even where names are not resolved and packets vanish.
-    """
-    folders = {source: _as_folder(source) for source in sources}
-    answers: dict[str, Future[bool]] = {}
-    deadline = 0.0
-    for source, folder in folders.items():
-        if folder is None and not answers:
-            deadline = time.monotonic() + PATIENCE
-            answers = {server: _ask(server, probe) for server in sources if folders[server] is None}
-        try:
-            if folder is None:
-                answers[source].result(max(0, deadline - time.monotonic()))
-            elif not folder.is_dir():
-                raise NotADirectoryError("no such folder")
-        except OSError as error:
-            yield source, error
+            except NoAnswerError as error:
+                problem = given_up[source] = f"{shown}: {error}"
+            except (OSError, ValueError) as error:
+                reached = True
+                problem = f"{file.name} from {shown}: {_reason(error)}"
+                if isinstance(error, TooSlowError | requests.ConnectionError):
+                    given_up[source] = problem
+            if problem != problems.get(source):  # the second attempt may end like the first
+                tell(f"warning: {problem}")
+            problems[source] = problem
         else:
-            yield source, None
+            reasons = "; ".join(problems.values()) or "dataset.mirrors names none"
+            if not reached:
+                raise UnreachableError(f"no source can be reached ({reasons})")
+            raise UserError(
+                f"{file.name} is not to be had: {reasons}. Try again later, set DATA_MIRROR to a folder or"
+                " URL that has it, or choose dataset=strokes"
+            )
 
 
-def _ask(server: str, probe: File) -> Future[bool]:
-    """Ask `server` whether it has `probe`; the answer, whatever it is, arrives in the future."""
-    answer: Future[bool] = Future()
-
-    def ask() -> None:
-        try:
-            head = pooch.HTTPDownloader(timeout=PATIENCE)
-            answer.set_result(head(f"{server.rstrip('/')}/{probe.name}", None, None, check_only=True))
-        except OSError as error:
-            answer.set_exception(error)
-        except ValueError as error:  # of an odd host, which requests lets pass
-            answer.set_exception(OSError(str(error)))
-
-    Thread(target=ask, daemon=True).start()  # looking up a name cannot be broken off: the program's end may
-    return answer
-
-
-def _bring(file: File, source: str, folder: Path) -> None:
-    """Copy `file` from `source` to `folder`, where it appears only with the right hash.
+def _copy(file: File, source: str, target: Path) -> None:
+    """Copy `file` from `source` to the path `target`.
 
     Raises:
-        ValueError: if it comes with another hash.
-        OSError: if it does not come; `requests.HTTPError` where the server refuses it.
+        NoAnswerError: if there is no such source, or it does not answer.
+        ValueError: if what it has is not the file.
+        OSError: if the source has not got the file, or fails while it sends it.
     """
-    path = _as_folder(source)
-    base, retries = (source, RETRIES) if path is None else (str(path), 0)
-    registry = pooch.create(folder, base, registry={file.name: file.hash}, retry_if_failed=retries)
+    mirror = _as_folder(source)
+    if mirror is None:
+        _receive(f"{source.rstrip('/')}/{file.name}", target, file.size)
+    elif not mirror.is_dir():
+        raise NoAnswerError("no such folder")
+    else:
+        size = (mirror / file.name).stat().st_size  # 0 of a device, whose end may never come
+        if size != file.size:
+            raise ValueError(f"it has {size} bytes, not {file.size}, its size in dataset.files")
+        shutil.copyfile(mirror / file.name, target)
+    if (there := _hash(target, file.hash)) != file.hash:
+        raise ValueError(f"its hash should be {file.hash}, but is {there}")
 
-    def receive(url: str, target: str, _: pooch.Pooch) -> None:
-        pieces = _from_server(url) if path is None else _from_file(path / file.name)
-        _write(pieces, Path(target), file.size)
 
-    print(f"{file.name} from {public(source)}", flush=True)
-    registry.fetch(file.name, downloader=receive)
+def _receive(url: str, target: Path, size: int) -> None:
+    """Write what the server sends for `url` to the path `target`.
 
-
-def _write(pieces: Generator[bytes], target: Path, size: int) -> None:
-    """Write `pieces` to `target`; stop with `ValueError` at the first byte beyond `size`."""
-    bar = tqdm(total=size, unit="B", unit_scale=True, leave=False, disable=not sys.stderr.isatty())
-    with target.open("wb") as output, closing(pieces), bar:
-        for piece in pieces:
-            if output.tell() + len(piece) > size:
+    Raises:
+        NoAnswerError: if there is no answer.
+        ValueError: if more than `size` bytes come.
+        OSError: if the answer is an error, breaks off, or comes too slowly (`TooSlowError`).
+    """
+    start = time.monotonic()
+    try:
+        response = requests.get(url, stream=True, timeout=TIMEOUT_S)
+    except (requests.RequestException, ValueError) as error:  # ValueError: requests lets some odd hosts pass
+        raise NoAnswerError(_reason(error)) from None
+    bar = tqdm(desc=target.name, total=size, unit="B", unit_scale=True, leave=False, disable=None)
+    with response, target.open("wb") as output, bar:
+        response.raise_for_status()
+        # A server may call the file's gzip an encoding: requests would undo it.
+        response.raw.headers.pop("Content-Encoding", None)
+        for piece in response.iter_content(PIECE_BYTES):
+            received = output.tell() + len(piece)
+            if received > size:
                 raise ValueError(f"it goes on after {size} bytes, its size in dataset.files")
+            if time.monotonic() - start > TIMEOUT_S + received / MIN_BYTES_PER_S:
+                raise TooSlowError(f"it sends less than {MIN_BYTES_PER_S / 1000:g} kB a second")
             output.write(piece)
             bar.update(len(piece))
 
 
-def _from_file(path: Path) -> Generator[bytes]:
-    """Yield what is in the file at `path`; raise `ValueError` where that is a pipe, a socket or a device."""
-    if is_special(path):  # whose end may never come
-        raise ValueError("it is a pipe, a socket or a device, not a file")
-    with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            yield piece
-
-
-def _from_server(url: str) -> Generator[bytes]:
-    """Yield what the server sends; raise `TooSlowError` where that comes too slowly.
-
-    `PATIENCE` is for the whole time, and each piece adds what it may take at `MIN_BYTES_PER_S`. A thread of
-    its own receives, because a server that sends a byte now and then keeps `requests` waiting without end.
-    """
-    arrived: Queue[bytes | Exception] = Queue(maxsize=64)
-
-    def receive() -> None:
-        try:
-            with requests.get(
-                url, stream=True, timeout=PATIENCE, hooks={"response": _as_it_lies}
-            ) as response:
-                response.raise_for_status()
-                for piece in response.iter_content(PIECE_BYTES):
-                    arrived.put(piece, timeout=PATIENCE)
-            arrived.put(b"", timeout=PATIENCE)
-        except Exception as error:
-            with suppress(Full):  # nobody waits for it any more
-                arrived.put(error, timeout=PATIENCE)
-
-    Thread(target=receive, daemon=True).start()
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            piece = arrived.get(timeout=max(0, deadline - time.monotonic()))
-        except Empty:
-            raise TooSlowError(f"it sends less than {MIN_BYTES_PER_S / 1000:g} kB a second") from None
-        if isinstance(piece, Exception):
-            raise piece
-        if not piece:
-            return
-        yield piece
-        deadline += len(piece) / MIN_BYTES_PER_S
-
-
-def _as_it_lies(response: requests.Response, **_: object) -> None:
-    """Have a gzipped file left so by `requests`, where the server calls it the encoding of another one."""
-    response.raw.headers.pop("Content-Encoding", None)
-
-
 def _as_folder(source: str) -> Path | None:
-    """Return the folder that `source` names, or None where it is a server's base URL."""
+    """Return the folder that `source` names, or None if it is the base URL of a server."""
     if "://" not in source:
         return Path(source)
     try:
@@ -377,16 +310,15 @@ def _as_folder(source: str) -> Path | None:
 
 
 def _reason(error: Exception) -> str:
-    """Say in one line what went wrong, without the layers that it passed through."""
-    if isinstance(error, TimeoutError | requests.Timeout):
-        return f"no answer within {PATIENCE:.0f} seconds"
-    inner = getattr(error.args[0], "reason", None) if error.args else None
-    text = " ".join(str(inner or error).split())
-    return re.sub(r"^\w+\(host=[^)]*\): ", "", text)
-
-
-def _join(problems: Iterable[tuple[File | None, str]]) -> str:
-    return "; ".join(problem for _, problem in problems)
+    """Say in one line what went wrong, without the errors of requests and urllib3 around it."""
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {TIMEOUT_S:.0f} seconds"
+    parts: list[object] = [error]
+    while inner := [part for part in parts if isinstance(part, Exception)]:
+        error = inner[0]
+        parts = [getattr(error, "reason", None), *error.args]
+    text = " ".join(str(error).split()).rstrip(".")
+    return public(re.sub(r"^\w+\(host=[^)]*\): ", "", text))
 
 
 if __name__ == "__main__":

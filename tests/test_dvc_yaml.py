@@ -40,7 +40,6 @@ LIBRARIES = {
 CHANGES_NO_BYTE = {
     "hydra": "composes the configuration, whose values are params",
     "omegaconf": "reads the configuration, whose values are params",
-    "pooch": "fetches files whose hashes are params",
     "pydantic": "checks values",
     "requests": "fetches files whose hashes are params",
     "tqdm": "shows progress",

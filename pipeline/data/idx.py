@@ -7,8 +7,7 @@ as a big-endian 32-bit integer, then the elements with the last dimension runnin
 import gzip
 import math
 import struct
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,8 +19,7 @@ UNSIGNED_BYTE = 0x08
 TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK = 1 << 20
-_STORED = 0xFFFF  # the longest stored block that deflate allows
+_CHUNK_BYTES = 1 << 20
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
@@ -45,22 +43,12 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 
 def write_idx(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray]) -> None:
-    """Write `blocks`, uint8 arrays that together fill `shape`, to a gzipped IDX file at `path`.
-
-    The bytes depend on the elements alone. Every version of zlib compresses in its own way, so nothing is
-    compressed: the file is gzip (RFC 1952) around stored blocks (RFC 1951, 3.2.4).
-    """
+    """Write `blocks`, uint8 arrays that together fill `shape`, to a plain IDX file at `path`."""
     header = struct.pack(f">HBB{len(shape)}I", 0, UNSIGNED_BYTE, len(shape), *shape)
-    checksum = zlib.crc32(header)
     with replacing(path) as temporary, temporary.open("wb") as file:
-        # Deflate, no flags, no time, no extra flags, unknown system.
-        file.write(_GZIP_MAGIC + bytes([8, 0, 0, 0, 0, 0, 0, 255]))
-        _store(file, header)
-        for piece in _pieces(blocks):
-            checksum = zlib.crc32(piece, checksum)
-            _store(file, piece)
-        _store(file, b"", last=True)
-        file.write(struct.pack("<II", checksum, (len(header) + math.prod(shape)) % 2**32))
+        file.write(header)
+        for block in blocks:
+            file.write(block.tobytes())
 
 
 def _read(file: BinaryIO | gzip.GzipFile, dimensions: int) -> tuple[tuple[int, ...], bytearray]:
@@ -81,27 +69,10 @@ def _read(file: BinaryIO | gzip.GzipFile, dimensions: int) -> tuple[tuple[int, .
     if claimed == 0:
         raise ValueError(f"{claim}, so there is nothing in it")
     elements = bytearray()
-    while chunk := file.read(_CHUNK):
+    while chunk := file.read(_CHUNK_BYTES):
         elements += chunk
         if len(elements) > claimed:
             raise ValueError(f"{claim}, but more than {claimed} bytes follow")
     if len(elements) < claimed:
         raise ValueError(f"{claim}, but {len(elements)} bytes follow, not {claimed}")
     return shape, elements
-
-
-def _pieces(blocks: Iterable[np.ndarray]) -> Iterator[bytes]:
-    """Cut the bytes of all `blocks` into pieces of `_STORED`, wherever one block ends and the next begins."""
-    rest = b""
-    for block in blocks:
-        data = rest + block.tobytes()
-        whole = len(data) - len(data) % _STORED
-        for start in range(0, whole, _STORED):
-            yield data[start : start + _STORED]
-        rest = data[whole:]
-    yield rest
-
-
-def _store(file: BinaryIO, data: bytes, last: bool = False) -> None:
-    file.write(struct.pack("<BHH", last, len(data), len(data) ^ 0xFFFF))
-    file.write(data)

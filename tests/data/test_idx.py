@@ -118,20 +118,11 @@ def test_a_damaged_file_is_read_right_or_refused(tmp_path: Path, data: st.DataOb
         np.testing.assert_array_equal(images, IMAGES)  # the damage was to the time or the name
 
 
-@pytest.mark.parametrize("shape", [(1,), (2, 3, 5), (65_535 - 8,), (100, 40, 41)])
-def test_what_is_written_is_read_again(tmp_path: Path, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("blocks", [1, 7])
+@pytest.mark.parametrize("shape", [(8,), (20, 3, 5)])
+def test_what_is_written_is_read_again(tmp_path: Path, shape: tuple[int, ...], blocks: int) -> None:
     array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    write_idx(tmp_path / "array.gz", shape, [array])
-    np.testing.assert_array_equal(read_idx(tmp_path / "array.gz", len(shape)), array)
-    # Python's own gzip finds what the format's description says.
-    header = struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape)
-    assert gzip.decompress((tmp_path / "array.gz").read_bytes()) == header + array.tobytes()
-
-
-def test_the_bytes_written_do_not_depend_on_the_blocks_nor_on_zlib(tmp_path: Path) -> None:
-    array = np.arange(70_000, dtype=np.uint32).astype(np.uint8)
-    write_idx(tmp_path / "one", array.shape, [array])
-    write_idx(tmp_path / "many", array.shape, np.array_split(array, 7))
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "many").read_bytes()
-    # Ten bytes of gzip header, five a stored block (IDX header, two pieces, end), eight of trailer.
-    assert (tmp_path / "one").stat().st_size == 10 + (5 + 8) + (5 + 65_535) + (5 + 4_465) + 5 + 8
+    write_idx(tmp_path / "array", shape, np.array_split(array, blocks))
+    np.testing.assert_array_equal(read_idx(tmp_path / "array", len(shape)), array)
+    header = struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape)  # as the format's page says
+    assert (tmp_path / "array").read_bytes() == header + array.tobytes()

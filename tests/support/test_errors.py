@@ -75,7 +75,7 @@ def read_images(path: Path) -> Any:
 @pytest.mark.parametrize(
     ("read", "path", "named"),
     [
-        (read_images, "data/raw/train-images-idx3-ubyte.gz", ""),
+        (read_images, "data/raw/train-images-idx3-ubyte", ""),
         (load_dataset, "data/processed", "/train_images.npy"),
         (load_model, "models/model.npz", ""),
     ],
