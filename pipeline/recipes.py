@@ -31,11 +31,11 @@ def main() -> None:
     folder = arguments.folder or Path("multirun") / arguments.recipe
     jobs = read_jobs(folder, arguments.recipe)
 
-    from pipeline.figures import network as figures  # only now: it takes a second
+    from pipeline.figures.style import save, style  # only now: matplotlib takes a second to import
 
     path = folder / f"{arguments.recipe}.png"
-    with figures.style():
-        figures.save(DRAWN[arguments.recipe](jobs), path)
+    with style():
+        save(DRAWN[arguments.recipe](jobs), path)
     print(path)
 
 

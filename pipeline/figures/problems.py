@@ -1,6 +1,7 @@
 """Figures of the small problems: what is to be learned, and the function that a network has learned."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
@@ -10,22 +11,58 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from pipeline.figures.animation import animate
-from pipeline.figures.network import BLUE, FAINT, INK, QUIET, VERMILION, new_figure
+from pipeline.data.dataset import Part
+from pipeline.figures.animation import animate, evenly_spaced, save_gif
+from pipeline.figures.style import BLUE, FAINT, INK, QUIET, VERMILION, new_figure, save
+from pipeline.nn.fast import predict
+from pipeline.nn.mlp import MLP
+from pipeline.nn.types import Array
+from pipeline.runs.trained import TrainedRun
 
 SIDES = LinearSegmentedColormap.from_list("sides", [BLUE, "#ffffff", VERMILION])
 LABEL_COLOURS = (BLUE, VERMILION)
+FEWEST_SAMPLES, MOST_SAMPLES = 400, 8192  # of a learned function on the line
+LOW, HIGH = -0.25, 1.25  # of the plane around XOR's corners, in each direction
+ALONG = np.linspace(LOW, HIGH, 201)
 
 
-def alternating_points(title: str, subtitle: str, x: np.ndarray, labels: np.ndarray) -> Figure:
-    """Draw points on a line with their labels, 0 or 1.
+def draw_learned(trained: TrainedRun, title: str, folder: Path, name: str) -> list[str]:
+    """Draw what the network of a small problem has learned, and how, if training took snapshots.
 
     Args:
-        title: the first line, here and in the other functions.
-        subtitle: the second line.
-        x: (n,).
-        labels: (n,).
+        trained: its training.
+        title: the first line above the pictures.
+        folder: where to write.
+        name: of the files, `NAME.png` and `NAME.gif`.
+
+    Returns:
+        The names of the files that were written.
     """
+    model, problem, training = trained.model, trained.dataset.train, trained.config.training
+    batches = -(-len(problem.images) // (training.batch_size or len(problem.images)))
+    learned = (LearnedFunction if problem.images.shape[1] == 1 else DecisionPlane).draw(title, problem)
+
+    def show(epoch: int, model: MLP) -> Figure:
+        return learned.show(f"{describe(model)}, after {epoch * batches:,} steps", model)
+
+    picture, movie = folder / f"{name}.png", folder / f"{name}.gif"
+    save(show(training.epochs, model), picture)
+    if snapshots := evenly_spaced(trained.snapshots()):
+        save_gif(movie, (show(epoch, with_parameters(model, vector)) for epoch, vector in snapshots))
+        return [picture.name, movie.name]
+    movie.unlink(missing_ok=True)  # of an earlier run
+    return [picture.name]
+
+
+def alternating_points(title: str, subtitle: str, points: Part) -> Figure:
+    """Draw points on a line with their labels.
+
+    Args:
+        title: the first line above the picture, here and in the other functions.
+        subtitle: the second line.
+        points: images (n, 1) and labels (n, 1), 0 or 1.
+    """
+    x, labels = points.images[:, 0], points.labels[:, 0]
     figure, axes = new_figure(7, 2.4, title, subtitle)
     axes.plot(x, labels, color=FAINT, zorder=1)
     axes.scatter(x, labels, c=[LABEL_COLOURS[label] for label in labels], s=45, zorder=3)
@@ -49,19 +86,21 @@ class LearnedFunction:
 
     figure: Figure
     subtitle: Text
+    points: Array
+    between: Array
     line: Line2D
     predictions: Line2D
 
     @classmethod
-    def draw(cls, title: str, x: np.ndarray, labels: np.ndarray, between: np.ndarray) -> "LearnedFunction":
+    def draw(cls, title: str, points: Part) -> "LearnedFunction":
         """Draw all but what was learned.
 
         Args:
             title: the first line.
-            x: (n,) the points.
-            labels: (n,) 0 or 1.
-            between: (m,) where the function is drawn.
+            points: images (n, 1) and labels (n, 1), 0 or 1.
         """
+        x, labels = points.images[:, 0], points.labels[:, 0]
+        between = np.linspace(0, 1, min(max(4 * len(x), FEWEST_SAMPLES), MOST_SAMPLES))
         figure, axes = new_figure(7, 3.2, title, " ")
         axes.axhline(0.5, color=QUIET, linewidth=0.8, linestyle=":")
         (line,) = axes.plot(between, np.full(len(between), np.nan), color=BLUE, label="learned function")
@@ -74,13 +113,13 @@ class LearnedFunction:
         axes.set_ylabel("output")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
         animate(axes)
-        return cls(figure, figure.texts[1], line, dots)
+        return cls(figure, figure.texts[1], points.images, between[:, None], line, dots)
 
-    def show(self, subtitle: str, function: np.ndarray, predictions: np.ndarray) -> Figure:
-        """Put in the learned `function` (m,) at `between` and its `predictions` (n,) at the points."""
+    def show(self, subtitle: str, model: MLP) -> Figure:
+        """Put in the function that `model` has learned, and its predictions of the points."""
         self.subtitle.set_text(subtitle)
-        self.line.set_ydata(function)
-        self.predictions.set_ydata(predictions)
+        self.line.set_ydata(predict(model, self.between)[:, 0])
+        self.predictions.set_ydata(predict(model, self.points)[:, 0])
         return self.figure
 
 
@@ -98,25 +137,20 @@ class DecisionPlane:
     border: QuadContourSet | None
 
     @classmethod
-    def draw(
-        cls, title: str, corners: np.ndarray, labels: np.ndarray, low: float, high: float
-    ) -> "DecisionPlane":
+    def draw(cls, title: str, corners: Part) -> "DecisionPlane":
         """Draw all but what was learned.
 
         Args:
             title: the first line.
-            corners: (4, 2).
-            labels: (4,) 0 or 1.
-            low: where the drawn square begins in each direction.
-            high: where it ends.
+            corners: images (4, 2) and labels (4, 1), 0 or 1.
         """
         figure, axes = new_figure(5, 4, title, " ")
         blank = np.full((2, 2), np.nan)
-        extent = (low, high, low, high)
+        extent = (LOW, HIGH, LOW, HIGH)
         image = axes.imshow(blank, cmap=SIDES, vmin=0, vmax=1, origin="lower", extent=extent, alpha=0.75)
         axes.grid(False)
         for label, marker in ((0, "o"), (1, "s")):
-            of_label = corners[labels == label]
+            of_label = corners.images[corners.labels[:, 0] == label]
             axes.scatter(
                 of_label[:, 0],
                 of_label[:, 1],
@@ -136,43 +170,38 @@ class DecisionPlane:
         animate(axes)
         return cls(figure, figure.texts[1], image, None)
 
-    def show(self, subtitle: str, surface: np.ndarray) -> Figure:
-        """Put in the learned `surface`, (m, m) outputs by x₂ and x₁ over the drawn square."""
+    def show(self, subtitle: str, model: MLP) -> Figure:
+        """Put in the outputs of `model` over the drawn square, and the line where they are ½."""
         self.subtitle.set_text(subtitle)
-        self.image.set_data(surface)
+        outputs = surface(model)
+        self.image.set_data(outputs)
         if self.border:
             self.border.remove()
             self.border = None
-        if surface.min() < 0.5 < surface.max():
-            low, high, *_ = self.image.get_extent()
-            along = np.linspace(low, high, len(surface))
+        if outputs.min() < 0.5 < outputs.max():
             self.border = self.image.axes.contour(
-                along, along, surface, levels=[0.5], colors=[INK], linewidths=1.2
+                ALONG, ALONG, outputs, levels=[0.5], colors=[INK], linewidths=1.2
             )
             self.border.set_animated(True)
         return self.figure
 
 
-def xor_in_space(
-    title: str, subtitle: str, corners: np.ndarray, labels: np.ndarray, along: np.ndarray, surface: np.ndarray
-) -> Figure:
-    """Draw XOR with the label as third axis, and the learned surface through it.
+def xor_in_space(title: str, subtitle: str, corners: Part, model: MLP) -> Figure:
+    """Draw XOR with the label as third axis, and through it the surface that `model` has learned.
 
     Args:
         title: the first line.
         subtitle: the second line.
-        corners: (4, 2).
-        labels: (4,) 0 or 1.
-        along: (m,) where the surface is drawn in each direction.
-        surface: (m, m) outputs by x₂ and x₁.
+        corners: images (4, 2) and labels (4, 1), 0 or 1.
+        model: the network.
     """
     figure, axes = new_figure(5.5, 4.6, title, subtitle, projection="3d")
     axes.computed_zorder = False  # type: ignore[attr-defined]  # or the surface may hide a point
-    x1, x2 = np.meshgrid(along, along)
+    x1, x2 = np.meshgrid(ALONG, ALONG)
     axes.plot_surface(  # type: ignore[attr-defined]
-        x1, x2, surface, cmap=SIDES, vmin=0, vmax=1, alpha=0.6, rcount=40, ccount=40, linewidth=0
+        x1, x2, surface(model), cmap=SIDES, vmin=0, vmax=1, alpha=0.6, rcount=40, ccount=40, linewidth=0
     )
-    for (x, y), label in zip(corners, labels, strict=True):
+    for (x, y), label in zip(corners.images, corners.labels[:, 0], strict=True):
         axes.plot([x, x], [y, y], [0, label], color=QUIET, linewidth=1)
         axes.plot([x], [y], [label], "o", color=LABEL_COLOURS[label], markersize=8)
     axes.view_init(elev=28, azim=-58)  # type: ignore[attr-defined]
@@ -183,3 +212,22 @@ def xor_in_space(
     for ticks in (axes.set_xticks, axes.set_yticks, axes.set_zticks):  # type: ignore[attr-defined]
         ticks([0, 0.5, 1])
     return figure
+
+
+def surface(model: MLP) -> Array:
+    """Return the outputs of `model` over the plane around XOR's corners, by x₂ and x₁: (m, m)."""
+    plane = np.stack(np.meshgrid(ALONG, ALONG), axis=-1).reshape(-1, 2)
+    return predict(model, plane).reshape(len(ALONG), len(ALONG))
+
+
+def with_parameters(model: MLP, vector: Array) -> MLP:
+    """Return a network like `model` with the parameters `vector`."""
+    twin = model.copy()
+    twin.parameters.vector[:] = vector
+    return twin
+
+
+def describe(model: MLP) -> str:
+    """Say what network it is: `1-50-4-1, sigmoid, without biases`."""
+    biases = "with biases" if model.bias else "without biases"
+    return f"{'-'.join(map(str, model.widths))}, {model.activation}, {biases}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from pipeline.figures.network import COLOURS, QUIET, new_figure
+from pipeline.figures.style import COLOURS, QUIET, new_figure
 
 SHAPES = "osD^v"
 

@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 
 from pipeline.config.overrides import short
-from pipeline.figures.network import BLUE, INK, QUIET, VERMILION, new_figure, say
+from pipeline.figures.style import BLUE, INK, QUIET, VERMILION, new_figure, write_instead
 
 MOST_TICKS = 10  # an axis with more values gets a scale instead of a tick for each
 MOST_NAMES = 30  # more seeds than that are not named one by one
@@ -183,7 +183,7 @@ def parallel(title: str, subtitle: str, names: Sequence[str], error: str, jobs: 
 def failed(title: str, subtitle: str) -> Figure:
     """Say that no job of the sweep ended well."""
     figure, axes = new_figure(6, 1.2, title, subtitle)
-    say(axes, "No job has ended well.")
+    write_instead(axes, "No job has ended well.")
     return figure
 
 

@@ -2,16 +2,15 @@
 
 import math
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import pairwise
 
 import numpy as np
 
-from pipeline.config.schema import Config, GeneratedDataset, parse
-from pipeline.data.dataset import PROCESSED, Dataset, digest, load_dataset, warn_of_unseen_classes
+from pipeline.config.schema import Config, GeneratedDataset
+from pipeline.data.dataset import PROCESSED, Dataset, load_dataset, warn_of_unseen_classes
 from pipeline.data.generated import generate
 from pipeline.nn.arithmetic import ARITHMETICS
-from pipeline.runs.models import MODEL, read_made_from
 from pipeline.support.errors import UserError, shorten, tell
 
 ROW_BYTES = 1000  # of what is kept of an epoch that was measured
@@ -42,36 +41,6 @@ def data_for(config: Config) -> Dataset:
         )
     check_memory(config, dataset)
     return dataset
-
-
-def trained_config(params: Config, dataset: Dataset) -> Config:
-    """Return the configuration that `models/model.npz` was trained by, to be recorded as `params` say.
-
-    `params.yaml` may have been changed since then. Where the model does not say what it was trained by, or
-    was trained on other data, the user is told, and what is returned is `params` with tracking switched off:
-    a run of theirs would not be true.
-
-    Args:
-        params: what is in `params.yaml`.
-        dataset: what is in `data/processed`.
-    """
-    made_from, values = read_made_from(MODEL), asdict(params)
-    try:
-        if made_from is None:
-            raise UserError(f"{MODEL} does not say what it was trained by")
-        if made_from.pop("dataset", None) != digest():
-            raise UserError(f"{MODEL} was trained on other data than {PROCESSED} holds")
-        for kept in ("dataset", "tracking", "sweep"):
-            made_from[kept] = values[kept]
-        if isinstance(training := made_from.get("training"), dict):  # without what did not matter to it
-            made_from["training"] = {**values["training"], **training}
-        config = parse(made_from, str(MODEL))
-        check_fit(config, dataset)
-    except UserError as reason:
-        if params.tracking.enabled:
-            tell(f"warning: not recorded in MLflow: {reason}. `dvc repro train` trains what can be recorded")
-        return replace(params, tracking=replace(params.tracking, enabled=False))
-    return config
 
 
 def warn_of_data(config: Config, dataset: Dataset) -> None:

@@ -84,6 +84,21 @@ def hash_files(path: Path) -> str:
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
+class FileError(UserError):
+    """A file that is missing or damaged.
+
+    Args:
+        what: which file, and what is wrong with it.
+        stage: the DVC stage that writes it.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, what: str, stage: str, remedy: str) -> None:
+        super().__init__(f"{what}: {remedy}")
+        self.what = what
+        self.stage = stage
+
+
 @contextmanager
 def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
     """Turn whatever keeps the block from reading the file at `path` into one line.
@@ -97,7 +112,8 @@ def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
         remedy: what to do about a damaged file; that DVC runs the stage again if it is not given.
 
     Raises:
-        UserError: if the file is missing, cannot be read, or the block raises anything.
+        FileError: if the file is missing or damaged: if the block raises anything but a `UserError`.
+        UserError: if the system does not let the file be read, or the file is damaged and `remedy` is given.
     """
     try:
         if is_special(path):
@@ -108,7 +124,7 @@ def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
     except UserError:
         raise
     except FileNotFoundError:
-        raise UserError(f"{path} is not there: `dvc repro {stage}` makes it") from None
+        raise FileError(f"{path} is not there", stage, f"`dvc repro {stage}` makes it") from None
     except Exception as error:
         if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM:
             raise UserError(f"{path}: {error.strerror}") from None
@@ -116,9 +132,8 @@ def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
         reason = " ".join(told.encode(errors="backslashreplace").decode().split())[:LONGEST_REASON]
         if remedy:
             raise UserError(f"{path}: {reason}: {remedy}") from None
-        raise UserError(
-            f"{path} is not what this pipeline wrote ({reason}): `dvc repro -f {stage}` makes it anew"
-        ) from None
+        what = f"{path} is not what this pipeline wrote ({reason})"
+        raise FileError(what, stage, f"`dvc repro -f {stage}` makes it anew") from None
 
 
 def is_special(path: Path) -> bool:

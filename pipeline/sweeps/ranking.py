@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.config.overrides import label, last_part, short
-from pipeline.figures import network as figures
 from pipeline.figures import sweeps as sweep_figures
+from pipeline.figures.style import save, style
 from pipeline.figures.sweeps import in_order, percent, summarise
 from pipeline.support.files import write_text
 from pipeline.sweeps.job import Outcome
@@ -85,8 +85,8 @@ class Ranking:
         """Write `sweep.csv` and `sweep.png` to `folder`."""
         csv = self.table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
         write_text(folder / "sweep.csv", csv)
-        with figures.style():
-            figures.save(self.figure(), folder / "sweep.png")
+        with style():
+            save(self.figure(), folder / "sweep.png")
 
     def show(self) -> None:
         """Print the table without its empty columns, and below it the reasons, which are long."""

@@ -10,8 +10,8 @@ from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from pipeline.figures import network as figures
 from pipeline.figures import sweeps as sweep_figures
+from pipeline.figures.style import style
 
 
 def table(names: Sequence[str], groups: Mapping[Any, Sequence[float]]) -> pd.DataFrame:
@@ -27,7 +27,7 @@ def table(names: Sequence[str], groups: Mapping[Any, Sequence[float]]) -> pd.Dat
 def heat_map(groups: dict[tuple[str, str], list[float]]) -> Figure:
     """Return the heat map of `groups`, in percent, laid out in the project's style."""
     jobs = table(("width", "rate"), groups)
-    with figures.style():
+    with style():
         figure = sweep_figures.heat_map("title", "subtitle", ("width", "rate"), "error (%)", jobs)
         figure.draw_without_rendering()
     return figure
@@ -35,7 +35,7 @@ def heat_map(groups: dict[tuple[str, str], list[float]]) -> Figure:
 
 def line(groups: dict[str, list[float]]) -> Figure:
     """Return the line through `groups`, in percent, laid out in the project's style."""
-    with figures.style():
+    with style():
         figure = sweep_figures.line("title", "subtitle", "rate", "error (%)", table(["rate"], groups))
         figure.draw_without_rendering()
     return figure
@@ -128,7 +128,7 @@ def test_a_combination_of_which_every_job_failed_is_named_so_in_dark_on_white() 
 
 def test_seeds_are_points_beside_their_mean_and_a_band_of_the_standard_deviation() -> None:
     jobs = table(["seed"], {"10": [2.0], "0": [6.0], "2": [1.0]})
-    with figures.style():
+    with style():
         [axes] = sweep_figures.seeds("title", "subtitle", "error (%)", jobs).axes
     mean, points = axes.lines
     assert np.array(mean.get_xdata()) == pytest.approx([3, 3])

@@ -15,10 +15,15 @@ from hypothesis import strategies as st
 
 from pipeline.data.dataset import RawDescription, load_dataset, read_description
 from pipeline.data.idx import read_idx, write_idx
-from pipeline.evaluate import Predictions, read_predictions, write_metrics, write_predictions
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Snapshots
-from pipeline.plot import read_accuracies
+from pipeline.runs.evaluation import (
+    Predictions,
+    read_accuracies,
+    read_predictions,
+    write_metrics,
+    write_predictions,
+)
 from pipeline.runs.history import read_history, write_history
 from pipeline.runs.models import load_model, load_snapshots, save_model, save_snapshots
 from pipeline.support.errors import UserError

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.figures import network as figures
+from pipeline.figures.style import style
 from pipeline.sweeps.job import Outcome
 from pipeline.sweeps.ranking import TOP, Ranking
 
@@ -122,7 +122,7 @@ def test_a_heat_map_shows_a_sweeps_means_over_seeds_and_which_combination_failed
     ranking = Ranking([*jobs, lost], ["m.width", "rate", "seed"], "Digits")
     assert csv_of(ranking, tmp_path)[-1] == ["", "2", "4", "", "", "", "FAILED", "seed 1: no memory"]
 
-    with figures.style():
+    with style():
         figure = ranking.figure()
     assert [text.get_text() for text in figure.texts] == [
         "Test error on Digits by width and rate",
@@ -152,7 +152,7 @@ def test_a_heat_map_and_the_table_round_the_same_numbers_in_the_same_way(wrong: 
     ]
     ranking = Ranking(jobs, ["width", "rate", "seed"], "Digits")
     out = StringIO()
-    with redirect_stdout(out), figures.style():
+    with redirect_stdout(out), style():
         ranking.show()
         figure = ranking.figure()
     texts = {text.get_position()[1]: text.get_text() for text in figure.axes[0].texts}

@@ -1,0 +1,172 @@
+"""A run that has been trained: its network, and what that was trained by and on."""
+
+from pipeline.support.program import command
+
+import argparse
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from pipeline.config.reading import read_params
+from pipeline.config.schema import Config, parse
+from pipeline.data.dataset import PROCESSED, Dataset, digest, load_dataset
+from pipeline.data.generated import generate
+from pipeline.nn.mlp import MLP
+from pipeline.nn.types import Array
+from pipeline.runs.history import Row, read_history
+from pipeline.runs.models import load_model, load_snapshots, misfit, read_made_from
+from pipeline.runs.run import Run
+from pipeline.runs.training_data import check_fit
+from pipeline.support.errors import UserError, tell
+from pipeline.support.files import FileError
+
+
+def chosen_run(description: str | None) -> Run:
+    """Return the run whose folder the command line names, DVC's without one.
+
+    Args:
+        description: of the command, for `--help`: its first paragraph is shown.
+    """
+    summary, *_ = (description or "").split("\n\n")
+    parser = argparse.ArgumentParser(prog=command(), description=summary)
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        help="of a run: outputs/…, multirun/…/3, models/problems/xor; without it, the run of `dvc repro`",
+    )
+    return Run(parser.parse_args().folder)
+
+
+@contextmanager
+def files_of(run: Run) -> Iterator[None]:
+    """Say what to do about a missing or damaged file of `run`, which `dvc repro` makes only in DVC's run.
+
+    Raises:
+        UserError: where the block raises a `FileError` about another run.
+    """
+    try:
+        yield
+    except FileError as error:
+        evaluate = f"`python -m pipeline.evaluate {shlex.quote(str(run.folder))}` writes it"
+        remedies = {"evaluate": evaluate, "train": "train that run again"}
+        if run.is_dvcs() or error.stage not in remedies:
+            raise
+        raise UserError(f"{error.what}: {remedies[error.stage]}") from None
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run with its network, which fits the data.
+
+    Attributes:
+        run: where all of it is.
+        config: what the network was trained by; where that is not known, as of a model in DVC's run that
+            comes from elsewhere, what is in `params.yaml`, with tracking switched off.
+        dataset: what it was trained on.
+        model: the network.
+    """
+
+    run: Run
+    config: Config
+    dataset: Dataset
+    model: MLP
+
+    @classmethod
+    def open(cls, run: Run) -> Self:
+        """Open the results of the training in `run`.
+
+        Raises:
+            UserError: if there is no network, if a file is damaged, or if the data are not what the network
+                was trained on.
+        """
+        if not run.is_dvcs() and not run.model.exists():
+            raise UserError(
+                f"{run.model} is not there: {run.folder} should be the folder of a training, such as"
+                " outputs/…, multirun/…/3 or models/problems/xor"
+            )
+        params = read_params(run.params if run.params.exists() else Run().params)
+        made_from = read_made_from(run.model)
+        if made_from and isinstance(made_from.get("dataset"), dict):
+            config = _config(run, made_from, params)
+            dataset = generate(**asdict(config.dataset))
+        else:
+            dataset = load_dataset()
+            config = _config_for(dataset, run, made_from, params)
+            dataset = dataset.hold_out(config.split.validation)
+        model = load_model(run.model)
+        if reason := misfit(model, dataset.image_shape, dataset.classes):
+            raise UserError(
+                f"{run.model} {reason} in {PROCESSED}: `dvc repro train` trains a network that fits"
+            )
+        return cls(run, config, dataset, model)
+
+    def history(self) -> list[Row]:
+        """Read what training measured.
+
+        Raises:
+            UserError: if the file is missing or damaged.
+        """
+        return read_history(self.run.history)
+
+    def snapshots(self) -> list[tuple[int, Array]]:
+        """Read epoch and parameters of each snapshot; none where training took none.
+
+        Raises:
+            UserError: if the file is missing, damaged, or of another network.
+        """
+        snapshots = load_snapshots(self.run.snapshots)
+        if any(vector.size != self.model.parameters.vector.size for _, vector in snapshots):
+            raise UserError(
+                f"{self.run.snapshots} is of another network than {self.run.model}:"
+                " `dvc repro -f train` makes both"
+            )
+        return snapshots
+
+
+def _config(run: Run, made_from: dict[str, Any], params: Config) -> Config:
+    """Return the configuration that `made_from`, as it stands in the model of `run`, is a part of.
+
+    What the model does not depend on, such as tracking, is taken from `params`.
+
+    Raises:
+        UserError: if `made_from` does not fit the schema.
+    """
+    values = asdict(params)
+    dataset = made_from["dataset"] if isinstance(made_from["dataset"], dict) else values["dataset"]
+    whole = {**made_from, "dataset": dataset, "tracking": values["tracking"], "sweep": values["sweep"]}
+    if isinstance(training := made_from.get("training"), dict):
+        whole["training"] = {**values["training"], **training}
+    return parse(whole, str(run.model))
+
+
+def _config_for(dataset: Dataset, run: Run, made_from: dict[str, Any] | None, params: Config) -> Config:
+    """Return the configuration that the model of `run` was trained by, if that was on `dataset`.
+
+    The root's `params.yaml` may have been changed since DVC's run was trained. If the model of that run does
+    not say what it was trained by, or was trained on other data, this warns, and returns `params` with
+    tracking switched off, since it would be recorded under values that are not its own.
+
+    Raises:
+        UserError: if another run than DVC's has such a model.
+    """
+    try:
+        if made_from is None:
+            raise UserError(f"{run.model} does not say what it was trained by")
+        if made_from.get("dataset") != digest():
+            if not run.is_dvcs():
+                check_fit(params, dataset)  # which may say in what they differ
+            raise UserError(f"{run.model} was trained on other data than {PROCESSED} holds")
+        config = _config(run, made_from, params)
+        check_fit(config, dataset)
+    except UserError as reason:
+        if not run.is_dvcs():
+            raise
+        if params.tracking.enabled:
+            tell(f"warning: not recorded in MLflow: {reason}. `dvc repro train` trains what can be recorded")
+        return replace(params, tracking=replace(params.tracking, enabled=False))
+    return config

@@ -1,0 +1,155 @@
+"""Any run's folder, whatever trained it, can be measured and drawn."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.runs.history import read_history
+from pipeline.runs.run import Run
+from tests.commands import SMALL, UNDER_DVC, files, made_once, run_module
+
+MEASURED = {"metrics.json", "classes.csv", "predictions.csv"}
+CURVES = {"accuracy.png", "loss.png", "dead_units.png"}
+
+
+def command(folder: Path, *arguments: str) -> str:
+    """Run a command that ends well in `folder`, and return what it printed."""
+    done = run_module(folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with DVC's run, a single training, a sweep of two jobs, and two small problems."""
+
+    def train(folder: Path) -> None:
+        shutil.copytree(prepared, folder, dirs_exist_ok=True)
+        command(folder, "pipeline.train", *UNDER_DVC)
+        command(folder, "pipeline.train", *SMALL, "hydra.run.dir=outputs/one")
+        command(folder, "pipeline.train", "-m", *SMALL, "seed=1,0", "hydra.sweep.dir=multirun/seeds")
+        for problem in ("xor", "alternating_solved"):
+            options = ["tracking.enabled=false", "training.epochs=20", f"hydra.run.dir=outputs/{problem}"]
+            command(folder, "pipeline.train", f"experiment={problem}", *options)
+
+    return made_once("trained", train, tmp_path_factory)
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path) -> Path:
+    """A copy of `trained` that a test may change."""
+    return shutil.copytree(trained, tmp_path / "project")
+
+
+def reports(run: Path) -> dict[str, str]:
+    """Return the hashes of what is below the reports of the run in that folder."""
+    return files(run / "reports")
+
+
+def test_a_run_is_measured_and_drawn_in_its_folder_as_dvcs_is_at_the_root(project: Path) -> None:
+    before = reports(project)
+    for folder in ("outputs/one", "multirun/seeds/1"):  # of the same configuration as DVC's
+        assert "accuracy" in command(project, "pipeline.evaluate", folder)
+        assert reports(project) == before
+    command(project, "pipeline.plot", "multirun/seeds/1")
+    assert reports(project) == before
+
+    command(project, "pipeline.evaluate")
+    assert set(reports(project)) - set(before) == MEASURED
+    assert reports(project / "outputs/one") == reports(project)
+    command(project, "pipeline.plot")
+    assert reports(project / "multirun/seeds/1") == reports(project)
+
+
+def test_a_folder_is_measured_by_its_own_configuration_not_by_the_one_at_the_root(project: Path) -> None:
+    params = project / "params.yaml"
+    params.write_text(params.read_text(encoding="utf-8").replace("seed: 0", "seed: 7"), encoding="utf-8")
+    command(project, "pipeline.evaluate", "multirun/seeds/0")
+    run = Run(project / "multirun/seeds/0")
+    measured = json.loads(run.metrics.read_text(encoding="utf-8"))
+    last = read_history(run.history)[-1]
+    assert measured["test"]["accuracy"] == last["test_accuracy"]
+    assert measured["train"]["accuracy"] == last["train_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "points", "learned"),
+    [
+        ("xor", 4, {"learned.png", "learned.gif", "learned_3d.png"}),
+        ("alternating_solved", 8, {"learned.png", "learned.gif"}),
+    ],
+)
+def test_a_small_problem_is_measured_on_its_points_and_what_it_learned_is_drawn(
+    project: Path, problem: str, points: int, learned: set[str]
+) -> None:
+    shutil.rmtree(project / "data")
+    run = Run(project / "outputs" / problem)
+    command(project, "pipeline.evaluate", f"outputs/{problem}")
+    last = read_history(run.history)[-1]
+    assert json.loads(run.metrics.read_text(encoding="utf-8")) == {
+        "train": {"accuracy": last["train_accuracy"]}
+    }
+    with run.predictions.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == points
+    right = np.mean([row["label"] == row["prediction"] for row in rows])
+    assert right == last["train_accuracy"]
+    assert all(0.5 <= float(row["confidence"]) <= 1 for row in rows)
+    command(project, "pipeline.plot", f"outputs/{problem}")
+    assert {path.name for path in run.figures.iterdir()} == CURVES | learned
+
+
+def remove_model(project: Path) -> None:
+    (project / "outputs/one/models/model.npz").unlink()
+
+
+def damage_model(project: Path) -> None:
+    (project / "outputs/one/models/model.npz").write_bytes(b"PK")
+
+
+def change_data(project: Path) -> None:
+    path = project / "data/processed/test_images.npy"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+
+
+def remove_data(project: Path) -> None:
+    shutil.rmtree(project / "data/processed")
+
+
+def ask_for_other_data(project: Path) -> None:
+    change_data(project)
+    params = project / "outputs/one/params.yaml"
+    params.write_text(params.read_text(encoding="utf-8").replace("test: 95", "test: 90"), encoding="utf-8")
+
+
+def damage_nothing(project: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("command", "damage", "message"),
+    [
+        ("evaluate", remove_model, "outputs/one/models/model.npz is not there: outputs/one should be the"),
+        ("plot", remove_model, "outputs/one/models/model.npz is not there: outputs/one should be the"),
+        ("evaluate", damage_model, "outputs/one/models/model.npz is not what this pipeline wrote"),
+        ("evaluate", change_data, "outputs/one/models/model.npz was trained on other data than data/proc"),
+        ("evaluate", ask_for_other_data, "split.test = 90, but data/processed holds 95 images"),
+        ("evaluate", remove_data, "data/processed/dataset.json is not there: `dvc repro preprocess`"),
+        ("plot", damage_nothing, "outputs/one/reports/metrics.json is not there: `python -m pipeline.evalua"),
+    ],
+)
+def test_what_keeps_a_folder_from_being_measured_or_drawn_is_said_in_one_line(
+    project: Path, command: str, damage: Callable[[Path], None], message: str
+) -> None:
+    damage(project)
+    before = files(project)
+    done = run_module(project, f"pipeline.{command}", "outputs/one")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {message}") and done.stderr.count("\n") == 1
+    assert "dvc repro train" not in done.stderr
+    assert files(project) == before
