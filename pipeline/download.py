@@ -44,7 +44,7 @@ from pipeline.support.files import (
 
 TIMEOUT_S = 8.0  # for a server to answer, and between two packets
 MIN_BYTES_PER_S = 20_000  # a server that is slower on average, after TIMEOUT_S, is given up
-PIECE_BYTES = 1024  # the rate is checked after each
+PIECE_BYTES = 256  # the rate is checked after each, so a server that sends single bytes is given up soon
 ATTEMPTS = 2  # how often a source is asked for a file that came damaged or not at all
 
 STAND_INS = Path("stand_ins.yaml")  # not in `.dvc`, which `dvc init --force` makes anew

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import socket
 import subprocess
@@ -197,15 +198,18 @@ def test_a_slow_server_is_waited_for_while_it_keeps_the_least_rate(
         (HTML, f"it has {len(HTML)} bytes, not 30"),
         (bytes(len(CONTENT["train_images.gz"])), "its hash should be sha256:"),
         ("/dev/zero", "it has 0 bytes"),
+        ("pipe", "it has 0 bytes"),
     ],
-    ids=["page", "wrong", "device"],
+    ids=["page", "wrong", "device", "pipe"],
 )
 def test_a_wrong_file_in_a_folder_is_an_error(
     folder: Path, tmp_path: Path, content: bytes | str, told: str
 ) -> None:
     path = folder / "train_images.gz"
     path.unlink()
-    if isinstance(content, str):
+    if content == "pipe":
+        os.mkfifo(path)
+    elif isinstance(content, str):
         path.symlink_to(content)
     else:
         path.write_bytes(content)

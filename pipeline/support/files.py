@@ -1,9 +1,9 @@
-"""Files that are whole or absent, and how a damaged one is told of."""
+"""Files that are whole or absent, hashes of files, and errors about damaged files."""
 
+import errno
 import hashlib
 import os
 import shutil
-import stat
 import tempfile
 import warnings
 from collections.abc import Collection, Iterator
@@ -11,19 +11,19 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from pipeline.support.errors import OF_THE_SYSTEM, UserError, in_need_of_room, tell
+from pipeline.support.errors import UserError, in_need_of_room, tell
 
 PARAMS = Path("params.yaml")  # the configuration of the run in whose folder it is; at the root, of DVC's
-PARTIAL = ".partial-"  # begins the name of what is not yet whole, and that a killed stage leaves behind
+PARTIAL = ".partial-"  # the beginning of the name of an unfinished file or folder
 LONGEST_REASON = 300  # characters
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; move it onto `path` once the block has ended well.
+    """Yield a temporary path in the folder of `path`, and move the file from there to `path` after the block.
 
-    The folder is made where it is missing. If the block raises, the temporary file is removed and what
-    stood at `path` before is untouched. The temporary name ends like `path`'s, since `numpy.save` and
+    The folder is made if it is missing. If the block raises, the temporary file is removed, and a file that
+    was at `path` before stays as it was. The temporary name ends like `path`'s, since `numpy.save` and
     matplotlib look at the suffix.
 
     Raises:
@@ -36,7 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         try:
             yield temporary
-            with temporary.open("r+b") as file:  # Windows flushes only what is open for writing
+            with temporary.open("r+b") as file:  # Windows flushes only a file that is open for writing
                 os.fsync(file.fileno())  # or the name could be on disk before the bytes when power fails
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
@@ -74,9 +74,9 @@ def _sha256_once(path: Path, size: int, changed_ns: int) -> str:
 
 
 def hash_files(path: Path) -> str:
-    """Return a hash of the file, or of all files in the folder, at `path`; of nothing where nothing is there.
+    """Return a hash of the file, or of all files in the folder, at `path`; of nothing if nothing is there.
 
-    Hidden files and compiled Python are left out, as `.dvcignore` has DVC do.
+    Hidden files and compiled Python are left out, as DVC leaves them out (`.dvcignore`).
     """
     files = path.rglob("*") if path.is_dir() else [path]
     seen = [file for file in sorted(files) if file.is_file() and file.parent.name != "__pycache__"]
@@ -101,13 +101,13 @@ class FileError(UserError):
 
 @contextmanager
 def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
-    """Turn whatever keeps the block from reading the file at `path` into one line.
+    """Turn every error of the block, which reads the file at `path`, into an error of one line.
 
-    NumPy, zipfile, json and csv raise nearly anything of damaged bytes, so every exception counts. The block
+    NumPy, zipfile, json and csv raise nearly any exception for damaged bytes, so each counts. The block
     should do nothing but read and check what it has read.
 
     Args:
-        path: the file. A pipe, a socket or a device is refused, since reading it might never end.
+        path: the file.
         stage: the DVC stage that writes it.
         remedy: what to do about a damaged file; that DVC runs the stage again if it is not given.
 
@@ -116,8 +116,6 @@ def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
         UserError: if the system does not let the file be read, or the file is damaged and `remedy` is given.
     """
     try:
-        if is_special(path):
-            raise ValueError("it is a pipe, a socket or a device")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NumPy's, of a damaged header, which add nothing to the line
             yield
@@ -126,7 +124,8 @@ def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
     except FileNotFoundError:
         raise FileError(f"{path} is not there", stage, f"`dvc repro {stage}` makes it") from None
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM:
+        # NumPy and zipfile may seek to an impossible place in a damaged file: EINVAL.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise UserError(f"{path}: {error.strerror}") from None
         told = f"there is no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
         reason = " ".join(told.encode(errors="backslashreplace").decode().split())[:LONGEST_REASON]
@@ -136,16 +135,10 @@ def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
         raise FileError(what, stage, f"`dvc repro -f {stage}` makes it anew") from None
 
 
-def is_special(path: Path) -> bool:
-    """Return whether there is something at `path` that is neither a file nor a folder."""
-    mode = path.stat().st_mode
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-
-
 def refuse_links(folder: Path, advice: str) -> None:
     """Raise `UserError` if `folder`, or a folder above it in the project, is a link.
 
-    What a link leads to may be shared with others, and is no place for a stage to write to.
+    A link may lead to a folder that others share, where a stage should not write.
 
     Args:
         folder: relative to the project's root, which is the working directory.
@@ -156,7 +149,7 @@ def refuse_links(folder: Path, advice: str) -> None:
 
 
 def warn_of_others(folder: Path, own: Collection[str]) -> None:
-    """Tell the user if `folder`, an output of a stage, holds other files than the stage's `own`."""
+    """Warn the user if `folder`, an output of a stage, holds other files than the stage's `own`."""
     others = sorted({path.name for path in folder.glob("[!.]*")} - set(own))
     if others:
         tell(
@@ -166,7 +159,7 @@ def warn_of_others(folder: Path, own: Collection[str]) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove from `folder` what `replacing` and stages that were killed have left unfinished there."""
+    """Remove from `folder` the unfinished files and folders of stages that were killed."""
     for path in folder.glob(f"{PARTIAL}*"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -1,7 +1,7 @@
-"""What every command `python -m pipeline.…` has in common: its options, its errors, its inputs.
+"""What every command `python -m pipeline.…` has in common: `--help`, errors of one line, checked inputs.
 
-A command imports this module before anything else, so that Ctrl-C is no traceback while Python still imports
-NumPy and the others, which takes a second.
+A command imports this module before any other. The import of NumPy and other libraries takes a second, and
+Ctrl-C in that second is then no traceback either.
 """
 
 import argparse
@@ -15,12 +15,13 @@ from pipeline.support.errors import one_line_errors, tell
 
 @contextmanager
 def program(description: str | None = None, stage: str | None = None) -> Iterator[None]:
-    """Run the block as a command: what a user can cause ends it with one line (`one_line_errors`).
+    """Run the block as a command, whose errors are one line if the user can mend them (`one_line_errors`).
 
     Args:
-        description: of a command without options, which `--help` answers with; any other argument is refused.
+        description: what `--help` answers for a command without options, which refuses any other argument;
             None for a command that reads its arguments itself.
-        stage: the stage of `dvc.yaml` that the command is, whose inputs have to stay as they are meanwhile.
+        stage: the stage of `dvc.yaml` that the command is, if any. Its inputs have to stay the same while it
+            runs (`pipeline.support.stage_inputs`).
     """
     with one_line_errors():
         if description:
@@ -29,7 +30,7 @@ def program(description: str | None = None, stage: str | None = None) -> Iterato
         if not stage:
             yield
             return
-        from pipeline.support.stage_inputs import unchanged  # only now: `--help` does without
+        from pipeline.support.stage_inputs import unchanged  # here, since `--help` does not need it
 
         with unchanged(stage):
             yield
@@ -41,18 +42,18 @@ def command() -> str:
 
 
 def module() -> str:
-    """Return the name of the module that runs as a program; nothing where a script or a shell does."""
+    """Return the name of the module that runs as a program; "" if it is a script or a shell."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return spec.name if spec else ""
 
 
 def say_interrupted(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Say in one line that Ctrl-C ended the program; show every other error as Python does."""
+    """Print one line for Ctrl-C, and any other error as Python does."""
     if issubclass(kind, KeyboardInterrupt):
         tell("interrupted")
     else:
         sys.__excepthook__(kind, error, traceback)
 
 
-if module().startswith(("pipeline.", "benchmarks.")):  # not where somebody else's program imports ours
+if module().startswith(("pipeline.", "benchmarks.")):  # not if another program imports this one
     sys.excepthook = say_interrupted

@@ -1,7 +1,6 @@
 """Whatever bytes are in a file that a stage reads: it is read, or refused in one line that names it."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -159,15 +158,6 @@ def test_the_file_of_another_kind_is_refused(whole: Path, tmp_path: Path, name: 
             folder = shutil.copytree(whole, tmp_path / other)
             shutil.copy(whole / other, folder / name)
             assert not is_read_or_refused(folder / name)
-
-
-@pytest.mark.parametrize("name", READERS)
-def test_a_pipe_is_refused_where_reading_it_would_never_end(whole: Path, tmp_path: Path, name: str) -> None:
-    folder = shutil.copytree(whole, tmp_path / "damaged")
-    (folder / name).unlink()
-    os.mkfifo(folder / name)
-    with pytest.raises(UserError, match="it is a pipe, a socket or a device"):
-        READERS[name](folder / name)
 
 
 @pytest.mark.parametrize("name", READERS)
