@@ -130,6 +130,13 @@ def test_every_stage_leaves_what_the_next_one_reads(clone: Path) -> None:
     assert run(clone, "git", "status", "--porcelain") == ""
 
 
+def test_measuring_and_drawing_a_small_problem_changes_nothing_that_dvc_keeps(clone: Path) -> None:
+    for command in ("evaluate", "plot"):
+        run(clone, "python", "-m", f"pipeline.{command}", "models/problems/xor")
+    assert (clone / "models/problems/xor/reports/figures/learned.gif").exists()
+    assert "up to date" in run(clone, "dvc", "status", "problems")
+
+
 def test_a_second_run_does_nothing(clone: Path) -> None:
     output = run(clone, "dvc", "repro")
     assert ran(output) == []
