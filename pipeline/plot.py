@@ -28,6 +28,7 @@ def main(run: Run) -> None:
         if run.is_dvcs():
             warn_of_others(run.figures, drawn)
         tracker.figures()
+        print(f"figures: {run.figures}", flush=True)
 
 
 if __name__ == "__main__":

@@ -100,9 +100,8 @@ class TrainedRun:
             dataset = dataset.hold_out(config.split.validation)
         model = load_model(run.model)
         if reason := misfit(model, dataset.image_shape, dataset.classes):
-            raise UserError(
-                f"{run.model} {reason} in {PROCESSED}: `dvc repro train` trains a network that fits"
-            )
+            what = f"{run.model} {reason} in {PROCESSED}"
+            raise FileError(what, "train", "`dvc repro train` trains a network that fits")
         return cls(run, config, dataset, model)
 
     def history(self) -> list[Row]:
@@ -121,10 +120,8 @@ class TrainedRun:
         """
         snapshots = load_snapshots(self.run.snapshots)
         if any(vector.size != self.model.parameters.vector.size for _, vector in snapshots):
-            raise UserError(
-                f"{self.run.snapshots} is of another network than {self.run.model}:"
-                " `dvc repro -f train` makes both"
-            )
+            what = f"{self.run.snapshots} is of another network than {self.run.model}"
+            raise FileError(what, "train", "`dvc repro -f train` makes both")
         return snapshots
 
 

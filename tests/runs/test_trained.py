@@ -100,7 +100,8 @@ def test_a_small_problem_is_measured_on_its_points_and_what_it_learned_is_drawn(
     right = np.mean([row["label"] == row["prediction"] for row in rows])
     assert right == last["train_accuracy"]
     assert all(0.5 <= float(row["confidence"]) <= 1 for row in rows)
-    command(project, "pipeline.plot", f"outputs/{problem}")
+    told = command(project, "pipeline.plot", f"outputs/{problem}")
+    assert told.split() == ["figures:", str(Path("outputs", problem, "reports/figures"))]
     assert {path.name for path in run.figures.iterdir()} == CURVES | learned
 
 
@@ -110,6 +111,11 @@ def remove_model(project: Path) -> None:
 
 def damage_model(project: Path) -> None:
     (project / "outputs/one/models/model.npz").write_bytes(b"PK")
+
+
+def swap_snapshots(project: Path) -> None:
+    shutil.copy(project / "outputs/xor/models/snapshots.npz", project / "outputs/one/models")
+    command(project, "pipeline.evaluate", "outputs/one")
 
 
 def change_data(project: Path) -> None:
@@ -137,6 +143,11 @@ def damage_nothing(project: Path) -> None:
         ("evaluate", remove_model, "outputs/one/models/model.npz is not there: outputs/one should be the"),
         ("plot", remove_model, "outputs/one/models/model.npz is not there: outputs/one should be the"),
         ("evaluate", damage_model, "outputs/one/models/model.npz is not what this pipeline wrote"),
+        (
+            "plot",
+            swap_snapshots,
+            "outputs/one/models/snapshots.npz is of another network than outputs/one/",
+        ),
         ("evaluate", change_data, "outputs/one/models/model.npz was trained on other data than data/proc"),
         ("evaluate", ask_for_other_data, "split.test = 90, but data/processed holds 95 images"),
         ("evaluate", remove_data, "data/processed/dataset.json is not there: `dvc repro preprocess`"),
@@ -151,5 +162,5 @@ def test_what_keeps_a_folder_from_being_measured_or_drawn_is_said_in_one_line(
     done = run_module(project, f"pipeline.{command}", "outputs/one")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: {message}") and done.stderr.count("\n") == 1
-    assert "dvc repro train" not in done.stderr
+    assert "dvc repro train" not in done.stderr and "dvc repro -f train" not in done.stderr
     assert files(project) == before
