@@ -16,7 +16,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from benchmarks.records import RECORDS
 from docs.links import LINK, mended
-from pipeline.config.reading import flat, read_params, resolve
+from pipeline.config.reading import read_params, resolve
+from pipeline.config.schema import flat
 from pipeline.data.dataset import load_dataset
 from pipeline.recipes import DRAWN
 from pipeline.runs.checkpoints import CHECKPOINTS

@@ -21,6 +21,8 @@ VERSIONS = yaml.safe_load((ROOT / "versions.yaml").read_text(encoding="utf-8"))
 
 CHANGES_NO_OUTPUT = {
     "pipeline.config": "reads and checks the values, and those on which an output depends are params",
+    "pipeline.nn.types": "names types",
+    "pipeline.support.bounds": "refuses values, which are params",
     "pipeline.support.cores": "the number of threads changes no bit of exact arithmetic",
     "pipeline.support.errors": "words errors",
     "pipeline.support.files": "writes and hashes the bytes that others make",

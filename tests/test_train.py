@@ -13,17 +13,14 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline import train
 from pipeline.config.reading import read_params
 from pipeline.data.dataset import load_dataset
 from pipeline.nn.fast import predict
-from pipeline.nn.mlp import MLP
-from pipeline.nn.training import Snapshots
+from pipeline.runs.build import Streams
 from pipeline.runs.history import read_history
 from pipeline.runs.models import load_model, load_snapshots, read_made_from
 from pipeline.runs.training_data import check_fit, check_memory
 from pipeline.support.errors import UserError
-from pipeline.train import random_streams
 from tests.commands import (
     CHECKPOINTS,
     PATIENCE,
@@ -46,6 +43,7 @@ def test_under_dvc_it_writes_the_model_and_a_row_an_epoch_and_nothing_else(works
     after = files(workspace)
     assert {name: after[name] for name in before} == before
     assert after.keys() - before.keys() == {
+        "models/journal.jsonl",
         "models/model.npz",
         "models/snapshots.npz",
         "reports/history.csv",
@@ -181,7 +179,7 @@ def test_what_cannot_work_ends_in_one_line_and_leaves_nothing(
     lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if "epoch/s" not in line]
     assert [line for line in lines if line.strip()] == lines[-1:]
     assert f"{lines[-1]}\n".startswith(told)
-    assert not (workspace / "out/models").exists()
+    assert not (workspace / "out/models/model.npz").exists()
     assert not (workspace / "out/reports").exists()
 
 
@@ -372,13 +370,13 @@ def test_no_random_stream_moves_another() -> None:
     """So that turning dropout on, say, leaves the order of the mini-batches as it was."""
     drawn = []
     for skipped in range(4):
-        streams = random_streams(seed=5)
+        streams = Streams(seed=5).all
         for number, stream in enumerate(streams):
             if number != skipped:
                 stream.random(3)
         drawn.append(streams[skipped].random())
-    assert drawn == [stream.random() for stream in random_streams(seed=5)]
-    assert len({*drawn, *(stream.random() for stream in random_streams(seed=6))}) == 8
+    assert drawn == [stream.random() for stream in Streams(seed=5).all]
+    assert len({*drawn, *(stream.random() for stream in Streams(seed=6).all)}) == 8
 
 
 def set_split(workspace: Path, **counts: int) -> None:
@@ -428,19 +426,6 @@ def test_the_recipes_of_published_results_train(workspace: Path, recipe: str) ->
     done = run_module(workspace, "pipeline.train", f"experiment={recipe}", *SMALL, *few)
     assert done.returncode == 0, done.stderr
     assert load_model(workspace / "out/models/model.npz").widths == (784, 20, 20, 10)
-
-
-def test_snapshots_that_take_much_memory_are_told_of_before_they_do(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    mlp = MLP((2, 3, 1), activation="relu", output="sigmoid", bias=True, arithmetic="float32")
-    monkeypatch.setattr(train, "MUCH", 4 * 13 * (4 + 2))
-    train.warn_of_memory(Snapshots(every=2), 6, mlp)
-    assert not capsys.readouterr().err
-    train.warn_of_memory(Snapshots(every=2), 7, mlp)
-    assert capsys.readouterr().err.startswith(
-        "training.snapshots = 2: 5 snapshots of 13 parameters will take"
-    )
 
 
 @pytest.mark.parametrize("sweep", [[], ["-m", "seed=0,1"]], ids=["one training", "a sweep"])

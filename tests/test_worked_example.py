@@ -30,14 +30,14 @@ def network(activation: str = "sigmoid", output: str = "sigmoid") -> MLP:
 
 
 def make_step(mlp: MLP, learning_rate: float) -> None:
-    _, gradient = mlp.backpropagate(LOSSES["squared_error"](mlp.functions[-1]), X, Y)
+    _, gradient = mlp.backpropagate(LOSSES["squared_error"](), X, Y)
     mlp.step(gradient, learning_rate)
 
 
 def computed(mlp: MLP, x: Array = X, y: Array = Y, loss: str = "squared_error") -> dict[str, float]:
     """Return what the code computes, each number by the symbol that the page has for it, without its $."""
     z, a = mlp.forward(x)
-    value, gradient = mlp.backpropagate(LOSSES[loss](mlp.functions[-1]), x, y)
+    value, gradient = mlp.backpropagate(LOSSES[loss](), x, y)
     arrays = {"W": mlp.weights, "b": mlp.biases}
     arrays |= {f"{GRADIENT}W": gradient.weights, f"{GRADIENT}b": gradient.biases}
     if len(x) == 1:

@@ -95,19 +95,3 @@ def write_params(config: Config, path: Path) -> None:
 def dump(values: Mapping[str, Any]) -> str:
     """Return `values` as YAML, in their order."""
     return OmegaConf.to_yaml(OmegaConf.create(dict(values)))
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of nested `values` by their dotted names, as in `optimizer.learning_rate`."""
-    leaves: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            leaves |= flatten(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
-
-
-def flat(config: Config) -> dict[str, Any]:
-    """Return every value of `config` by its dotted name."""
-    return flatten(asdict(config))

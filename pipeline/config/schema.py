@@ -1,32 +1,33 @@
 """The schema of every configuration: what a value can be. Whether it fits the data is seen with those."""
 
-import math
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, GetPydanticSchema, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from pipeline.config.messages import describe
+from pipeline.data.augmentation import AUGMENTATIONS, Augmentation
 from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
+from pipeline.nn.initialisers import INITIALISERS, Initialiser
+from pipeline.nn.losses import LOSSES, Loss
+from pipeline.nn.optimizers import OPTIMIZERS, Optimizer
+from pipeline.nn.schedules import SCHEDULES, Schedule
+from pipeline.support.bounds import (
+    STRICT,
+    Count,
+    Epochs,
+    Flag,
+    Fraction,
+    NonNegative,
+    Positive,
+    PositiveCount,
+)
 from pipeline.support.errors import UserError
 
 Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]+$")]
-Flag = Annotated[bool, Field(strict=True)]
-Count = Annotated[int, Field(strict=True, ge=0)]
-PositiveCount = Annotated[int, Field(strict=True, gt=0)]
-Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Positive = Annotated[Real, Field(gt=0)]
-NonNegative = Annotated[Real, Field(ge=0)]
-Fraction = Annotated[Real, Field(ge=0, lt=1)]
-Weight = Annotated[Real, Field(ge=-1e6, le=1e6)]
-Angle = Annotated[NonNegative, Field(le=math.pi)]  # radians
-Shear = Annotated[NonNegative, Field(le=10)]
-Pixels = Annotated[NonNegative, Field(le=1000)]
-Sigma = Annotated[Real, Field(ge=0.1, le=1000)]  # of a narrower Gaussian no other pixel is in reach
-
 Units = Annotated[PositiveCount, Field(lt=2**31)]  # BLAS counts in 32 bits
-Epochs = Annotated[PositiveCount, Field(le=10_000_000)]  # of XOR, the smallest problem, some ten minutes
 Drawn = Annotated[PositiveCount, Field(le=1_000_000)]  # images
 Seed = Annotated[Count, Field(lt=2**128)]  # as many bits as NumPy takes from the system for a seed
 Layers = Annotated[list[Units], Field(max_length=1000)]
@@ -51,11 +52,15 @@ def _distinct(names: list[str]) -> list[str]:
     return names
 
 
+def chosen_from(classes: Mapping[str, type]) -> GetPydanticSchema:
+    """Return what makes pydantic take one of `classes`, the one that the key `name` says."""
+    union: Any = Union[tuple(classes.values())]  # noqa: UP007 (of a tuple there is no other way to write it)
+    return GetPydanticSchema(lambda _, handler: handler(Annotated[union, Field(discriminator="name")]))
+
+
 Classes = Annotated[
     list[Annotated[str, Field(max_length=100)]], Field(min_length=2), AfterValidator(_distinct)
 ]
-
-STRICT = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -140,34 +145,6 @@ class Split:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Normal:
-    """Weights from N(0, scale²)."""
-
-    name: Literal["normal"]
-    scale: Annotated[Weight, Field(gt=0)]
-
-
-@dataclass(frozen=True, config=STRICT)
-class Uniform:
-    """Weights from U[low, high)."""
-
-    name: Literal["uniform"]
-    low: Weight
-    high: Weight
-
-    def __post_init__(self) -> None:
-        if self.low >= self.high:
-            raise ValueError("low should be less than high")
-
-
-@dataclass(frozen=True, config=STRICT)
-class Scaled:
-    """Weights whose spread follows from the layer's width."""
-
-    name: Literal["he", "glorot"]
-
-
-@dataclass(frozen=True, config=STRICT)
 class Model:
     """A multilayer perceptron; its input and output widths come from the data."""
 
@@ -175,148 +152,8 @@ class Model:
     activation: Activation
     output: Output
     bias: Flag
-    initialiser: Annotated[Normal | Uniform | Scaled, Field(discriminator="name")]
+    initialiser: Annotated[Initialiser, chosen_from(INITIALISERS)]
     dropout: Fraction
-
-
-@dataclass(frozen=True, config=STRICT)
-class Loss:
-    """What training minimises, averaged over the mini-batch."""
-
-    name: Literal["canonical", "squared_error"]
-    label_smoothing: Fraction
-
-
-@dataclass(frozen=True, config=STRICT)
-class Sgd:
-    """Stochastic gradient descent."""
-
-    name: Literal["sgd"]
-    learning_rate: Positive
-    weight_decay: NonNegative
-    clip_norm: Positive | None
-
-
-@dataclass(frozen=True, config=STRICT)
-class Momentum:
-    """Stochastic gradient descent with momentum, plain or Nesterov's."""
-
-    name: Literal["momentum"]
-    learning_rate: Positive
-    momentum: Fraction
-    nesterov: Flag
-    weight_decay: NonNegative
-    clip_norm: Positive | None
-
-
-@dataclass(frozen=True, config=STRICT)
-class Adam:
-    """Adam (Kingma and Ba, 2015), or with decoupled weight decay AdamW (Loshchilov and Hutter, 2019)."""
-
-    name: Literal["adam", "adamw"]
-    learning_rate: Positive
-    beta1: Fraction
-    beta2: Fraction
-    epsilon: Positive
-    weight_decay: NonNegative
-    clip_norm: Positive | None
-
-
-@dataclass(frozen=True, config=STRICT)
-class RMSprop:
-    """RMSprop (Tieleman and Hinton, 2012)."""
-
-    name: Literal["rmsprop"]
-    learning_rate: Positive
-    rho: Fraction
-    epsilon: Positive
-    weight_decay: NonNegative
-    clip_norm: Positive | None
-
-
-Optimizer = Annotated[Sgd | Momentum | Adam | RMSprop, Field(discriminator="name")]
-
-
-@dataclass(frozen=True, config=STRICT)
-class Constant:
-    """The learning rate stays as it is; like every schedule it may start with `warmup` epochs of rise."""
-
-    name: Literal["constant"]
-    warmup: NonNegative
-
-
-@dataclass(frozen=True, config=STRICT)
-class Step:
-    """The learning rate is multiplied by `factor` every so many epochs."""
-
-    name: Literal["step"]
-    warmup: NonNegative
-    every: Epochs
-    factor: Positive
-
-
-@dataclass(frozen=True, config=STRICT)
-class Exponential:
-    """The learning rate is multiplied by `factor` over each epoch."""
-
-    name: Literal["exponential"]
-    warmup: NonNegative
-    factor: Positive
-
-
-@dataclass(frozen=True, config=STRICT)
-class Cosine:
-    """The learning rate falls to the share `final` of itself."""
-
-    name: Literal["cosine"]
-    warmup: NonNegative
-    final: Fraction
-
-
-Schedule = Annotated[Constant | Step | Exponential | Cosine, Field(discriminator="name")]
-
-
-@dataclass(frozen=True, config=STRICT)
-class NoAugmentation:
-    """The images are learned from as they are."""
-
-    name: Literal["none"]
-
-
-@dataclass(frozen=True, config=STRICT)
-class Affine:
-    """Images are rotated, scaled, sheared and shifted."""
-
-    name: Literal["affine"]
-    rotation: Angle
-    scale: Fraction
-    shear: Shear
-    shift: Pixels
-
-
-@dataclass(frozen=True, config=STRICT)
-class Elastic:
-    """Pixels are displaced."""
-
-    name: Literal["elastic"]
-    amplitude: Pixels
-    sigma: Sigma
-
-
-@dataclass(frozen=True, config=STRICT)
-class AffineElastic:
-    """Both at once."""
-
-    name: Literal["affine_elastic"]
-    rotation: Angle
-    scale: Fraction
-    shear: Shear
-    shift: Pixels
-    amplitude: Pixels
-    sigma: Sigma
-
-
-Augmentation = Annotated[NoAugmentation | Affine | Elastic | AffineElastic, Field(discriminator="name")]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -355,10 +192,10 @@ class Config:
     dataset: Annotated[IdxDataset | StrokesDataset | GeneratedDataset, Field(discriminator="kind")]
     split: Split
     model: Model
-    loss: Loss
-    optimizer: Optimizer
-    schedule: Schedule
-    augmentation: Augmentation
+    loss: Annotated[Loss, chosen_from(LOSSES)]
+    optimizer: Annotated[Optimizer, chosen_from(OPTIMIZERS)]
+    schedule: Annotated[Schedule, chosen_from(SCHEDULES)]
+    augmentation: Annotated[Augmentation, chosen_from(AUGMENTATIONS)]
     training: Training
     tracking: Tracking
     sweep: Sweep
@@ -396,9 +233,30 @@ def parse(values: Mapping[str, Any], where: str) -> Config:
         UserError: on the first unknown key, missing key, wrong type or impossible value.
     """
     try:
-        return _CONFIG.validate_python(values)
+        config = _CONFIG.validate_python(values)
     except ValidationError as error:
         raise UserError(f"{where}: {describe(error, values)}") from None
+    # A default is for who uses a class in Python: a configuration says every value.
+    missing = flat(config).keys() - flatten(values).keys()
+    if missing := {key for key in missing if not key.startswith(("dataset.", "split."))}:
+        raise UserError(f"{where}: the key {min(missing)} is missing")
+    return config
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of nested `values` by their dotted names, as in `optimizer.learning_rate`."""
+    leaves: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            leaves |= flatten(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """Return every value of `config` by its dotted name."""
+    return flatten(asdict(config))
 
 
 def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str, Any]:

@@ -9,12 +9,100 @@ all exact, so that no order of them matters.
 """
 
 import math
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
+from pipeline.support.bounds import STRICT, Fraction, NonNegative, Real
 from pipeline.support.elementary import cos, exp, sin
 
 PIXELS = 25_000  # distorted at a time: all that is computed of them stays in the cache
+
+
+Angle = Annotated[NonNegative, Field(le=math.pi)]  # radians
+Shear = Annotated[NonNegative, Field(le=10)]
+Pixels = Annotated[NonNegative, Field(le=1000)]
+Sigma = Annotated[Real, Field(ge=0.1, le=1000)]  # of a narrower Gaussian no other pixel is in reach
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Augmentation:
+    """How images are distorted.
+
+    Attributes:
+        name: in configurations.
+    """
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class NoAugmentation(Augmentation):
+    """The images are learned from as they are."""
+
+    name: Literal["none"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class AffineMaps(Augmentation):
+    """Images are rotated, scaled, sheared and shifted, evenly in both directions.
+
+    Attributes:
+        rotation: largest angle, in radians.
+        scale: largest relative change of each axis' length.
+        shear: largest shear.
+        shift: largest shift along each axis, in pixels.
+    """
+
+    rotation: Angle
+    scale: Fraction
+    shear: Shear
+    shift: Pixels
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Displacements(Augmentation):
+    """Pixels are displaced.
+
+    Attributes:
+        amplitude: of the displacements before they are smoothed, in pixels.
+        sigma: standard deviation of the Gaussian that smooths them, in pixels.
+    """
+
+    amplitude: Pixels
+    sigma: Sigma
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Affine(AffineMaps):
+    """Affine maps."""
+
+    name: Literal["affine"] = "affine"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Elastic(Displacements):
+    """Elastic distortions."""
+
+    name: Literal["elastic"] = "elastic"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class AffineElastic(AffineMaps, Displacements):
+    """Both at once."""
+
+    name: Literal["affine_elastic"] = "affine_elastic"
+
+
+AUGMENTATIONS: dict[str, type[Augmentation]] = {
+    each.name: each for each in (NoAugmentation, Affine, Elastic, AffineElastic)
+}
+
+
+NO_MAPS = Affine(rotation=0.0, scale=0.0, shear=0.0, shift=0.0)
+NO_DISPLACEMENTS = Elastic(amplitude=0.0, sigma=1.0)
 
 
 class Distortion:
@@ -25,34 +113,18 @@ class Distortion:
     steps of 2⁻¹⁵, for every pixel and each direction, times `amplitude`, and smoothed by a Gaussian.
 
     Args:
+        augmentation: how far.
         image_shape: rows and columns.
-        rotation: largest angle, in radians; the angle is drawn evenly from both directions, here and below.
-        scale: largest relative change of each axis' length.
-        shear: largest shear.
-        shift: largest shift along each axis, in pixels.
-        amplitude: of the displacements before they are smoothed, in pixels; 0 for none.
-        sigma: standard deviation of the Gaussian, in pixels.
     """
 
-    def __init__(
-        self,
-        image_shape: tuple[int, int],
-        *,
-        rotation: float = 0.0,
-        scale: float = 0.0,
-        shear: float = 0.0,
-        shift: float = 0.0,
-        amplitude: float = 0.0,
-        sigma: float = 1.0,
-    ) -> None:
+    def __init__(self, augmentation: Augmentation, image_shape: tuple[int, int]) -> None:
+        affine = augmentation if isinstance(augmentation, AffineMaps) else NO_MAPS
+        elastic = augmentation if isinstance(augmentation, Displacements) else NO_DISPLACEMENTS
         self.rows, self.columns = image_shape
-        self.rotation = rotation
-        self.scale = scale
-        self.shear = shear
-        self.shift = shift
-        self.amplitude = amplitude
-        self._smooth_rows = gaussian(self.rows, sigma)
-        self._smooth_columns = gaussian(self.columns, sigma)
+        self.affine = affine
+        self.amplitude = elastic.amplitude
+        self._smooth_rows = gaussian(self.rows, elastic.sigma)
+        self._smooth_columns = gaussian(self.columns, elastic.sigma)
         self._y = np.arange(self.rows, dtype=np.float32)[:, None] - (self.rows - 1) / 2
         self._x = np.arange(self.columns, dtype=np.float32) - (self.columns - 1) / 2
         self._at_once = max(1, PIXELS // (self.rows * self.columns))
@@ -70,14 +142,14 @@ class Distortion:
     def _draw_maps(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Return what x, y and 1 are multiplied by for the y and the x of n affine maps, (6, n) float32."""
         angle, across, along, shear, dy, dx = 2 * rng.random((6, n)) - 1
-        sine, cosine = sin(self.rotation * angle), cos(self.rotation * angle)
-        across = 1 + self.scale * across
-        along = 1 + self.scale * along
-        shear = self.shear * shear
+        sine, cosine = sin(self.affine.rotation * angle), cos(self.affine.rotation * angle)
+        across = 1 + self.affine.scale * across
+        along = 1 + self.affine.scale * along
+        shear = self.affine.shear * shear
         return np.array(
             [
-                *(sine * across, (sine * shear + cosine) * along, self.shift * dy),
-                *(cosine * across, (cosine * shear - sine) * along, self.shift * dx),
+                *(sine * across, (sine * shear + cosine) * along, self.affine.shift * dy),
+                *(cosine * across, (cosine * shear - sine) * along, self.affine.shift * dx),
             ],
             np.float32,
         )
@@ -130,9 +202,9 @@ class Distortion:
         return interpolate(upper, lower, y).reshape(n, -1)
 
 
-def augmentation(name: str, image_shape: tuple[int, int], **parameters: float) -> Distortion | None:
-    """Return the distortion with these `parameters`; None where `name` is none."""
-    return None if name == "none" else Distortion(image_shape, **parameters)
+def distortion_for(augmentation: Augmentation, image_shape: tuple[int, int]) -> Distortion | None:
+    """Return the distortion that `augmentation` describes; None where the images stay as they are."""
+    return None if isinstance(augmentation, NoAugmentation) else Distortion(augmentation, image_shape)
 
 
 def gaussian(size: int, sigma: float) -> np.ndarray:

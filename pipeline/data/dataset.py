@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from pipeline.nn.types import Part
 from pipeline.support.errors import UserError, tell
 from pipeline.support.files import reading, sha256_once, write_text
 
@@ -61,27 +62,6 @@ class Description:
 
 
 AnyDescription = TypeVar("AnyDescription", RawDescription, Description)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Images with their labels, row by row.
-
-    Attributes:
-        images: (n, d) float32 in [0, 1], each row a flattened image (or a point of a generated problem).
-        labels: (n, k) uint8, one-hot; of a generated problem (n, 1), 0 or 1.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-
-    def digest(self) -> str:
-        """Return a SHA-256 of all images and labels, in their order."""
-        hashed = hashlib.sha256()
-        for array in (self.images, self.labels):
-            hashed.update(f"{array.dtype.str} {array.shape}".encode())
-            hashed.update(np.ascontiguousarray(array).data)
-        return hashed.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -157,6 +137,15 @@ def warn_of_unseen_classes(dataset: Dataset) -> None:
         f" class {', '.join(unseen[:NAMED])}{more}: the network cannot learn to tell what it never sees."
         " split takes the images in file order, so the file may be sorted by class: shuffle it"
     )
+
+
+def digest_part(part: Part) -> str:
+    """Return a SHA-256 of all images and labels of `part`, in their order."""
+    hashed = hashlib.sha256()
+    for array in (part.images, part.labels):
+        hashed.update(f"{array.dtype.str} {array.shape}".encode())
+        hashed.update(np.ascontiguousarray(array).data)
+    return hashed.hexdigest()
 
 
 def digest(folder: Path = PROCESSED) -> str:

@@ -1,67 +1,87 @@
 """Mini-batches: each epoch all images in a random order, gathered, and distorted where that is asked for."""
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from pipeline.data.dataset import Part
 from pipeline.nn.losses import smooth
-from pipeline.nn.types import Array
+from pipeline.nn.types import Array, Part
 
 GATHERED_BYTES = 1 << 20  # of images gathered by one call, for many mini-batches, and still in the cache
 
 Augment = Callable[[Array], Array]  # from images to images that are distorted; makes new arrays
 
 
-def mini_batches(
-    part: Part,
-    batch_size: int,
-    dtype: DTypeLike,
-    rng: np.random.Generator,
-    label_smoothing: float = 0.0,
-    augment: Augment | None = None,
-) -> Iterator[tuple[Array, Array]]:
-    """Yield images and labels, shapes (rows, n_0) and (rows, n_L), in a random order; each image once.
+class MiniBatches:
+    """The mini-batches of an epoch: images and labels, shapes (rows, n_0) and (rows, n_L), each image once.
 
-    What is yielded is overwritten after some further mini-batches. Only a few MiB of the images, which may
-    be mapped from a file, are in memory at a time.
+    Every iteration is an epoch, in a new random order. What it yields is overwritten after some further
+    mini-batches. Only a few MiB of the images, which may be mapped from a file, are in memory at a time.
+
+    Args:
+        part: the images and their labels.
+        batch_size: images a mini-batch; the last one of an epoch takes what is left. None for all of them.
+        rng: where the permutations come from.
+        dtype: of what is yielded: the network's.
+        label_smoothing: share of each 1 in the labels that is spread over all classes.
+        augment: what distorts the images, anew in each epoch; None for nothing.
     """
-    blocks = gathered_blocks(part, batch_size, dtype, rng, label_smoothing, augment)
-    for x, y in computed_ahead(blocks) if augment else blocks:
-        for first in range(0, len(x), batch_size):
-            yield x[first : first + batch_size], y[first : first + batch_size]
 
+    def __init__(
+        self,
+        part: Part,
+        batch_size: int | None,
+        rng: np.random.Generator,
+        *,
+        dtype: DTypeLike = np.float64,
+        label_smoothing: float = 0.0,
+        augment: Augment | None = None,
+    ) -> None:
+        self.part = part
+        self.batch_size = batch_size or len(part.images)
+        self.rng = rng
+        self.dtype = dtype
+        self.label_smoothing = label_smoothing
+        self.augment = augment
 
-def gathered_blocks(
-    part: Part,
-    batch_size: int,
-    dtype: DTypeLike,
-    rng: np.random.Generator,
-    label_smoothing: float,
-    augment: Augment | None,
-) -> Iterator[tuple[Array, Array]]:
-    """Yield the images and labels of some mini-batches at a time, in a random order."""
-    order = rng.permutation(len(part.images))
-    row_bytes = part.images[:1].nbytes
-    gathered = max(1, GATHERED_BYTES // (row_bytes * batch_size)) * batch_size
-    buffer = np.empty((min(gathered, len(order)), part.images.shape[1]), part.images.dtype)
-    converted = buffer if buffer.dtype == dtype else np.empty_like(buffer, dtype)
-    for start in range(0, len(order), gathered):
-        rows = order[start : start + gathered]
-        # mode="clip", or NumPy would gather into a second buffer in case an index is out of range.
-        part.images.take(rows, axis=0, out=buffer[: len(rows)], mode="clip")
-        if augment:
-            x = augment(buffer[: len(rows)]).astype(dtype, copy=False)
-        else:
-            x = converted[: len(rows)]
-            if converted is not buffer:
-                x[:] = buffer[: len(rows)]
-        y = part.labels.take(rows, axis=0).astype(dtype, order="F")  # as the activations are
-        if label_smoothing:
-            y = smooth(y, label_smoothing)
-        yield x, y
+    def __len__(self) -> int:
+        return math.ceil(len(self.part.images) / self.batch_size)
+
+    @property
+    def rows(self) -> int:
+        """How many images the largest mini-batch has."""
+        return min(self.batch_size, len(self.part.images))
+
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+        blocks = self._gathered_blocks()
+        for x, y in computed_ahead(blocks) if self.augment else blocks:
+            for first in range(0, len(x), self.batch_size):
+                yield x[first : first + self.batch_size], y[first : first + self.batch_size]
+
+    def _gathered_blocks(self) -> Iterator[tuple[Array, Array]]:
+        """Yield the images and labels of some mini-batches at a time, in a random order."""
+        images, labels = self.part.images, self.part.labels
+        order = self.rng.permutation(len(images))
+        gathered = max(1, GATHERED_BYTES // (images[:1].nbytes * self.batch_size)) * self.batch_size
+        buffer = np.empty((min(gathered, len(order)), images.shape[1]), images.dtype)
+        converted = buffer if buffer.dtype == self.dtype else np.empty_like(buffer, self.dtype)
+        for start in range(0, len(order), gathered):
+            rows = order[start : start + gathered]
+            # mode="clip", or NumPy would gather into a second buffer in case an index is out of range.
+            images.take(rows, axis=0, out=buffer[: len(rows)], mode="clip")
+            if self.augment:
+                x = self.augment(buffer[: len(rows)]).astype(self.dtype, copy=False)
+            else:
+                x = converted[: len(rows)]
+                if converted is not buffer:
+                    x[:] = buffer[: len(rows)]
+            y = labels.take(rows, axis=0).astype(self.dtype, order="F")  # as the activations are
+            if self.label_smoothing:
+                y = smooth(y, self.label_smoothing)
+            yield x, y
 
 
 def computed_ahead(blocks: Iterator[tuple[Array, Array]]) -> Iterator[tuple[Array, Array]]:

@@ -58,6 +58,7 @@ class Backpropagation:
         self.mlp = mlp
         self.loss = loss
         self.dropout = dropout
+        self._output = mlp.functions[-1]
         self.gradient = mlp.parameters.zeros_like()
         self._exact = mlp.arithmetic.exact
         self._bits = product_bits(max(rows, *mlp.widths))
@@ -78,11 +79,11 @@ class Backpropagation:
                 to_grid(weights, self._bits, out=rounded)
         self._forward(layers, x)
         top = layers[-1]
-        self.loss.delta(top.z, top.a, y, out=top.delta)
+        self.loss.delta(self._output, top.z, top.a, y, out=top.delta)
         if scale != 1:
             np.multiply(top.delta, scale, out=top.delta)
         self._backward(layers, x)
-        return self.loss.value(top.z, top.a, y)
+        return self.loss.value(self._output, top.z, top.a, y)
 
     def _forward(self, layers: list[Buffers], x: Array) -> None:
         below = self._factor(x)

@@ -68,7 +68,7 @@ class MLP:
         """Return C and its gradient for the inputs `x`, shape (n, n_0), and targets `y`, shape (n, n_L)."""
         z, a = self.forward(x)
         gradient = self.parameters.zeros_like()
-        delta = loss.delta(z[-1], a[-1], y)  # δ⁽ᴸ⁾
+        delta = loss.delta(self.functions[-1], z[-1], a[-1], y)  # δ⁽ᴸ⁾
         for layer in reversed(range(len(self.weights))):
             gradient.weights[layer][:] = delta.T @ a[layer]  # ∂C/∂W⁽ˡ⁾ = δ⁽ˡ⁾ᵀ a⁽ˡ⁻¹⁾
             if self.bias:
@@ -76,7 +76,7 @@ class MLP:
             if layer > 0:
                 delta = delta @ self.weights[layer]  # ∂C/∂a⁽ˡ⁻¹⁾ = δ⁽ˡ⁾ W⁽ˡ⁾
                 self.functions[layer - 1].backward(z[layer - 1], a[layer], delta)  # ⊙ σ′: δ⁽ˡ⁻¹⁾
-        return loss.value(z[-1], a[-1], y), gradient
+        return loss.value(self.functions[-1], z[-1], a[-1], y), gradient
 
     def step(self, gradient: Parameters, learning_rate: float) -> None:
         """Go down the gradient: θ ← θ − η ∂C/∂θ."""

@@ -1,66 +1,100 @@
-"""Learning-rate schedules: pure functions of how far training has come.
+"""Learning-rate schedules: how the learning rate changes over training.
 
-A schedule is one function here; its name in configurations is that in `SCHEDULES`. It returns the factors
-that the base learning rate is multiplied by. `t` holds epochs since the end of the warm-up, fractions
-included; `length` is how many epochs there are from there to the end of training.
+A schedule is one class here; `name` is its name in configurations. Its `scale` is what the base learning
+rate is multiplied by.
 """
 
 import math
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from typing import Literal
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 
 from pipeline.nn.types import Array
+from pipeline.support.bounds import STRICT, Epochs, Fraction, NonNegative, Positive
 from pipeline.support.elementary import cos, power
 
-Schedule = Callable[[Array], Array]  # from how many epochs have passed to the learning rates
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Schedule(ABC):
+    """What the learning rate is multiplied by at each moment of training.
+
+    Attributes:
+        name: in configurations.
+        warmup: epochs of a linear rise from 0 to the base rate, before the schedule starts.
+    """
+
+    name: str = ""
+    warmup: NonNegative = 0.0
+
+    def rates(self, base: float, epochs: Array, total: int) -> Array:
+        """Return the learning rates after `epochs`, fractions included, of a training of `total` epochs.
+
+        Args:
+            base: the rate that is scaled.
+            epochs: any shape.
+            total: how many epochs the training has.
+        """
+        t = np.maximum(epochs - self.warmup, 0)
+        scheduled = base * self.scale(t, total - self.warmup)
+        return np.where(epochs < self.warmup, base * epochs / (self.warmup or 1), scheduled)
+
+    @abstractmethod
+    def scale(self, t: Array, length: float) -> Array:
+        """Return what the base rate is multiplied by.
+
+        Args:
+            t: epochs since the end of the warm-up, fractions included.
+            length: how many epochs there are from there to the end of training.
+        """
 
 
-def constant(t: Array, length: float) -> Array:
-    """Return 1."""
-    return np.ones_like(t)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Constant(Schedule):
+    """The learning rate stays as it is."""
+
+    name: Literal["constant"] = "constant"
+
+    def scale(self, t: Array, length: float) -> Array:
+        return np.ones_like(t)
 
 
-def step(t: Array, length: float, *, every: int, factor: float) -> Array:
-    """Return `factor` to the power of how often `every` epochs have passed."""
-    return power(factor, t // every)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Step(Schedule):
+    """The learning rate is multiplied by `factor` every so many epochs."""
+
+    name: Literal["step"] = "step"
+    every: Epochs
+    factor: Positive
+
+    def scale(self, t: Array, length: float) -> Array:
+        return power(self.factor, t // self.every)
 
 
-def exponential(t: Array, length: float, *, factor: float) -> Array:
-    """Return factorᵗ: an epoch multiplies the rate by `factor`, each of its steps by its share of that."""
-    return power(factor, t)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Exponential(Schedule):
+    """An epoch multiplies the learning rate by `factor`, each of its steps by its share of that."""
+
+    name: Literal["exponential"] = "exponential"
+    factor: Positive
+
+    def scale(self, t: Array, length: float) -> Array:
+        return power(self.factor, t)
 
 
-def cosine(t: Array, length: float, *, final: float) -> Array:
-    """Go from 1 to `final` along half a period of the cosine.
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Cosine(Schedule):
+    """The learning rate falls to the share `final` of itself along half a period of the cosine.
 
     I. Loshchilov, F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017), without restarts.
     """
-    return final + (1 - final) * (1 + cos(math.pi * t / length)) / 2
+
+    name: Literal["cosine"] = "cosine"
+    final: Fraction
+
+    def scale(self, t: Array, length: float) -> Array:
+        return self.final + (1 - self.final) * (1 + cos(math.pi * t / length)) / 2
 
 
-SCHEDULES: dict[str, Callable[..., Array]] = {
-    "constant": constant,
-    "step": step,
-    "exponential": exponential,
-    "cosine": cosine,
-}
-
-
-def schedule(base: float, total: int, name: str, *, warmup: float, **hyperparameters: float) -> Schedule:
-    """Return the learning rate as a function of how many epochs have passed, fractions included.
-
-    Args:
-        base: the rate that the schedule's factor multiplies.
-        total: how many epochs the training has.
-        name: a name in `SCHEDULES`.
-        warmup: epochs of a linear rise from 0 to `base`, before the schedule starts.
-        **hyperparameters: of the schedule.
-    """
-
-    def learning_rate(epochs: Array) -> Array:
-        t = np.maximum(epochs - warmup, 0)
-        rates = base * SCHEDULES[name](t, total - warmup, **hyperparameters)
-        return np.where(epochs < warmup, base * epochs / (warmup or 1), rates)
-
-    return learning_rate
+SCHEDULES: dict[str, type[Schedule]] = {each.name: each for each in (Constant, Step, Exponential, Cosine)}

@@ -11,8 +11,8 @@ import numpy as np
 
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.arithmetic import ARITHMETICS
+from pipeline.nn.callbacks import Snapshots
 from pipeline.nn.mlp import MLP
-from pipeline.nn.training import Snapshots
 from pipeline.nn.types import Array
 from pipeline.support.files import reading, replacing
 
@@ -95,16 +95,15 @@ def misfit(mlp: MLP, image_shape: Sequence[int], classes: Sequence[str]) -> str 
     )
 
 
-def save_snapshots(snapshots: Snapshots | None, path: Path) -> None:
+def save_snapshots(snapshots: Snapshots, path: Path) -> None:
     """Write `snapshots` to an npz file; without any, the file holds none.
 
     It holds `epochs`, (s,), and `parameters`, (s, number of parameters), in float32 or, where there are many
     of them, in float16: they are for pictures.
     """
-    epochs = np.array(snapshots.epochs if snapshots else [], np.int64)
-    vectors = snapshots.vectors if snapshots else []
-    many = sum(vector.size for vector in vectors) > MANY
-    parameters = np.array(vectors, np.float16 if many else np.float32)
+    epochs = np.array(snapshots.epochs, np.int64)
+    many = sum(vector.size for vector in snapshots.vectors) > MANY
+    parameters = np.array(snapshots.vectors, np.float16 if many else np.float32)
     write_npz(path, {"epochs": epochs, "parameters": parameters})
 
 

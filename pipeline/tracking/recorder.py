@@ -28,13 +28,13 @@ from typing import Any
 import numpy as np
 
 import pipeline
-from pipeline.config.reading import dump, flatten, read_params
-from pipeline.config.schema import ingredients
-from pipeline.data.dataset import PROCESSED, digest, load_dataset, write_description
+from pipeline.config.reading import dump, read_params
+from pipeline.config.schema import flatten, ingredients
+from pipeline.data.dataset import PROCESSED, digest, digest_part, load_dataset, write_description
 from pipeline.data.generated import GENERATORS, generate
 from pipeline.runs.history import read_history
 from pipeline.support.errors import UserError, public
-from pipeline.support.files import PARAMS, sha256
+from pipeline.support.files import PARAMS, find_root, sha256
 from pipeline.tracking.page import TAGS
 from pipeline.tracking.store import (
     PAUSE,
@@ -46,7 +46,6 @@ from pipeline.tracking.store import (
     describe_commit,
     failures,
     find_experiment,
-    find_root,
     open_store,
 )
 
@@ -391,7 +390,9 @@ class Recorder:
             return {}
         dataset = load_dataset(self.data).hold_out(self.config["split"]["validation"])
         parts = {"validation": dataset.validation, "test": dataset.test}
-        return {f"images.{name}": part.digest() for name, part in parts.items() if part and len(part.images)}
+        return {
+            f"images.{name}": digest_part(part) for name, part in parts.items() if part and len(part.images)
+        }
 
     def _recipe(self) -> str:
         """Return a hash of all that the model is made from, but for the code."""

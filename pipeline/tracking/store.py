@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 DATABASE = "sqlite:///"
 DEFAULT = f"{DATABASE}mlflow.db"
 NOTES = Path(".cache/tracking")
-EXPERIMENTS = Path(".dvc/tmp/exps")
 ARTIFACTS = "mlruns"
 LOCATIONS = (
     ("experiments", "artifact_location"),
@@ -36,17 +35,6 @@ LOCATIONS = (
 
 ANSWER = 5.0  # seconds that a tracking server has to answer before anything is asked of it
 PAUSE = 0.5  # seconds between two attempts
-
-
-def find_root(folder: Path) -> Path:
-    """Return the repository's root for a stage that works in `folder`.
-
-    `dvc exp run --queue` and `--temp` work in a copy of the tree under the root's `.dvc/tmp/exps`.
-    """
-    for parent in folder.parents:
-        if parent.parts[-3:] == EXPERIMENTS.parts:
-            return parent.parents[2]
-    return folder
 
 
 def address() -> str:

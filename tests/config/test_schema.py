@@ -9,8 +9,8 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.config.reading import flat, read_params, write_params
-from pipeline.config.schema import StrokesDataset, parse
+from pipeline.config.reading import read_params, write_params
+from pipeline.config.schema import StrokesDataset, flat, parse
 from pipeline.support.errors import UserError
 from pipeline.train import CONF
 

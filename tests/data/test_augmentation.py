@@ -1,15 +1,26 @@
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 from threadpoolctl import threadpool_limits
 
-from pipeline.data import augmentation
-from pipeline.data.augmentation import Distortion, gaussian
+from pipeline.data import augmentation as augmentation_module
+from pipeline.data.augmentation import (
+    NO_MAPS,
+    Affine,
+    AffineElastic,
+    Augmentation,
+    Distortion,
+    Elastic,
+    gaussian,
+)
 
-BOTH = {"rotation": 0.2, "scale": 0.15, "shear": 0.15, "shift": 1.0, "amplitude": 34.0, "sigma": 5.0}
+MAPS: dict[str, Any] = {"rotation": 0.2, "scale": 0.15, "shear": 0.15, "shift": 1.0}
+BOTH = AffineElastic(**MAPS, amplitude=34.0, sigma=5.0)
+SHIFT = Affine(rotation=0.0, scale=0.0, shear=0.0, shift=50.0)
 SHAPES = [(28, 28), (7, 19), (40, 12), (1, 30), (1, 1)]
 
 
@@ -31,17 +42,17 @@ def seeded() -> np.random.Generator:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_without_any_distortion_the_images_stay_as_they_are(shape: tuple[int, int]) -> None:
     images = pictures(shape)
-    np.testing.assert_array_equal(Distortion(shape)(images, seeded()), images)
+    np.testing.assert_array_equal(Distortion(NO_MAPS, shape)(images, seeded()), images)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("settings", [{"amplitude": 34.0, "sigma": 5.0}, {"shift": 50.0}, BOTH], ids=str)
+@pytest.mark.parametrize("augmentation", [Elastic(amplitude=34.0, sigma=5.0), SHIFT, BOTH], ids=str)
 def test_each_pixel_is_interpolated_at_its_place_and_outside_is_0(
-    shape: tuple[int, int], settings: dict[str, float]
+    shape: tuple[int, int], augmentation: Augmentation
 ) -> None:
     """SciPy interpolates at the same places: in a wide margin of zeros, so that it fades out there, too."""
     images = pictures(shape)
-    distortion = Distortion(shape, **settings)
+    distortion = Distortion(augmentation, shape)
     y, x = places(distortion, len(images))
     expected = [
         map_coordinates(
@@ -56,7 +67,7 @@ def test_each_pixel_is_interpolated_at_its_place_and_outside_is_0(
 
 def test_the_affine_part_is_a_rotation_after_a_shear_after_a_scaling_and_a_shift() -> None:
     """Solved for from where the pixels are taken: A = R(θ)·K·S, each within its bounds on both sides."""
-    distortion = Distortion((9, 11), **{**BOTH, "amplitude": 0.0})
+    distortion = Distortion(Affine(**MAPS), (9, 11))
     taken_from = places(distortion, 500).astype(float)
     x = np.broadcast_to(np.arange(11) - 5, (9, 11)).ravel()
     y = np.broadcast_to(np.arange(9)[:, None] - 4, (9, 11)).ravel()
@@ -79,9 +90,9 @@ def test_the_affine_part_is_a_rotation_after_a_shear_after_a_scaling_and_a_shift
 
 @pytest.mark.parametrize("shape", [(28, 28), (7, 19), (1, 30)])
 def test_the_displacements_are_even_noise_smoothed_by_a_gaussian(shape: tuple[int, int]) -> None:
-    still = places(Distortion(shape), 200)
-    noise = places(Distortion(shape, amplitude=1.0, sigma=0.1), 200) - still  # too narrow to smooth
-    moved = places(Distortion(shape, amplitude=34.0, sigma=2.5), 200) - still
+    still = places(Distortion(NO_MAPS, shape), 200)
+    noise = places(Distortion(Elastic(amplitude=1.0, sigma=0.1), shape), 200) - still  # too narrow to smooth
+    moved = places(Distortion(Elastic(amplitude=34.0, sigma=2.5), shape), 200) - still
     assert np.abs(noise).max() <= 1
     shares, _ = np.histogram(noise, 10, (-1, 1))
     np.testing.assert_allclose(shares / noise.size, 0.1, atol=0.01)
@@ -104,7 +115,7 @@ def test_products_with_the_gaussian_are_exact(size: int, sigma: float) -> None:
 def test_the_bits_depend_on_the_seed_alone() -> None:
     """Not on threads, on how many images are distorted in a call, or on what else the machine does."""
     images = pictures((28, 28), 300)
-    distortion = Distortion((28, 28), **BOTH)
+    distortion = Distortion(BOTH, (28, 28))
     with threadpool_limits(1):
         expected = distortion(images, seeded())
     with threadpool_limits(2):
@@ -117,6 +128,6 @@ def test_the_bits_depend_on_the_seed_alone() -> None:
 
 
 def test_every_image_is_distorted_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(augmentation, "PIXELS", 28 * 28 * 3)
+    monkeypatch.setattr(augmentation_module, "PIXELS", 28 * 28 * 3)
     same = np.tile(pictures((28, 28), 1), (10, 1))
-    assert len(np.unique(Distortion((28, 28), **BOTH)(same, seeded()), axis=0)) == 10
+    assert len(np.unique(Distortion(BOTH, (28, 28))(same, seeded()), axis=0)) == 10

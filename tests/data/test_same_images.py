@@ -14,7 +14,7 @@ from tests.commands import ROOT
 PROGRAM = """
 import hashlib, json
 import numpy as np
-from pipeline.data.augmentation import Distortion
+from pipeline.data.augmentation import Affine, AffineElastic, Distortion, Elastic
 from pipeline.data.strokes import choose_digits, draw
 
 def sha256(array):
@@ -23,12 +23,12 @@ def sha256(array):
 AFFINE = {"rotation": 0.2, "scale": 0.15, "shear": 0.15, "shift": 1.0}
 ELASTIC = {"amplitude": 34.0, "sigma": 4.0}
 SETTINGS = {
-    "affine": AFFINE,
-    "affine, far": {"rotation": 3.1, "scale": 0.9, "shear": 10.0, "shift": 20.0},
-    "elastic": ELASTIC,
-    "elastic, sharp": {"amplitude": 3.0, "sigma": 0.6},
-    "elastic, smooth": {"amplitude": 1000.0, "sigma": 300.0},
-    "affine and elastic": AFFINE | ELASTIC,
+    "affine": Affine(**AFFINE),
+    "affine, far": Affine(rotation=3.1, scale=0.9, shear=10.0, shift=20.0),
+    "elastic": Elastic(**ELASTIC),
+    "elastic, sharp": Elastic(amplitude=3.0, sigma=0.6),
+    "elastic, smooth": Elastic(amplitude=1000.0, sigma=300.0),
+    "affine and elastic": AffineElastic(**AFFINE, **ELASTIC),
 }
 digits = choose_digits(100, "train")
 [strokes] = draw(digits, "train")
@@ -36,9 +36,9 @@ images = (strokes / 255).astype(np.float32).reshape(100, -1)
 rng = np.random.default_rng(0)
 hashes = {"strokes": sha256(strokes)}
 for name, settings in SETTINGS.items():
-    hashes[name] = sha256(Distortion((28, 28), **settings)(images, rng))
+    hashes[name] = sha256(Distortion(settings, (28, 28))(images, rng))
 wide = rng.random((3, 40 * 130), np.float32)
-hashes["wide images"] = sha256(Distortion((40, 130), **AFFINE, **ELASTIC)(wide, rng))
+hashes["wide images"] = sha256(Distortion(SETTINGS["affine and elastic"], (40, 130))(wide, rng))
 print(json.dumps(hashes))
 """
 

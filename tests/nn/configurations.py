@@ -14,12 +14,15 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from pipeline.config.schema import Config, GeneratedDataset, parse
-from pipeline.data.dataset import Dataset, Part
+from pipeline.data.dataset import Dataset
 from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
 from pipeline.nn.fast import predict, probabilities
-from pipeline.nn.training import Diverged, Snapshots
+from pipeline.nn.measurement import Measurement
+from pipeline.nn.training import Callback, Diverged
+from pipeline.nn.types import Part
+from pipeline.runs.build import build_training
+from pipeline.runs.callbacks import as_row
 from pipeline.runs.training_data import data_for
-from pipeline.train import as_row, start_training
 
 COUNT = 72
 OF_ONE_OUTPUT = [name for name in ACTIVATIONS if name != "softmax"]  # which always makes 1 of it
@@ -230,17 +233,20 @@ def sha256(config: Config) -> str:
         dataset = data_for(config)
     else:
         dataset = images().hold_out(config.split.validation)
-    snapshots = Snapshots(config.training.snapshots) if config.training.snapshots else None
-    mlp, measurements = start_training(config, dataset, snapshots)
-    hashed = hashlib.sha256()
-    try:
-        for measurement in measurements:
+    training, hashed = build_training(config, dataset), hashlib.sha256()
+
+    class Hashing(Callback):
+        def on_measured(self, measurement: Measurement) -> None:
             hashed.update(json.dumps([as_row(measurement), measurement.loss]).encode())
+
+    try:
+        training.fit(Hashing())
     except Diverged as diverged:
         hashed.update(str(diverged).encode())
         return hashed.hexdigest()
+    mlp = training.mlp
     outputs = predict(mlp, np.concatenate([dataset.train.images, dataset.test.images]))
-    arrays = [mlp.parameters.vector, *(snapshots.vectors if snapshots else [])]
+    arrays = [mlp.parameters.vector, *training.snapshots.vectors]
     for array in [*arrays, outputs, probabilities(mlp, outputs)]:
         hashed.update((array + 0.0).tobytes())  # of −0 makes 0, which it equals
     return hashed.hexdigest()

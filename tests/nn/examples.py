@@ -1,19 +1,20 @@
 """Small networks, and data that they learn to classify."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from pipeline.data.dataset import Part
 from pipeline.nn.activations import CANONICAL
-from pipeline.nn.initialisers import initialise
-from pipeline.nn.losses import LOSSES, Loss
+from pipeline.nn.batches import MiniBatches
+from pipeline.nn.callbacks import Measuring
+from pipeline.nn.initialisers import He
+from pipeline.nn.losses import Canonical
 from pipeline.nn.measurement import Measurement
 from pipeline.nn.mlp import MLP
-from pipeline.nn.optimizers import OPTIMIZERS
-from pipeline.nn.training import train
-from pipeline.nn.types import Array
+from pipeline.nn.optimizers import SGD
+from pipeline.nn.training import Callback, Trainer
+from pipeline.nn.types import Array, Part
 
 
 def blobs(count: int, seed: int = 0) -> Part:
@@ -28,7 +29,7 @@ def blobs(count: int, seed: int = 0) -> Part:
 def network(activation: str = "relu", output: str = "softmax", arithmetic: str = "float32") -> MLP:
     """Return a network for `blobs`."""
     mlp = MLP((6, 10, 3), activation=activation, output=output, bias=True, arithmetic=arithmetic)
-    initialise(mlp, np.random.default_rng(1), "he")
+    He().initialise(mlp, np.random.default_rng(1))
     return mlp
 
 
@@ -38,7 +39,7 @@ def random_network(
     """Return a network of 4 inputs and 3 outputs with random weights and biases."""
     rng = np.random.default_rng(1)
     mlp = MLP((4, *hidden, 3), activation=activation, output=output, bias=bias, arithmetic=arithmetic)
-    initialise(mlp, rng, "he")
+    He().initialise(mlp, rng)
     for biases in mlp.biases:
         biases[:] = rng.normal(scale=0.3, size=biases.shape)
     return mlp
@@ -57,17 +58,44 @@ def in_both_places(activation: str, loss: str) -> tuple[str, str]:
     return "tanh" if activation == "softmax" else activation, activation if has_loss else "softmax"
 
 
-def loss_of(mlp: MLP, name: str = "canonical") -> Loss:
-    return LOSSES[name](mlp.functions[-1])
+class Measured(Callback):
+    """Keeps what is measured, and by how many epochs training was ahead then."""
+
+    def __init__(self) -> None:
+        self.measurements: list[Measurement] = []
+        self.late: list[int] = []
+
+    def on_start(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+
+    def on_measured(self, measurement: Measurement) -> None:
+        self.measurements.append(measurement)
+        self.late.append(self.trainer.epoch - measurement.epoch)
 
 
-def start(
-    mlp: MLP, *, part: Part, test: Part, epochs: int = 5, learning_rate: float = 0.1, **options: Any
-) -> Iterator[Measurement]:
-    optimizer = OPTIMIZERS["sgd"](mlp, learning_rate=learning_rate)
-    options = {"batch_size": 8, "rng": np.random.default_rng(7), **options}
-    return train(mlp, loss_of(mlp), optimizer, part, test, epochs=epochs, **options)
+def trainer_of(mlp: MLP, learning_rate: float = 0.1, **options: Any) -> Trainer:
+    return Trainer(mlp, Canonical(), SGD(learning_rate=learning_rate), **options)
 
 
-def run(mlp: MLP, **options: Any) -> list[Measurement]:
-    return list(start(mlp, **options))
+def batches_of(part: Part, mlp: MLP, batch_size: int | None = 8, **options: Any) -> MiniBatches:
+    return MiniBatches(part, batch_size, np.random.default_rng(7), dtype=mlp.arithmetic.dtype, **options)
+
+
+def run(
+    mlp: MLP,
+    *,
+    part: Part,
+    test: Part,
+    epochs: int = 5,
+    batch_size: int | None = 8,
+    measure_every: int = 1,
+    callbacks: Sequence[Callback] = (),
+    **options: Any,
+) -> list[Measurement]:
+    """Train `mlp` and return what was measured; `options` are the trainer's."""
+    measured = Measured()
+    measuring = Measuring({"train": part, "test": test}, measure_every)
+    trainer_of(mlp, **options).fit(
+        batches_of(part, mlp, batch_size), epochs, [measuring, measured, *callbacks]
+    )
+    return measured.measurements

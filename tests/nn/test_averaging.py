@@ -3,17 +3,17 @@ import pytest
 
 from pipeline.nn import averaging
 from pipeline.nn.averaging import MovingAverage
+from pipeline.nn.callbacks import Snapshots
 from pipeline.nn.fast import predict
-from pipeline.nn.initialisers import initialise
+from pipeline.nn.initialisers import He
 from pipeline.nn.measurement import Measurement
 from pipeline.nn.mlp import MLP
-from pipeline.nn.training import Snapshots
 from tests.nn.examples import blobs, run
 
 
 def network() -> MLP:
     mlp = MLP((6, 3), activation="relu", output="softmax", bias=True, arithmetic="float64")
-    initialise(mlp, np.random.default_rng(1), "he")
+    He().initialise(mlp, np.random.default_rng(1))
     return mlp
 
 
@@ -59,9 +59,9 @@ def test_the_average_is_what_is_measured_and_what_training_ends_with() -> None:
     measured: list[Measurement] = []
     snapshots = Snapshots(every=1)
     for mlp, ema, into in ((plain, 0.0, trained), (averaged, 0.99, measured)):
-        into += run(mlp, part=part, test=part, epochs=2, learning_rate=0.02, ema=ema, snapshots=snapshots)
+        into += run(mlp, part=part, test=part, epochs=2, learning_rate=0.02, ema=ema, callbacks=[snapshots])
     assert [m.loss for m in measured] == [m.loss for m in trained]  # it changes no step
     assert not np.array_equal(plain.parameters.vector, averaged.parameters.vector)
     correct = predict(averaged, part.images).argmax(axis=1) == part.labels.argmax(axis=1)
-    assert measured[-1].train_accuracy == correct.mean()
+    assert measured[-1].accuracies["train"] == correct.mean()
     np.testing.assert_array_equal(snapshots.vectors[-1], averaged.parameters.vector)

@@ -15,7 +15,7 @@ from pipeline.nn import fast
 from pipeline.nn.activations import ACTIVATIONS, CANONICAL
 from pipeline.nn.exact import exact_sum, product_bits, to_grid
 from pipeline.nn.fast import Backpropagation, predict
-from pipeline.nn.initialisers import initialise
+from pipeline.nn.initialisers import Normal
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
@@ -156,7 +156,7 @@ def test_the_sum_of_nothing_is_zero() -> None:
 
 def network(activation: str, output: str, bias: bool = True) -> MLP:
     mlp = MLP((5, 9, 7, 3), activation=activation, output=output, bias=bias, arithmetic="exact")
-    initialise(mlp, np.random.default_rng(1), "normal", scale=0.6)
+    Normal(scale=0.6).initialise(mlp, np.random.default_rng(1))
     for biases in mlp.biases:
         biases[:] = np.random.default_rng(2).normal(size=biases.shape)
     return mlp
@@ -202,9 +202,8 @@ def test_the_order_of_examples_and_of_hidden_units_changes_no_bit(
     shuffled.weights[1][:] = mlp.weights[1][second][:, first]
     shuffled.weights[2][:] = mlp.weights[2][:, second]
     shuffled.biases[0][:], shuffled.biases[1][:] = mlp.biases[0][first], mlp.biases[1][second]
-    kind = LOSSES[loss]
-    backpropagation = Backpropagation(mlp, kind(mlp.functions[-1]), 11)
-    other = Backpropagation(shuffled, kind(shuffled.functions[-1]), 11)
+    backpropagation = Backpropagation(mlp, LOSSES[loss](), 11)
+    other = Backpropagation(shuffled, LOSSES[loss](), 11)
     assert backpropagation(x.copy(), y) == other(x[rows], y[rows])
     ours, theirs = backpropagation.gradient, other.gradient
     np.testing.assert_array_equal(ours.weights[0][first], theirs.weights[0])
@@ -220,7 +219,7 @@ def test_so_it_is_with_many_more_examples_than_units() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(20_000, 5)), np.eye(3)[rng.integers(0, 3, 20_000)]
     mlp = network("tanh", "softmax")
-    backpropagation = Backpropagation(mlp, LOSSES["canonical"](mlp.functions[-1]), len(x))
+    backpropagation = Backpropagation(mlp, LOSSES["canonical"](), len(x))
     loss = backpropagation(x.copy(), y)
     gradient = backpropagation.gradient.vector.copy()
     order = rng.permutation(len(x))

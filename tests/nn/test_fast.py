@@ -11,11 +11,11 @@ from pipeline.nn.activations import ACTIVATIONS, HIDDEN
 from pipeline.nn.arithmetic import ARITHMETICS
 from pipeline.nn.dropout import Dropout
 from pipeline.nn.fast import WIDE, Backpropagation, forward_in_blocks, predict, probabilities
-from pipeline.nn.losses import LOSSES, Loss
+from pipeline.nn.losses import LOSSES, Canonical, Loss
 from pipeline.nn.mlp import MLP
 from pipeline.nn.parameters import Parameters
 from pipeline.nn.types import Array
-from tests.nn.examples import in_both_places, loss_of, random_batch, random_network
+from tests.nn.examples import in_both_places, random_batch, random_network
 
 DEPTHS: list[list[int]] = [[], [6], [6, 5], [6, 5, 7]]
 WITH_WIDE_LAYERS = [[WIDE], [5, WIDE + 1], [WIDE + 44, 5], [WIDE, 7, WIDE + 3, WIDE + 1]]
@@ -41,10 +41,10 @@ def test_backpropagation_is_the_one_to_be_read(activation: str, loss: str, arith
     """At any depth, with and without biases, in mini-batches of any size, also after a step."""
     for hidden, bias in product(DEPTHS, [False, True]):
         mlp = random_network(*in_both_places(activation, loss), hidden, bias=bias, arithmetic=arithmetic)
-        backpropagation = Backpropagation(mlp, loss_of(mlp, loss), 8)
+        backpropagation = Backpropagation(mlp, LOSSES[loss](), 8)
         for seed, rows in enumerate((8, 3, 8, 1)):
             x, y = random_batch(rows, mlp, seed)
-            value, gradient = mlp.backpropagate(loss_of(mlp, loss), x, y)
+            value, gradient = mlp.backpropagate(LOSSES[loss](), x, y)
             assert backpropagation(x, y) == pytest.approx(value, rel=10 * ERRORS[arithmetic])
             assert_gradients_are_close(backpropagation.gradient, gradient, arithmetic)
             mlp.step(gradient, 0.1)
@@ -56,10 +56,10 @@ def test_backpropagation_is_the_one_to_be_read(activation: str, loss: str, arith
 def test_so_it_is_where_layers_are_wide(hidden: list[int], bias: bool, arithmetic: str) -> None:
     """δ of the layers below is computed by other calls there."""
     mlp = random_network("relu", "softmax", hidden, bias=bias, arithmetic=arithmetic)
-    backpropagation = Backpropagation(mlp, loss_of(mlp), 20)
+    backpropagation = Backpropagation(mlp, Canonical(), 20)
     for rows in (20, 9):
         x, y = random_batch(rows, mlp)
-        value, gradient = mlp.backpropagate(loss_of(mlp), x, y)
+        value, gradient = mlp.backpropagate(Canonical(), x, y)
         assert backpropagation(x, y) == pytest.approx(value, rel=10 * ERRORS[arithmetic])
         assert_gradients_are_close(backpropagation.gradient, gradient, arithmetic)
 
@@ -77,7 +77,7 @@ def backpropagate_with_dropout(
         if layer < len(factors):
             passed_on.append(a[-1] * factors[layer])
     gradient = mlp.parameters.zeros_like()
-    delta = loss.delta(z[-1], a[-1], y)
+    delta = loss.delta(mlp.functions[-1], z[-1], a[-1], y)
     for layer in reversed(range(len(mlp.weights))):
         gradient.weights[layer][:] = delta.T @ passed_on[layer]
         if mlp.bias:
@@ -85,7 +85,7 @@ def backpropagate_with_dropout(
         if layer > 0:
             delta = delta @ mlp.weights[layer] * factors[layer - 1]
             mlp.functions[layer - 1].backward(z[layer - 1], a[layer - 1], delta)
-    return loss.value(z[-1], a[-1], y), gradient
+    return loss.value(mlp.functions[-1], z[-1], a[-1], y), gradient
 
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
@@ -95,13 +95,13 @@ def test_with_dropout_it_is_that_of_the_same_units_left_out(activation: str, ari
     for hidden, bias in product(DEPTHS, [False, True]):
         mlp = random_network(activation, "softmax", hidden, bias=bias, arithmetic=arithmetic)
         dropout = Dropout(0.4, np.random.default_rng(3))
-        backpropagation = Backpropagation(mlp, loss_of(mlp), 8, dropout)
+        backpropagation = Backpropagation(mlp, Canonical(), 8, dropout)
         rng = np.random.default_rng(3)
         for seed, rows in enumerate((8, 3, 8)):
             x, y = random_batch(rows, mlp, seed)
             left = [rng.random((units, rows), dtype).T >= 0.4 for units in hidden]
             factors = [(kept / 0.6).astype(dtype) for kept in left]
-            value, gradient = backpropagate_with_dropout(mlp, loss_of(mlp), x, y, factors)
+            value, gradient = backpropagate_with_dropout(mlp, Canonical(), x, y, factors)
             assert backpropagation(x, y) == pytest.approx(value, rel=10 * ERRORS[arithmetic])
             assert_gradients_are_close(backpropagation.gradient, gradient, arithmetic)
 

@@ -11,12 +11,12 @@ from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
 from pipeline.nn.arithmetic import ARITHMETICS, FLOAT64
 from pipeline.nn.dropout import Dropout
 from pipeline.nn.fast import Backpropagation
-from pipeline.nn.initialisers import initialise
-from pipeline.nn.losses import LOSSES, Loss, smooth
+from pipeline.nn.initialisers import He, Normal
+from pipeline.nn.losses import LOSSES, Canonical, Loss, smooth
 from pipeline.nn.mlp import MLP
-from pipeline.nn.optimizers import OPTIMIZERS
+from pipeline.nn.optimizers import OPTIMIZERS, Descent
 from pipeline.nn.types import Array
-from tests.nn.examples import in_both_places, loss_of
+from tests.nn.examples import in_both_places
 
 DEPTHS: dict[str, list[int]] = {"no hidden layer": [], "one": [6], "two": [6, 5], "three": [6, 5, 7]}
 
@@ -25,7 +25,7 @@ def make(activation: str, output: str, hidden: list[int], bias: bool) -> tuple[M
     """Return a small float64 network with random parameters, and a batch of 8 for it."""
     rng = np.random.default_rng(1)
     mlp = MLP((4, *hidden, 3), activation=activation, output=output, bias=bias, arithmetic="float64")
-    initialise(mlp, rng, "normal", scale=0.7)
+    Normal(scale=0.7).initialise(mlp, rng)
     for biases in mlp.biases:
         biases[:] = rng.normal(scale=0.3, size=biases.shape)
     x = rng.normal(size=(8, 4))
@@ -74,7 +74,7 @@ def test_gradient_is_that_of_finite_differences(activation: str, loss: str, bias
     What training runs has the gradient of its own loss as well.
     """
     mlp, x, y = make(*in_both_places(activation, loss), DEPTHS[depth], bias)
-    function = loss_of(mlp, loss)
+    function = LOSSES[loss]()
     _, gradient = mlp.backpropagate(function, x, y)
     numerical = numerical_gradient(lambda: mlp.backpropagate(function, x, y)[0], mlp.parameters.vector)
     np.testing.assert_allclose(gradient.vector, numerical, rtol=1e-6, atol=1e-9)
@@ -86,8 +86,8 @@ def test_gradient_is_that_of_finite_differences(activation: str, loss: str, bias
 def test_gradient_of_wide_layers_is_that_of_finite_differences(bias: bool) -> None:
     """They hand it back by other products than narrow ones do."""
     mlp, x, y = make("relu", "softmax", [300, 40, 280, 260], bias)
-    initialise(mlp, np.random.default_rng(1), "he")
-    assert_directional_derivatives_are_those_of_the_gradient(mlp, loss_of(mlp), x, y)
+    He().initialise(mlp, np.random.default_rng(1))
+    assert_directional_derivatives_are_those_of_the_gradient(mlp, Canonical(), x, y)
 
 
 @pytest.mark.parametrize("loss", ["canonical", "squared_error"])  # whose δ is linear in the targets
@@ -95,7 +95,7 @@ def test_gradient_of_wide_layers_is_that_of_finite_differences(bias: bool) -> No
 def test_smoothing_the_labels_mixes_the_gradients_of_all_classes(output: str, loss: str) -> None:
     """The loss's part (1 − ε) is the label's own and ε that of a class drawn evenly; so with gradients."""
     mlp, x, y = make("tanh", output, [6], bias=True)
-    function = loss_of(mlp, loss)
+    function = LOSSES[loss]()
 
     def gradient_towards(targets: Array) -> Array:
         return mlp.backpropagate(function, x, targets)[1].vector
@@ -127,8 +127,8 @@ class SameUnits(Dropout):
 @pytest.mark.parametrize("activation", HIDDEN)
 def test_gradient_with_dropout_is_that_of_finite_differences(activation: str, bias: bool) -> None:
     mlp, x, y = make(activation, "softmax", [6, 5], bias)
-    whole = Backpropagation(mlp, loss_of(mlp), len(x))(x, y)
-    backpropagation = Backpropagation(mlp, loss_of(mlp), len(x), SameUnits(0.5, np.random.default_rng(0)))
+    whole = Backpropagation(mlp, Canonical(), len(x))(x, y)
+    backpropagation = Backpropagation(mlp, Canonical(), len(x), SameUnits(0.5, np.random.default_rng(0)))
     assert backpropagation(x, y) != whole
     gradient = backpropagation.gradient.vector.copy()
     numerical = numerical_gradient(lambda: backpropagation(x, y), mlp.parameters.vector)
@@ -154,7 +154,7 @@ def test_dropout_leaves_out_units_with_its_probability_and_keeps_the_mean(dtype:
 def test_canonical_loss_has_the_delta_of_the_sheet(output: str) -> None:
     """Its gradient by the output layer's pre-activations is a − y, whatever the activation."""
     mlp, x, y = make("relu", output, [], bias=False)
-    _, gradient = mlp.backpropagate(loss_of(mlp), x, y)
+    _, gradient = mlp.backpropagate(Canonical(), x, y)
     outputs = mlp.forward(x)[1][-1]
     np.testing.assert_allclose(gradient.weights[0], (outputs - y).T @ x / len(x), rtol=1e-12)
 
@@ -172,7 +172,7 @@ def test_no_loss_is_negative(loss: str, output: str, smoothing: float, arithmeti
         for row in Z:
             z = row[None].astype(ARITHMETICS[arithmetic].dtype)
             y = smooth(label[None], smoothing).astype(z.dtype)
-            assert LOSSES[loss](function).value(z, function.forward(z), y) >= 0
+            assert LOSSES[loss]().value(function, z, function.forward(z), y) >= 0
 
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
@@ -184,11 +184,11 @@ def test_every_loss_is_zero_where_outputs_equal_targets(loss: str, output: str, 
     if output == "relu" and loss == "canonical":
         z = np.maximum(z, 0)  # below 0 it costs to be wrong, and a target of 0 is right
     a = function.forward(z)
-    value = LOSSES[loss](function).value(z, a, a)
+    value = LOSSES[loss]().value(function, z, a, a)
     assert 0 <= value < 4 * np.finfo(z.dtype).eps
     one_hot = np.eye(3, dtype=z.dtype)
     if output in {"sigmoid", "softmax"}:
-        assert LOSSES[loss](function).value(1000 * (2 * one_hot - 1), one_hot, one_hot) == 0
+        assert LOSSES[loss]().value(function, 1000 * (2 * one_hot - 1), one_hot, one_hot) == 0
 
 
 @pytest.mark.parametrize("output", CANONICAL)
@@ -205,7 +205,7 @@ def test_the_canonical_loss_is_that_of_its_own_formula(output: str) -> None:
             "sigmoid": lambda: y * np.log(y / a) + (1 - y) * np.log((1 - y) / (1 - a)),
             "softmax": lambda: y * np.log(y / a),
         }[output]()
-    assert LOSSES["canonical"](function).value(z, a, y) == pytest.approx(expected.sum() / 8, rel=1e-12)
+    assert Canonical().value(function, z, a, y) == pytest.approx(expected.sum() / 8, rel=1e-12)
 
 
 # Parity with PyTorch ------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ CASES = [
 def test_gradient_is_that_of_pytorch(activation: str, output: str, loss: str) -> None:
     torch = pytest.importorskip("torch")
     mlp, x, y = make(activation, output, [6, 5], bias=True)
-    _, gradient = mlp.backpropagate(loss_of(mlp, loss), x, y)
+    _, gradient = mlp.backpropagate(LOSSES[loss](), x, y)
     parameters = torch_parameters(torch, mlp)
     z = torch_forward(torch, mlp, parameters, torch.tensor(x))
     torch_loss(torch, loss, output, z, torch.tensor(y)).backward()
@@ -308,11 +308,11 @@ def test_a_hundred_steps_are_those_of_pytorch(optimizer: str, decay: float) -> N
         {"params": parameters[len(mlp.weights) :], "weight_decay": 0.0},
     ]
     torch_optimizer = getattr(torch.optim, theirs)(groups, lr=0.05, **torch_settings)
-    numpy_optimizer = OPTIMIZERS[ours](mlp, learning_rate=0.05, weight_decay=decay, **settings)
-    backpropagation = Backpropagation(mlp, loss_of(mlp), len(x))
+    descent = Descent(mlp, OPTIMIZERS[ours](learning_rate=0.05, weight_decay=decay, **settings))
+    backpropagation = Backpropagation(mlp, Canonical(), len(x))
     for _ in range(100):
-        loss = backpropagation(x, y, numpy_optimizer.scale)
-        numpy_optimizer.step(backpropagation.gradient)
+        loss = backpropagation(x, y, descent.scale)
+        descent.step(backpropagation.gradient)
         torch_optimizer.zero_grad()
         z = torch_forward(torch, mlp, parameters, torch.tensor(x))
         torch_value = torch_loss(torch, "canonical", "softmax", z, torch.tensor(y))

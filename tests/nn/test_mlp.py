@@ -1,16 +1,19 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from pipeline.nn.arithmetic import ARITHMETICS
-from pipeline.nn.initialisers import initialise
+from pipeline.nn.initialisers import INITIALISERS, He
+from pipeline.nn.losses import Canonical
 from pipeline.nn.mlp import MLP
-from tests.nn.examples import blobs, loss_of, network
+from tests.nn.examples import blobs, network
 
 
 def test_forward_is_the_formula() -> None:
     rng = np.random.default_rng(0)
     mlp = MLP((5, 4, 3), activation="relu", output="tanh", bias=True, arithmetic="float64")
-    initialise(mlp, rng, "he")
+    He().initialise(mlp, rng)
     mlp.biases[0][:] = rng.normal(size=4)
     x = rng.normal(size=(7, 5))
     z, a = mlp.forward(x)
@@ -29,7 +32,7 @@ def test_plain_steps_down_the_gradient_learn(arithmetic: str) -> None:
     x, y = part.images.astype(mlp.arithmetic.dtype), part.labels.astype(mlp.arithmetic.dtype)
     losses = []
     for _ in range(30):
-        loss, gradient = mlp.backpropagate(loss_of(mlp), x, y)
+        loss, gradient = mlp.backpropagate(Canonical(), x, y)
         before = mlp.parameters.vector.copy()
         mlp.step(gradient, 0.2)
         np.testing.assert_allclose(mlp.parameters.vector, before - 0.2 * gradient.vector, rtol=1e-6)
@@ -59,11 +62,11 @@ def test_the_copy_is_independent() -> None:
     ],
 )
 def test_initialisers_have_their_mean_and_spread(
-    name: str, settings: dict[str, float], mean: float, deviation: float
+    name: str, settings: dict[str, Any], mean: float, deviation: float
 ) -> None:
     mlp = MLP((300, 200), activation="relu", output="relu", bias=True)
     mlp.biases[0][:] = 1
-    initialise(mlp, np.random.default_rng(0), name, **settings)
+    INITIALISERS[name](**settings).initialise(mlp, np.random.default_rng(0))
     assert mlp.weights[0].mean() == pytest.approx(mean, abs=4 * deviation / np.sqrt(60_000))
     assert mlp.weights[0].std() == pytest.approx(deviation, rel=0.02)
     assert not mlp.biases[0].any()
@@ -75,7 +78,7 @@ def test_every_arithmetic_starts_from_the_same_numbers() -> None:
     networks = {}
     for name in ARITHMETICS:
         networks[name] = MLP((20, 10), activation="relu", output="relu", bias=False, arithmetic=name)
-        initialise(networks[name], np.random.default_rng(3), "he")
+        He().initialise(networks[name], np.random.default_rng(3))
     expected = networks["float64"].weights[0]
     np.testing.assert_array_equal(networks["exact"].weights[0], expected)
     np.testing.assert_array_equal(networks["float32"].weights[0], expected.astype("float32"))

@@ -1,21 +1,23 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from pipeline.nn import optimizers
 from pipeline.nn.arithmetic import ARITHMETICS
 from pipeline.nn.mlp import MLP
-from pipeline.nn.optimizers import FLUSH_EVERY_STEPS, OPTIMIZERS, SGD, Momentum, Optimizer
+from pipeline.nn.optimizers import FLUSH_EVERY_STEPS, OPTIMIZERS, SGD, Descent, Momentum
 
 
 def network(bias: bool = True, arithmetic: str = "float64") -> MLP:
     return MLP((2, 2), activation="relu", output="identity", bias=bias, arithmetic=arithmetic)
 
 
-def step(optimizer: Optimizer, gradient: np.ndarray | float) -> None:
-    """Have `optimizer` make a step along `gradient`."""
-    along = optimizer.mlp.parameters.zeros_like()
-    along.vector[:] = optimizer.scale * gradient
-    optimizer.step(along)
+def step(descent: Descent, gradient: np.ndarray | float) -> None:
+    """Have `descent` make a step along `gradient`."""
+    along = descent.mlp.parameters.zeros_like()
+    along.vector[:] = descent.scale * gradient
+    descent.step(along)
 
 
 class Textbook:
@@ -53,7 +55,7 @@ class Textbook:
         self.theta = self.theta - 0.05 * g / (np.sqrt(self.v) + 0.3)
 
 
-SETTINGS: dict[str, dict[str, float]] = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "sgd": {},
     "momentum": {"momentum": 0.8, "nesterov": False},
     "adam": {"beta1": 0.7, "beta2": 0.9, "epsilon": 0.3},
@@ -75,11 +77,11 @@ def test_the_steps_are_the_textbooks(
     theta = mlp.parameters.vector
     theta[:] = rng.normal(size=6)
     weights, biases = Textbook(theta[:4], decay), Textbook(theta[4:], 0)
-    optimizer = OPTIMIZERS[name](mlp, learning_rate=0.05, weight_decay=decay, **SETTINGS[name])
+    descent = Descent(mlp, OPTIMIZERS[name](learning_rate=0.05, weight_decay=decay, **SETTINGS[name]))
     rtol, atol = (1e-4, 1e-5) if arithmetic == "float32" else (1e-10, 0)
     for _ in range(150):  # in which denormal numbers are looked for
         g = rng.normal(size=6)
-        step(optimizer, g)
+        step(descent, g)
         getattr(weights, name)(g[:4])
         getattr(biases, name)(g[4:])
         np.testing.assert_allclose(theta, [*weights.theta, *biases.theta], rtol=rtol, atol=atol)
@@ -90,7 +92,7 @@ def test_a_gradient_longer_than_the_limit_is_scaled_down_to_it(norm: float, fact
     """Over all parameters at once, and by the length of the gradient, not of the step."""
     mlp = network()
     direction = np.array([3.0, 0, 0, 0, 4.0, 0]) / 5
-    step(SGD(mlp, learning_rate=0.1, clip_norm=5.0), norm * direction)
+    step(Descent(mlp, SGD(learning_rate=0.1, clip_norm=5.0)), norm * direction)
     np.testing.assert_allclose(mlp.parameters.vector, -0.1 * norm * factor * direction, rtol=1e-12)
 
 
@@ -102,27 +104,26 @@ def test_a_gradient_is_clipped_however_long_it_is(arithmetic: str, norm: float) 
     """Also where the square of its length is no number of its dtype any more."""
     mlp = network(arithmetic=arithmetic)
     direction = np.array([3.0, 0, 0, 0, 4.0, 0]) / 5
-    step(SGD(mlp, learning_rate=0.1, clip_norm=5.0), norm * direction)
+    step(Descent(mlp, SGD(learning_rate=0.1, clip_norm=5.0)), norm * direction)
     np.testing.assert_allclose(mlp.parameters.vector, -0.1 * 5 * direction, rtol=1e-6)
 
 
 def test_clipping_leaves_the_penalty_alone() -> None:
     mlp = network(bias=False)
     mlp.parameters.vector[:] = 1
-    optimizer = Momentum(
-        mlp, learning_rate=0.1, clip_norm=1.0, weight_decay=0.5, momentum=0.9, nesterov=False
-    )
-    step(optimizer, np.array([300.0, 0, 0, 400.0]))
+    optimizer = Momentum(learning_rate=0.1, clip_norm=1.0, weight_decay=0.5, momentum=0.9, nesterov=False)
+    descent = Descent(mlp, optimizer)
+    step(descent, np.array([300.0, 0, 0, 400.0]))
     np.testing.assert_allclose(mlp.parameters.vector, [1 - 0.11, 1 - 0.05, 1 - 0.05, 1 - 0.13], rtol=1e-12)
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_momentum_keeps_each_gradient_times_the_rate_of_its_own_step(nesterov: bool) -> None:
     mlp = network()
-    optimizer = Momentum(mlp, learning_rate=0.1, momentum=0.5, nesterov=nesterov)
+    descent = Descent(mlp, Momentum(learning_rate=0.1, momentum=0.5, nesterov=nesterov))
     for rate in (0.1, 0.01):
-        optimizer.learning_rate = rate
-        step(optimizer, 3.0)
+        descent.rate = rate
+        step(descent, 3.0)
     v = [0.3, 0.5 * 0.3 + 0.03]
     change = [0.3 + 0.5 * v[0], 0.03 + 0.5 * v[1]] if nesterov else v
     np.testing.assert_allclose(mlp.parameters.vector, -sum(change), rtol=1e-12)
@@ -132,10 +133,10 @@ def test_momentum_keeps_each_gradient_times_the_rate_of_its_own_step(nesterov: b
 @pytest.mark.parametrize("momentum", [0.0, 1e-12, 0.5, 0.9999999])
 def test_momentum_may_be_little_or_much(momentum: float, nesterov: bool) -> None:
     mlp = network(arithmetic="float32")
-    optimizer = Momentum(mlp, learning_rate=0.1, momentum=momentum, nesterov=nesterov)
+    descent = Descent(mlp, Momentum(learning_rate=0.1, momentum=momentum, nesterov=nesterov))
     v, expected = 0.0, 0.0
     for g in np.random.default_rng(0).normal(size=250):
-        step(optimizer, g)
+        step(descent, g)
         v = momentum * v + 0.1 * g
         expected -= 0.1 * g + momentum * v if nesterov else v
         np.testing.assert_allclose(mlp.parameters.vector, expected, rtol=1e-4, atol=1e-5)
@@ -145,9 +146,9 @@ def test_momentum_may_be_little_or_much(momentum: float, nesterov: bool) -> None
 def test_averages_of_gradients_that_have_ended_end_in_zero_and_not_in_denormal_numbers(name: str) -> None:
     """They can cost a processor a hundred times as long, and averaging alone would stay at the smallest."""
     mlp = network(arithmetic="float32")
-    optimizer = OPTIMIZERS[name](mlp, learning_rate=0.05, **SETTINGS[name])
-    step(optimizer, 1.0)
+    descent = Descent(mlp, OPTIMIZERS[name](learning_rate=0.05, **SETTINGS[name]))
+    step(descent, 1.0)
     for _ in range(20 * FLUSH_EVERY_STEPS):
-        step(optimizer, 0.0)
-    for average in optimizer.state.values():
+        step(descent, 0.0)
+    for average in descent.state.values():
         assert (average == 0).all()

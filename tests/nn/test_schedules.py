@@ -1,18 +1,17 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.nn.fast import predict
-from pipeline.nn.initialisers import initialise
+from pipeline.nn.initialisers import Normal
 from pipeline.nn.mlp import MLP
-from pipeline.nn.optimizers import OPTIMIZERS
-from pipeline.nn.schedules import SCHEDULES, schedule
-from pipeline.nn.training import train
+from pipeline.nn.schedules import SCHEDULES, Schedule
 from pipeline.nn.types import Array
-from tests.nn.examples import blobs, loss_of
+from tests.nn.examples import batches_of, blobs, trainer_of
 
-EVERY: dict[str, dict[str, float]] = {
+EVERY: dict[str, dict[str, Any]] = {
     "constant": {},
     "step": {"every": 4, "factor": 0.1},
     "exponential": {"factor": 0.9},
@@ -20,9 +19,10 @@ EVERY: dict[str, dict[str, float]] = {
 }
 
 
-def rates(name: str, epochs: list[float], *, warmup: float = 0.0, **hyperparameters: float) -> list[float]:
+def rates(name: str, epochs: list[float], *, warmup: float = 0.0, **hyperparameters: Any) -> list[float]:
     """Return the learning rates after so many of 20 epochs, with 0.5 as the base."""
-    made: list[float] = schedule(0.5, 20, name, warmup=warmup, **hyperparameters)(np.array(epochs)).tolist()
+    schedule = SCHEDULES[name](warmup=warmup, **hyperparameters)
+    made: list[float] = schedule.rates(0.5, np.array(epochs), 20).tolist()
     return made
 
 
@@ -73,16 +73,15 @@ def test_each_step_trains_with_the_rate_at_its_middle() -> None:
         MLP((6, 3), activation="relu", output="identity", bias=False, arithmetic="float32") for _ in "ab"
     )
     for network in (mlp, reference):
-        initialise(network, np.random.default_rng(1), "normal", scale=0.1)
+        Normal(scale=0.1).initialise(network, np.random.default_rng(1))
     asked: list[float] = []
 
-    def rising(t: Array) -> Array:
-        asked.extend(t)
-        return 0.001 * (1 + 2 * t)
+    class Rising(Schedule):
+        def scale(self, t: Array, length: float) -> Array:
+            asked.extend(t)
+            return 1 + 2 * t
 
-    optimizer = OPTIMIZERS["sgd"](mlp, learning_rate=9.0)
-    rng = np.random.default_rng(7)
-    list(train(mlp, loss_of(mlp), optimizer, part, part, epochs=2, batch_size=8, rng=rng, schedule=rising))
+    trainer_of(mlp, 0.001, schedule=Rising(name="rising")).fit(batches_of(part, mlp), 2)
     assert asked == [0.25, 0.75, 1.25, 1.75]
     rng = np.random.default_rng(7)
     by_hand = iter([1.5e-3, 2.5e-3, 3.5e-3, 4.5e-3])

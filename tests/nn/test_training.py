@@ -4,20 +4,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.data.dataset import Part
 from pipeline.nn import batches as batches_module
+from pipeline.nn import callbacks as callbacks_module
 from pipeline.nn import fast
-from pipeline.nn import measurement as measurement_module
 from pipeline.nn.arithmetic import ARITHMETICS
-from pipeline.nn.batches import mini_batches
+from pipeline.nn.batches import MiniBatches
+from pipeline.nn.callbacks import Snapshots
 from pipeline.nn.dropout import Dropout
 from pipeline.nn.fast import predict
-from pipeline.nn.initialisers import initialise
+from pipeline.nn.initialisers import He
+from pipeline.nn.losses import Canonical
 from pipeline.nn.measurement import Measurement, count_correct, measure
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
-from pipeline.nn.training import Diverged, Snapshots, train
-from tests.nn.examples import blobs, loss_of, network, run, start
+from pipeline.nn.training import Diverged, Trainer
+from pipeline.nn.types import Part
+from tests.nn.examples import Measured, batches_of, blobs, network, run
 
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
@@ -30,10 +32,10 @@ def test_training_learns_and_measures_each_epoch_with_its_own_parameters(
     measurements = run(mlp, part=part, test=test)
     assert [measurement.epoch for measurement in measurements] == [1, 2, 3, 4, 5]
     assert measurements[-1].loss < measurements[0].loss
-    assert measurements[-1].train_accuracy > 0.95
+    assert measurements[-1].accuracies["train"] > 0.95
     for data, measured in (
-        (part, measurements[-1].train_accuracy),
-        (test, measurements[-1].test_accuracy),
+        (part, measurements[-1].accuracies["train"]),
+        (test, measurements[-1].accuracies["test"]),
     ):
         correct = predict(mlp, data.images).argmax(axis=1) == data.labels.argmax(axis=1)
         assert measured == correct.mean()
@@ -48,17 +50,17 @@ def test_what_is_measured_are_the_parameters_right_after_the_epoch(monkeypatch: 
         return measure(*networks_and_parts, **epoch)
 
     expected = [run(network(), part=part, test=part, epochs=n, learning_rate=0.002)[-1] for n in range(1, 6)]
-    monkeypatch.setattr(measurement_module, "measure", measure_late)
+    monkeypatch.setattr(callbacks_module, "measure", measure_late)
     measured = run(network(), part=part, test=part, learning_rate=0.002)
-    assert [m.train_accuracy for m in measured] == [m.train_accuracy for m in expected]
-    assert len({m.train_accuracy for m in measured}) > 2
+    assert [m.accuracies for m in measured] == [m.accuracies for m in expected]
+    assert len({m.accuracies["train"] for m in measured}) > 2
 
 
 def test_it_measures_every_so_often_and_at_the_end() -> None:
     part = blobs(40)
     mlp, snapshots = network(), Snapshots(every=4)
     every = run(mlp, part=part, test=part, epochs=7)
-    third = run(network(), part=part, test=part, epochs=7, measure_every=3, snapshots=snapshots)
+    third = run(network(), part=part, test=part, epochs=7, measure_every=3, callbacks=[snapshots])
     everything = {measurement.epoch: measurement.loss for measurement in every}
     assert {m.epoch: m.loss for m in third} == {epoch: everything[epoch] for epoch in (3, 6, 7)}
     assert snapshots.epochs == [0, 4, 7]
@@ -68,12 +70,9 @@ def test_it_measures_every_so_often_and_at_the_end() -> None:
 
 @pytest.mark.parametrize("measure_every", [1, 3])
 def test_a_measurement_comes_one_epoch_late_however_seldom_it_is_measured(measure_every: int) -> None:
-    part, snapshots = blobs(40), Snapshots(every=1)
-    measurements = start(
-        network(), part=part, test=part, epochs=8, measure_every=measure_every, snapshots=snapshots
-    )
-    late = [snapshots.epochs[-1] - measurement.epoch for measurement in measurements]
-    assert late == [1] * (len(late) - 1) + [0]
+    part, measured = blobs(40), Measured()
+    run(network(), part=part, test=part, epochs=8, measure_every=measure_every, callbacks=[measured])
+    assert measured.late == [1] * (len(measured.late) - 1) + [0]
 
 
 def test_a_full_batch_is_one_step_an_epoch() -> None:
@@ -93,7 +92,7 @@ def test_a_single_output_is_right_on_the_labels_side_of_a_half() -> None:
 def test_without_test_images_there_is_no_test_accuracy() -> None:
     part = blobs(20)
     empty = Part(part.images[:0], part.labels[:0])
-    assert run(network(), part=part, test=empty, epochs=1)[0].test_accuracy is None
+    assert run(network(), part=part, test=empty, epochs=1)[0].accuracies.keys() == {"train"}
 
 
 @pytest.mark.parametrize("gathered_bytes", [1, 1000, 1 << 20])
@@ -106,7 +105,7 @@ def test_every_image_is_used_once_an_epoch_with_its_label(
     rng = np.random.default_rng(0)
     orders = []
     for _ in range(2):
-        batches = [(x.copy(), y.copy()) for x, y in mini_batches(part, 5, "float64", rng)]
+        batches = [(x.copy(), y.copy()) for x, y in MiniBatches(part, 5, rng)]
         assert [len(x) for x, _ in batches] == [5, 5, 5, 5, 3]
         seen = np.concatenate([x for x, _ in batches])
         np.testing.assert_array_equal(seen, np.concatenate([y for _, y in batches]))
@@ -147,7 +146,7 @@ def test_units_drop_out_of_an_incomplete_last_mini_batch_too() -> None:
     made = []
     for seed in (0, 1):
         mlp = MLP((6, 40, 3), activation="relu", output="softmax", bias=False)
-        initialise(mlp, np.random.default_rng(1), "he")
+        He().initialise(mlp, np.random.default_rng(1))
         run(mlp, part=part, test=part, epochs=1, dropout=Dropout(0.5, np.random.default_rng(seed)))
         made.append(mlp.weights[0])
     assert not np.array_equal(made[0], made[1])
@@ -187,10 +186,9 @@ def test_a_gradient_too_large_for_adam_to_square_is_told_at_its_step(name: str) 
     part.images[5] *= 1e20
     place = int(np.flatnonzero(np.random.default_rng(7).permutation(64) == 5)[0])
     settings: dict[str, Any] = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
-    optimizer = OPTIMIZERS[name](mlp, learning_rate=0.001, **settings)
-    loss, rng = loss_of(mlp), np.random.default_rng(7)
+    optimizer = OPTIMIZERS[name](learning_rate=0.001, **settings)
     with pytest.raises(Diverged, match="the square of a gradient became infinite") as caught:
-        list(train(mlp, loss, optimizer, part, part, epochs=1, batch_size=8, rng=rng))
+        Trainer(mlp, Canonical(), optimizer).fit(batches_of(part, mlp), 1)
     assert (caught.value.epoch, caught.value.step) == (1, 1 + place // 8)
 
 
@@ -214,15 +212,21 @@ def test_a_last_step_that_leaves_not_all_parameters_numbers_is_told_as_well(
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_an_exploding_run_yields_what_it_measured_before(arithmetic: str) -> None:
     part = blobs(64)
-    measured = []
+    measured = Measured()
     exploding = network(output="identity", arithmetic=arithmetic)
     with pytest.raises(Diverged) as caught:
-        for measurement in start(
-            exploding, part=part, test=part, epochs=99, batch_size=32, learning_rate=0.4
-        ):
-            measured.append(measurement.epoch)
-    assert measured == list(range(1, caught.value.epoch))
-    assert measured
+        run(
+            exploding,
+            part=part,
+            test=part,
+            epochs=99,
+            batch_size=32,
+            learning_rate=0.4,
+            callbacks=[measured],
+        )
+    epochs = [measurement.epoch for measurement in measured.measurements]
+    assert epochs == list(range(1, caught.value.epoch))
+    assert epochs
 
 
 def test_augmented_images_are_learned_from_in_the_same_order_whatever_the_timing(
@@ -241,14 +245,14 @@ def test_augmented_images_are_learned_from_in_the_same_order_whatever_the_timing
 
         batches = []
         rng = np.random.default_rng(7)
-        for x, y in mini_batches(part, 4, "float32", rng, augment=augment):
+        for x, y in MiniBatches(part, 4, rng, dtype="float32", augment=augment):
             batches.append(np.hstack([x, y]))
             sum(range(work))
         return batches
 
     expected = seen(0, 0)
     assert len(expected) == 13
-    plain = np.vstack([x.copy() for x, _ in mini_batches(part, 4, "float32", np.random.default_rng(7))])
+    plain = np.vstack([x.copy() for x, _ in MiniBatches(part, 4, np.random.default_rng(7), dtype="float32")])
     noise = np.vstack(expected)[:, :6] - plain
     assert (noise.min() > -1e-6) and (noise.max() < 1 + 1e-6) and noise.std() > 0.2
     for amounts in ((100_000, 0), (0, 100_000)):
@@ -261,4 +265,4 @@ def test_what_augmentation_raises_reaches_the_user() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(mini_batches(blobs(9), 4, "float32", np.random.default_rng(7), augment=augment))
+        list(MiniBatches(blobs(9), 4, np.random.default_rng(7), augment=augment))

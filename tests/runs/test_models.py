@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.nn.callbacks import Snapshots
 from pipeline.nn.mlp import MLP
-from pipeline.nn.training import Snapshots
 from pipeline.runs.models import load_model, load_snapshots, save_model, save_snapshots
 from pipeline.support.errors import UserError
 
@@ -29,7 +29,8 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def snapshots(tmp_path: Path) -> Path:
-    kept = Snapshots(every=1, epochs=EPOCHS.tolist(), vectors=list(VECTORS))
+    kept = Snapshots(every=1)
+    kept.restore(EPOCHS.tolist(), list(VECTORS))
     save_snapshots(kept, tmp_path / "snapshots.npz")
     return tmp_path / "snapshots.npz"
 

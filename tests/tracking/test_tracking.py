@@ -20,19 +20,19 @@ import pytest
 import yaml
 from mlflow.exceptions import MlflowException
 
-from pipeline.config.reading import flat, read_params
-from pipeline.config.schema import Config, parse
-from pipeline.data.dataset import load_dataset
+from pipeline.config.reading import read_params
+from pipeline.config.schema import Config, flat, parse
+from pipeline.data.dataset import digest_part, load_dataset
 from pipeline.nn.fast import predict
 from pipeline.runs.history import read_history
 from pipeline.runs.models import load_model
 from pipeline.support.errors import UserError, public
-from pipeline.support.files import sha256
+from pipeline.support.files import find_root, sha256
 from pipeline.tracking import Job, Tracker
 from pipeline.tracking.page import choose_port, reachable
 from pipeline.tracking.recorder import Attempts
-from pipeline.tracking.store import describe_commit, find_root
-from pipeline.train import train_and_record, train_and_write
+from pipeline.tracking.store import describe_commit
+from pipeline.train import train_and_record
 from tests.commands import PATIENCE, ROOT, files, made_once, run_module, start_module, wait_for
 from tests.stores import answers, client, failing_server, free_port, mlflow_server
 
@@ -189,7 +189,7 @@ def test_tags(run: Any, recorded: Path) -> None:
     assert run.data.tags["dataset"] == "mnist"
     assert run.data.tags["model_sha256"] == sha256(recorded / "models/model.npz")
     assert run.data.tags["dvc.experiment"] == "puffy-cats"
-    assert run.data.tags["images.test"] == load_dataset(recorded / "data/processed").test.digest()
+    assert run.data.tags["images.test"] == digest_part(load_dataset(recorded / "data/processed").test)
 
 
 def test_the_model_predicts_where_the_pipeline_is_not(run: Any, recorded: Path, tmp_path: Path) -> None:
@@ -1059,10 +1059,8 @@ def test_generated_problems_are_recorded_without_data_on_disk_one_after_another(
         values = asdict(configuration(dataset=dataset))
         values["training"] |= {"batch_size": None, "epochs": 4, "measure_every": 2}
         configs[name] = parse(values, "test")
-    with Tracker(configs["xor"], Path("xor")) as tracker:
-        train_and_write(configs["xor"], Path("xor"), tracker).remove()
-        tracker.turn_to(configs["points"], Path("points"))
-        train_and_write(configs["points"], Path("points"), tracker).remove()
+    for name, config in configs.items():
+        train_and_record(config, Path(name))
 
     import mlflow
 

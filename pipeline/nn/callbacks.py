@@ -1,0 +1,82 @@
+"""The trainer's callbacks that need nothing but the network: snapshots, and measuring."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from pipeline.nn.measurement import Measurement, Parts, measure
+from pipeline.nn.training import Callback, Trainer
+from pipeline.nn.types import Array
+
+
+class Snapshots(Callback):
+    """Keeps the parameters as they were before training and every so often in it.
+
+    Args:
+        every: epochs from one snapshot to the next; the last epoch always has one. None for no snapshots.
+
+    Attributes:
+        epochs: after which epoch each was taken; 0 is before the first one.
+        vectors: the parameters at that time, as `Parameters.vector` lays them out.
+    """
+
+    def __init__(self, every: int | None) -> None:
+        self.every = every
+        self.epochs: list[int] = []
+        self.vectors: list[Array] = []
+
+    def on_start(self, trainer: Trainer) -> None:
+        if self.every:
+            self._take(0, trainer.mlp.parameters.vector)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        if self.every and (trainer.epoch % self.every == 0 or trainer.epoch == trainer.epochs):
+            self._take(trainer.epoch, trainer.trained.parameters.vector)
+
+    def restore(self, epochs: Sequence[int], vectors: Sequence[Array]) -> None:
+        """Go on from these snapshots."""
+        self.epochs[:], self.vectors[:] = epochs, vectors
+
+    def _take(self, epoch: int, vector: Array) -> None:
+        self.epochs.append(epoch)
+        self.vectors.append(vector.copy())
+
+
+class Measuring(Callback):
+    """Measures the network after an epoch, in a second thread, while the next epoch trains.
+
+    So a measurement comes one epoch late. Where there is a second core it costs next to nothing.
+
+    Args:
+        parts: what to measure on.
+        every: epochs from one measurement to the next; the last epoch is always measured.
+    """
+
+    def __init__(self, parts: Parts, every: int = 1) -> None:
+        self.parts = parts
+        self.every = every
+        self._pending: Future[Measurement] | None = None
+
+    def on_start(self, trainer: Trainer) -> None:
+        self._second_thread = ThreadPoolExecutor(max_workers=1)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        self.collect(trainer)
+        if trainer.epoch % self.every == 0 or trainer.epoch == trainer.epochs:
+            self._pending = self._second_thread.submit(
+                measure,
+                trainer.trained.copy(),
+                self.parts,
+                epoch=trainer.epoch,
+                loss=trainer.mean_loss,
+                seconds=trainer.seconds,
+            )
+
+    def on_end(self, trainer: Trainer) -> None:
+        self.collect(trainer)
+        self._second_thread.shutdown()
+
+    def collect(self, trainer: Trainer) -> None:
+        """Wait for what is being measured, if anything is, and tell the callbacks of it."""
+        if self._pending:
+            measurement, self._pending = self._pending.result(), None
+            trainer.measured(measurement)

@@ -1,0 +1,70 @@
+"""The trainer's callbacks that keep a run's record: history, journal, and what the user sees meanwhile."""
+
+from tqdm import tqdm
+
+from pipeline.nn.measurement import Measurement
+from pipeline.nn.training import Callback, Trainer
+from pipeline.runs.history import Row
+from pipeline.runs.journal import Journal
+
+
+class History(Callback):
+    """Keeps the rows of `reports/history.csv`, and writes each to the journal as soon as it is there.
+
+    Args:
+        journal: of the run.
+
+    Attributes:
+        rows: a row for each epoch that was measured.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.rows: list[Row] = []
+        self._journal = journal
+
+    def on_measured(self, measurement: Measurement) -> None:
+        self.rows.append(as_row(measurement))
+        self._journal.epoch(self.rows[-1], measurement.seconds)
+
+
+class ProgressBar(Callback):
+    """Shows the epochs that were trained and what was measured last.
+
+    Args:
+        title: what stands in front of the bar.
+        hidden: whether there is none: the jobs of a sweep have one bar together.
+    """
+
+    def __init__(self, title: str, hidden: bool) -> None:
+        self._title = title
+        self._hidden = hidden
+
+    def on_start(self, trainer: Trainer) -> None:
+        self._bar = tqdm(desc=self._title, total=trainer.epochs, unit="epoch", disable=self._hidden)
+
+    def on_measured(self, measurement: Measurement) -> None:
+        self._bar.set_postfix_str(summary(measurement), refresh=False)
+        self._bar.update(measurement.epoch - self._bar.n)
+
+    def on_end(self, trainer: Trainer) -> None:
+        self._bar.close()
+
+
+def as_row(measurement: Measurement) -> Row:
+    """Return the row of the history: nothing in it depends on the clock."""
+    row = {
+        "epoch": measurement.epoch,
+        "loss": measurement.loss,
+        **{f"{part}_accuracy": share for part, share in measurement.accuracies.items()},
+        **{f"dead_{layer}": share for layer, share in enumerate(measurement.dead, start=1)},
+    }
+    return {column: round(value, 6) for column, value in row.items()}
+
+
+def summary(measurement: Measurement) -> str:
+    """Return what the progress bar says of an epoch."""
+    parts = [f"loss {measurement.loss:.4f}"]
+    parts += [f"{part} {share:.2%}" for part, share in measurement.accuracies.items()]
+    if measurement.dead:
+        parts.append("dead " + " ".join(f"{share:.0%}" for share in measurement.dead))
+    return ", ".join([*parts, f"{measurement.seconds:.2f} s"])

@@ -1,0 +1,130 @@
+"""A training from beginning to end: build the objects, fit the network, write the run's files."""
+
+import sys
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from pipeline.config.schema import Config, GeneratedDataset, ingredients
+from pipeline.data.dataset import PROCESSED, Dataset, digest
+from pipeline.nn.training import Callback, Diverged
+from pipeline.runs.build import build_training
+from pipeline.runs.callbacks import History, ProgressBar
+from pipeline.runs.checkpoints import Checkpoints
+from pipeline.runs.fingerprint import fingerprint
+from pipeline.runs.history import Row, write_history
+from pipeline.runs.journal import Journal
+from pipeline.runs.models import save_model, save_snapshots
+from pipeline.runs.run import Run
+from pipeline.runs.training_data import data_for, warn_of_data
+from pipeline.support.cores import product_threads
+from pipeline.support.errors import UserError, tell
+
+ROUNDING = 1e-6  # of the accuracies in the history
+
+
+def train_run(
+    config: Config, run: Run, job: Mapping[str, str] | None = None, callbacks: Sequence[Callback] = ()
+) -> Checkpoints:
+    """Train as `config` says, and write model, snapshots, history and journal to the run's folder.
+
+    Args:
+        config: what to train.
+        run: where to write.
+        job: of a job of a sweep its `key`, `sweep` and `name`, which go into the journal. The sweep shows the
+            progress and warns.
+        callbacks: what else the trainer is to call.
+
+    Returns:
+        The training's checkpoints. The caller removes them once the run is recorded: who is killed before
+        goes on from there.
+
+    Raises:
+        UserError: if the data do not fit the configuration, or training diverges.
+        KeyboardInterrupt: at Ctrl-C; it says how to go on.
+    """
+    with product_threads(config.training.threads):
+        dataset = data_for(config)
+        if not job:
+            warn_of_data(config, dataset)
+        data = None if isinstance(config.dataset, GeneratedDataset) else digest()
+        training = build_training(config, dataset)
+        checkpoints = Checkpoints(fingerprint(config), config.training.checkpoint, training)
+        with Journal(run, journal_header(config, job)) as journal, explaining(config, checkpoints):
+            history = History(journal)
+            bar = ProgressBar(f"train on {dataset.title}", hidden=job is not None)
+            training.fit(history, bar, *callbacks, checkpoints)
+            if data and digest() != data:
+                checkpoints.remove()
+                raise UserError(f"{PROCESSED} changed while it was trained on: run the same command again")
+            save_model(training.mlp, run.model, ingredients(asdict(config), data))
+            save_snapshots(training.snapshots, run.snapshots)
+            write_history(history.rows, run.history)
+    if not job:
+        warn_of_failure(history.rows[-1], dataset)
+    return checkpoints
+
+
+def journal_header(config: Config, job: Mapping[str, str] | None) -> dict[str, object]:
+    """Return the first line of the journal of a training that is about to begin."""
+    return {
+        "token": uuid.uuid4().hex,
+        "source": Path(sys.argv[0]).name,
+        **(job or {}),
+        "config": asdict(config),
+    }
+
+
+@contextmanager
+def explaining(config: Config, checkpoints: Checkpoints) -> Iterator[None]:
+    """Have the message say what to do, where training diverges or is interrupted in the block."""
+    try:
+        yield
+    except Diverged as diverged:
+        checkpoints.remove()
+        raise UserError(f"{diverged}: {advice(config)}") from None
+    except KeyboardInterrupt as interruption:
+        if interruption.args:  # the sweep says how to go on
+            raise
+        if checkpoints.path.exists():
+            raise KeyboardInterrupt("the same command again goes on from the last checkpoint") from None
+        raise KeyboardInterrupt(
+            "the same command again begins anew, since there is no checkpoint yet"
+            f" (training.checkpoint = {config.training.checkpoint:g} minutes)"
+        ) from None
+
+
+def advice(config: Config) -> str:
+    """Say what to do about a training that diverged."""
+    decay = config.optimizer.weight_decay
+    return (
+        f"try a smaller optimizer.learning_rate (it is {config.optimizer.learning_rate:g}),"
+        + (f" a smaller optimizer.weight_decay (it is {decay:g})," if decay else "")
+        + " or smaller initial weights (model.initialiser)"
+    )
+
+
+def warn_of_failure(last: Row, dataset: Dataset) -> None:
+    """Warn where a network has learned nothing.
+
+    Args:
+        last: the last row of its history.
+        dataset: what it was trained on.
+    """
+    dead = [
+        layer.removeprefix("dead_") for layer, share in last.items() if layer[:5] == "dead_" and share == 1
+    ]
+    if dead:
+        tell(
+            f"warning: every unit of hidden layer {' and '.join(dead)} is dead, so the output is the same for"
+            " every input: try a smaller optimizer.learning_rate, or model.activation=leaky_relu"
+        )
+    shares = dataset.train.labels.mean(axis=0)
+    commonest = max(shares) if len(shares) > 1 else max(shares[0], 1 - shares[0])
+    if last["train_accuracy"] < commonest + ROUNDING:
+        tell(
+            f"warning: the network is right about {last['train_accuracy']:.2%} of the training examples, no"
+            f" more than the {commonest:.2%} of the commonest class: try another optimizer.learning_rate"
+        )
