@@ -12,15 +12,14 @@ from hydra import compose, initialize_config_dir
 
 from pipeline.config.reading import read_params, resolve
 from pipeline.config.schema import Config
-from pipeline.data.dataset import Part
 from pipeline.nn.fast import predict
 from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP
+from pipeline.nn.types import Part
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun
 from pipeline.support.files import refuse_links, remove_leftovers, warn_of_others, write_text
-from pipeline.tracking import Tracker
-from pipeline.train import CONF, train_and_write
+from pipeline.train import CONF, train_and_record
 
 TITLES = {
     "sheet_alternating": "The problem sheet's network on the alternating points",
@@ -43,15 +42,12 @@ def main() -> None:
     tracking = read_params().tracking
     recipes = {recipe: read_recipe(recipe) for recipe in RECIPES}
     configs = {recipe: replace(config, tracking=tracking) for recipe, config in recipes.items()}
-    with Tracker(configs[RECIPES[0]], MODELS / RECIPES[0]) as tracker:
-        for recipe, config in configs.items():
-            if recipe != RECIPES[0]:
-                tracker.turn_to(config, MODELS / recipe)
-            train_and_write(config, MODELS / recipe, tracker).remove()
-        trained = {recipe: TrainedRun.open(run) for recipe, run in runs.items()}
-        metrics = {recipe: measure(run.dataset.train, run.model) for recipe, run in trained.items()}
-        write_text(METRICS, json.dumps(metrics, indent=2) + "\n")
-        draw(trained)
+    for recipe, config in configs.items():
+        train_and_record(config, MODELS / recipe)
+    trained = {recipe: TrainedRun.open(run) for recipe, run in runs.items()}
+    metrics = {recipe: measure(run.dataset.train, run.model) for recipe, run in trained.items()}
+    write_text(METRICS, json.dumps(metrics, indent=2) + "\n")
+    draw(trained)
 
 
 def read_recipe(recipe: str, *changes: str) -> Config:
@@ -75,7 +71,6 @@ def measure(points: Part, model: MLP) -> dict[str, Any]:
 
 def draw(trained: dict[str, TrainedRun]) -> None:
     """Draw the alternating points, and what each recipe's network has learned, into `reports/problems/`."""
-    # Imported here, since matplotlib takes a second, in which tracking is already under way.
     from pipeline.figures.problems import alternating_points, describe, draw_learned, xor_in_space
     from pipeline.figures.style import save, style
 

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.image import imread
 
 from pipeline import plot
-from pipeline.nn.training import Snapshots
+from pipeline.nn.callbacks import Snapshots
 from pipeline.runs.models import save_snapshots
 from pipeline.runs.run import Run
 from pipeline.support.errors import UserError
@@ -73,7 +73,7 @@ def test_every_figure_is_drawn(case: dict[str, Any], capsys: pytest.CaptureFixtu
 
 @pytest.mark.usefixtures("in_a_copy")
 def test_no_figure_of_an_earlier_run_stays_and_no_other_file_goes(capsys: pytest.CaptureFixture[str]) -> None:
-    save_snapshots(None, RUN.snapshots)
+    save_snapshots(Snapshots(None), RUN.snapshots)
     RUN.figures.mkdir()
     for name in ("distortions.png", "weights.gif", ".partial-0123abcd.png"):
         (RUN.figures / name).write_text("of an earlier run")
@@ -139,7 +139,9 @@ def change(path: Path, pattern: str, replacement: str) -> Callable[[], None]:
 
 
 def swap_snapshots() -> None:
-    save_snapshots(Snapshots(every=1, epochs=[0, 1], vectors=[np.zeros(3), np.ones(3)]), RUN.snapshots)
+    snapshots = Snapshots(every=1)
+    snapshots.restore([0, 1], [np.zeros(3), np.ones(3)])
+    save_snapshots(snapshots, RUN.snapshots)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ import yaml
 from PIL import Image, ImageSequence
 
 from pipeline import problems
-from pipeline.config.reading import flat, read_params
+from pipeline.config.reading import read_params
+from pipeline.config.schema import flat
 from pipeline.data.generated import xor
 from pipeline.figures.problems import ALONG, DecisionPlane
+from pipeline.nn.callbacks import Snapshots
 from pipeline.nn.mlp import MLP
 from pipeline.runs.models import save_snapshots
 from pipeline.runs.run import Run
@@ -84,7 +86,7 @@ def test_no_animation_of_an_earlier_run_stays_and_no_other_file_goes(
         path.write_text("mine")
     runs = {recipe: Run(problems.MODELS / recipe) for recipe in problems.RECIPES}
     for run in runs.values():
-        save_snapshots(None, run.snapshots)
+        save_snapshots(Snapshots(None), run.snapshots)
     problems.draw({recipe: TrainedRun.open(run) for recipe, run in runs.items()})
     assert [path.name for path in problems.FIGURES.glob("*.gif")] == ["mine.gif"]
     assert all(path.read_text() == "mine" for path in mine)

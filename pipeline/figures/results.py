@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipeline.data.augmentation import augmentation
+from pipeline.data.augmentation import distortion_for
 from pipeline.data.dataset import Dataset, Part
 from pipeline.figures import curves, images, mistakes
 from pipeline.figures.animation import evenly_spaced, save_gif
@@ -207,7 +207,7 @@ def draw_misread(results: Results) -> Figure:
 def draw_distortions(results: Results) -> Figure | None:
     """Draw what augmentation makes of the first training image; None where there is no augmentation."""
     dataset, chosen = results.dataset, results.trained.config.augmentation
-    distortion = augmentation(image_shape=dataset.image_shape, **asdict(chosen))
+    distortion = distortion_for(chosen, dataset.image_shape)
     if not distortion:
         return None
     original = np.array(dataset.train.images[:1])

@@ -14,8 +14,20 @@ from pathlib import Path
 from pipeline.support.errors import UserError, in_need_of_room, tell
 
 PARAMS = Path("params.yaml")  # the configuration of the run in whose folder it is; at the root, of DVC's
+EXPERIMENTS = Path(".dvc/tmp/exps")  # where DVC makes copies of the repository, for `dvc exp run --temp`
 PARTIAL = ".partial-"  # the beginning of the name of an unfinished file or folder
 LONGEST_REASON = 300  # characters
+
+
+def find_root(folder: Path) -> Path:
+    """Return the repository's root for a stage that works in `folder`.
+
+    `dvc exp run --queue` and `--temp` work in a copy of the tree under the root's `.dvc/tmp/exps`.
+    """
+    for parent in folder.parents:
+        if parent.parts[-3:] == EXPERIMENTS.parts:
+            return parent.parents[2]
+    return folder
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pipeline.data.dataset import PROCESSED, load_dataset, write_description
 from pipeline.figures import results
 from pipeline.figures.problems import with_parameters
 from pipeline.figures.style import style
+from pipeline.nn.callbacks import Snapshots
 from pipeline.runs.evaluation import Predictions
 from pipeline.runs.history import read_history
 from pipeline.runs.models import load_model, load_snapshots, save_snapshots
@@ -112,7 +113,7 @@ def test_the_first_layer_is_shown_as_the_change_since_the_start_where_that_is_kn
         np.testing.assert_allclose(tiles(sheet(figure)), expected.reshape(-1, 8, 8), rtol=1e-6)
         assert figure.axes[1].get_ylabel() == what
         assert ("how far training moved them" in figure.texts[1].get_text()) == (what != "weight")
-        save_snapshots(None, RUN.snapshots)
+        save_snapshots(Snapshots(None), RUN.snapshots)
 
 
 def test_the_animation_shows_the_units_that_move_most_as_they_were_after_each_epoch() -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from pipeline.data.dataset import RawDescription, load_dataset, read_description
 from pipeline.data.idx import read_idx, write_idx
+from pipeline.nn.callbacks import Snapshots
 from pipeline.nn.mlp import MLP
-from pipeline.nn.training import Snapshots
 from pipeline.runs.evaluation import (
     Predictions,
     read_accuracies,
@@ -47,7 +47,9 @@ def write_all(folder: Path) -> None:
     (folder / "raw/dataset.json").write_text(json.dumps(described))
     save_model(MLP((6, 2), activation="relu", output="relu", bias=False), folder / "model.npz")
     vectors = [np.zeros(12, np.float32), np.ones(12, np.float32)]
-    save_snapshots(Snapshots(every=1, epochs=[0, 1], vectors=vectors), folder / "snapshots.npz")
+    snapshots = Snapshots(every=1)
+    snapshots.restore([0, 1], vectors)
+    save_snapshots(snapshots, folder / "snapshots.npz")
     row = {"epoch": 1.0, "loss": 0.5, "train_accuracy": 0.5, "test_accuracy": 0.5, "dead_1": 0.0}
     write_history([row, {**row, "epoch": 2.0}], folder / "history.csv")
     predictions = Predictions(labels["test"], labels["test"], np.full(COUNTS["test"], 0.75))
