@@ -1,4 +1,7 @@
-"""What Hydra, OmegaConf, YAML or a launcher raises of a configuration, told in one line."""
+"""Errors of one line for whatever is wrong with a configuration.
+
+Hydra, OmegaConf, PyYAML, pydantic and launchers each have errors of their own, often of many lines.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,16 +25,20 @@ PACKAGE = Path(pipeline.__file__).parent
 HINTS_OF_HYDRA = re.compile(
     r"\n\s*(?:Config search path|To append to your config|See https|full_key:)|, set env var HYDRA_FULL_ERROR"
 )
-"""Where in a message of Hydra or OmegaConf the hints begin that do not apply to this program."""
+"""The beginnings of hints in messages of Hydra and OmegaConf that do not apply to this program."""
 
-LEAST_LIKENESS = 0.7  # of two names, from 0 to 1, for one to be proposed in place of the other
+MIN_LIKENESS = 0.7  # from 0 to 1: of a name that is proposed in place of an unknown one
 
 
 @contextmanager
 def composing(where: str) -> Iterator[None]:
-    """Raise `UserError` for whatever the libraries raise in the block, which composes or reads `where`.
+    """Turn every error of a library in the block into a `UserError`, since the configuration is wrong.
 
-    What our own code raises, there or in a task that Hydra runs in the block, is not the configuration's.
+    Errors of the project's own code pass through: those that a line of it raises, and those of a training
+    that Hydra runs in the block, which `one_line_errors` has noted as faults of the project.
+
+    Args:
+        where: what the block composes or reads, for the message.
     """
     try:
         yield
@@ -39,26 +46,26 @@ def composing(where: str) -> Iterator[None]:
         raise
     except Exception as error:
         cause = error.__cause__ or error.__context__
-        if isinstance(cause, KeyboardInterrupt):
+        if isinstance(cause, KeyboardInterrupt):  # a launcher's error about Ctrl-C
             raise cause from None
         if REPORT in getattr(error, "__notes__", ()):
             raise
         if raised_by_us(error) and not isinstance(error, RecursionError):
             raise
-        if isinstance(error, OSError) and error.filename:  # says for itself where
+        if isinstance(error, OSError) and error.filename:  # its message names the file
             raise
-        told = explain(error)
-        raise UserError(told if isinstance(error, HydraException) else f"{where}: {told}") from None
+        message = explain(error)
+        raise UserError(message if isinstance(error, HydraException) else f"{where}: {message}") from None
 
 
 def raised_by_us(error: BaseException) -> bool:
-    """Return whether it was a line of this package that raised `error`."""
+    """Return whether a line of this package raised `error`."""
     *_, (frame, _) = walk_tb(error.__traceback__)
     return PACKAGE in Path(frame.f_code.co_filename).parents
 
 
 def explain(error: BaseException) -> str:
-    """Return what is wrong with a configuration of which a library raised `error`, in one line."""
+    """Return what a library's `error` says about a configuration, in one line."""
     if isinstance(error, RecursionError):
         return "nested too deeply, or within itself"
     message, *_ = HINTS_OF_HYDRA.split(str(error))
@@ -67,7 +74,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OmegaConfBaseException):
         return shorten(f"{error.full_key}: {message}" if error.full_key else message)
     if not isinstance(error, HydraException):
-        if not message and error.__traceback__:  # as of `assert`: the line that raised it says more
+        if not message and error.__traceback__:  # as of `assert`: quote the line that raised it
             message = extract_tb(error.__traceback__)[-1].line or ""
         return shorten(f"{type(error).__name__}: {message}".rstrip(": "))
     if isinstance(error, OverrideParseException):
@@ -83,7 +90,10 @@ def explain(error: BaseException) -> str:
 
 
 def unknown_key(key: str, values: Mapping[str, Any]) -> str:
-    """Say that there is no dotted `key` in the nested `values`, which keys there are, and the nearest."""
+    """Return the message that the nested `values` have no dotted `key`.
+
+    It names the keys that are there instead, and the most similar one.
+    """
     known = {name: values[name] for name in values if key.startswith("hydra.") or name != "hydra"}
     there: Mapping[str, Any] = known
     parent = ""
@@ -92,19 +102,19 @@ def unknown_key(key: str, values: Mapping[str, Any]) -> str:
         if not isinstance(there.get(step), Mapping):
             break
         there, parent = there[step], f"{parent}{step}."
-    told = (
+    message = (
         f"there is no key {key}: {parent.rstrip('.') or 'the configuration'} has {', '.join(there) or 'none'}"
     )
-    names = [f"{parent}{name}" for name in there]  # where several are as near, one in the same place
+    names = [f"{parent}{name}" for name in there]  # first, so that of equally similar ones these are proposed
     names += [name for name in dotted(known) if name not in names]
     nearest = max(names, key=lambda name: likeness(wrong, name.rpartition(".")[2]), default="")
-    if likeness(wrong, nearest.rpartition(".")[2]) < LEAST_LIKENESS:
-        return shorten(told)
-    return shorten(f"{told}; did you mean {nearest}?")
+    if likeness(wrong, nearest.rpartition(".")[2]) < MIN_LIKENESS:
+        return shorten(message)
+    return shorten(f"{message}; did you mean {nearest}?")
 
 
 def dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield the dotted name of everything in `values`."""
+    """Yield the dotted names of all groups and values in `values`."""
     for name, value in values.items():
         yield f"{prefix}{name}"
         if isinstance(value, Mapping):
@@ -112,20 +122,23 @@ def dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def likeness(wrong: str, name: str) -> float:
-    """Return how alike two names are, from 0 to 1; `lr` and `rate` are as good as `learning_rate`."""
+    """Return how similar two names are, from 0 to 1; `lr` and `rate` both stand for `learning_rate`."""
     words = name.split("_")
     initials = "".join(word[:1] for word in words)
     return max(SequenceMatcher(None, wrong, other).ratio() for other in (name, initials, *words))
 
 
 def describe(error: ValidationError, values: Mapping[str, Any]) -> str:
-    """Say which key there is not, or `key = value: what would be right` of the first wrong value."""
+    """Return one line about the first finding of pydantic's `error`.
+
+    It is about an unknown or missing key, or it is `key = value: what would be right`.
+    """
     findings = error.errors(include_url=False)
     unknown = [finding for finding in findings if finding["type"] == "unexpected_keyword_argument"]
     first = (unknown or findings)[0]
     keys: list[str] = []
     at: Any = values
-    # Pydantic's location also names the chosen member of a union: what is no key of ours is left out.
+    # pydantic's location also names the chosen member of a union, which is no key of the configuration.
     for step in first["loc"]:
         children = dict(enumerate(at)) if isinstance(at, list) else at
         if isinstance(children, Mapping) and step in children:
@@ -146,13 +159,13 @@ def describe(error: ValidationError, values: Mapping[str, Any]) -> str:
             right = f"should be one of {context['expected_tags']}"
         case _:
             right = first["msg"].removeprefix("Input ").removeprefix("String ").removeprefix("Value error, ")
-    if not keys:  # it is of several values, and says which
+    if not keys:  # it is about several values, and names them
         return right
     return f"{'.'.join(keys)} = {shorten(repr(at), 200)}: {right}"
 
 
 def _known(values: Mapping[str, Any], findings: Sequence[Any]) -> dict[str, Any]:
-    """Return `values`, of which pydantic found `findings`, with the keys that there should be."""
+    """Return `values` without the unknown keys and with the missing ones that pydantic's `findings` name."""
     known = deepcopy(dict(values))
     for finding in findings:
         *path, name = finding["loc"]

@@ -14,14 +14,14 @@ from pipeline.config.schema import Config, parse
 from pipeline.support.errors import UserError
 from pipeline.support.files import PARAMS, write_text
 
-MOST_VALUES = 100_000  # that a YAML file may hold once its aliases are written out
+MAX_VALUES = 100_000  # in a YAML file, once its aliases are written out
 
 
 def resolve(values: DictConfig, where: str) -> Config:
-    """Check `values` as `parse` does, with what stands for its interpolations.
+    """Resolve the interpolations in `values`, then check them as `parse` does.
 
     Raises:
-        UserError: as `parse`, and on an interpolation of what is not there.
+        UserError: as `parse`, and if an interpolation refers to nothing.
     """
     with composing(where):
         plain = OmegaConf.to_container(values, resolve=True)
@@ -29,7 +29,7 @@ def resolve(values: DictConfig, where: str) -> Config:
 
 
 def read_composed(values: DictConfig) -> Config:
-    """Check the configuration that Hydra composed, without Hydra's own part.
+    """Check the configuration that Hydra composed, except for its group `hydra`.
 
     Raises:
         UserError: as `resolve`.
@@ -57,17 +57,18 @@ def read_params(path: Path = PARAMS) -> Config:
 
 
 def load(text: str) -> Any:
-    """Return what the YAML in `text` holds, read as Hydra reads it: to PyYAML itself 1e-3 is no number."""
+    """Return what the YAML in `text` holds, read as Hydra reads it; PyYAML itself takes 1e-3 for a text."""
     try:
         return OmegaConf.load(StringIO(text))
-    except OSError:  # which is what OmegaConf raises of a number, say
+    except OSError:  # OmegaConf's error for YAML that is neither a mapping nor a list
         return None
 
 
 def check_aliases(text: str, where: str) -> None:
-    """Raise `UserError` if the aliases of the YAML in `text` make much of little, or one holds itself.
+    """Raise `UserError` if the YAML in `text` is huge once its aliases are written out, or never ends.
 
-    Ten aliases of ten aliases of …, or "billion laughs", would take all memory when they are loaded.
+    Ten aliases of ten aliases of … ("billion laughs") would take all memory when they are loaded. So would an
+    alias that contains itself.
     """
     if "*" not in text:
         return
@@ -76,19 +77,19 @@ def check_aliases(text: str, where: str) -> None:
     def count(node: yaml.Node) -> int:
         """Return how many values `node` has once its aliases are written out."""
         if id(node) not in sizes:
-            sizes[id(node)] = MOST_VALUES  # what an alias within it would find
+            sizes[id(node)] = MAX_VALUES  # for an alias of this node inside itself
             children = node.value if isinstance(node, yaml.CollectionNode) else []
             parts = (part for child in children for part in (child if isinstance(child, tuple) else (child,)))
             sizes[id(node)] = 1 + sum(map(count, parts))
         return sizes[id(node)]
 
     root = yaml.compose(text, yaml.SafeLoader)
-    if root and count(root) > MOST_VALUES:
-        raise UserError(f"{where}: its aliases (*) stand for more than {MOST_VALUES:,} values: write it out")
+    if root and count(root) > MAX_VALUES:
+        raise UserError(f"{where}: its aliases (*) stand for more than {MAX_VALUES:,} values: write it out")
 
 
 def write_params(config: Config, path: Path) -> None:
-    """Write `config` to the YAML file at `path`, for `read_params`."""
+    """Write `config` to the YAML file at `path`, as `read_params` reads it."""
     write_text(path, dump(asdict(config)))
 
 

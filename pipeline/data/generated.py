@@ -1,4 +1,4 @@
-"""The problems that are generated: alternating points and XOR. One output column, whose label is 0 or 1."""
+"""Generated datasets: alternating points and XOR. Their labels are one column of 0 and 1."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ def alternating(n: int) -> Part:
     """Return the 2ⁿ points x = 0, 2⁻ⁿ, …, 1 − 2⁻ⁿ, shape (2ⁿ, 1), with labels 0, 1, 0, 1, …, shape (2ⁿ, 1).
 
     The points are exact in float32. M. Telgarsky, "Representation Benefits of Deep Feedforward Networks"
-    (2015), made the problem to tell depth from width.
+    (2015), introduced the problem to compare depth with width.
     """
     i = np.arange(2**n)[:, None]
     return Part((i / 2**n).astype(np.float32), (i % 2).astype(np.uint8))
@@ -29,7 +29,7 @@ GENERATORS: dict[str, Callable[..., Part]] = {"alternating": alternating, "xor":
 
 
 def generate(kind: str, name: str, title: str, **parameters: Any) -> Dataset:
-    """Return the dataset whose `kind` is a name in `GENERATORS`; all of it is there to be learned from."""
+    """Return the dataset of this `kind`, a name in `GENERATORS`; all of it is the part `train`."""
     train = GENERATORS[kind](**parameters)
     nothing = Part(train.images[:0], train.labels[:0])
     return Dataset(

@@ -25,13 +25,13 @@ _CHUNK_BYTES = 1 << 20
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """Read the unsigned bytes in `dimensions` dimensions from the IDX file at `path`, gzipped or plain.
 
-    Memory is taken as bytes arrive, never because the header claims them.
+    Memory is taken as bytes are read, however many the header claims.
 
     Returns:
         uint8 of the shape that the header gives.
 
     Raises:
-        UserError: if the file is missing, cannot be read, is no IDX file of that kind, is damaged, or holds
+        UserError: if the file is missing, cannot be read, is damaged, is no IDX file of that kind, or holds
             fewer or more bytes than its header says.
     """
     remedy = f"dataset.files should name an IDX file of unsigned bytes in {dimensions} dimensions"
@@ -52,7 +52,7 @@ def write_idx(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray]) ->
 
 
 def _read(file: BinaryIO | gzip.GzipFile, dimensions: int) -> tuple[tuple[int, ...], bytearray]:
-    """Return the shape and the elements; raise `ValueError` where they are not what they should be."""
+    """Return the shape and the elements; raise `ValueError` if the file is not as it should be."""
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:
         raise ValueError(f"it begins with {magic.hex(' ') or 'nothing'}, so it is no IDX file")

@@ -1,11 +1,12 @@
-"""Strokes: digit-like images that the project draws itself, for a machine without a network.
+"""The strokes dataset: digit-like images that the project draws itself, for a machine without a network.
 
-Each digit is a few pen strokes through control points. An image moves the points, bends the strokes smoothly
-through them, slants, turns, scales and shifts the whole, and inks every pixel by its distance from the pen's
-path. The jitter is tuned so that the default network finds the images about as hard as MNIST's.
+Each digit is a few pen strokes through control points. For each image the points are moved at random, and
+smooth curves are drawn through them. The whole is slanted, turned, scaled and shifted. The ink of a pixel
+follows from its distance to the pen's path. The random changes are so large that the default network makes
+about as many errors as on MNIST.
 
-The bits are the same on every machine: the random streams are fixed, and from them on there are only
-operations that IEEE 754 rounds exactly (+ − × ÷ √), none from the mathematics library or BLAS.
+The bits are the same on every machine. The random streams are fixed, and all operations after them are ones
+that IEEE 754 rounds exactly (+ − × ÷ √). None comes from the mathematics library or BLAS.
 """
 
 from collections.abc import Iterator
@@ -14,12 +15,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 SIDE = 28
-BLOCK = 500  # images drawn at once; part of what fixes the random streams
+BLOCK = 500  # images that are drawn at once; another number gives other images
 
 _SEED = 28_28_10
 _STREAMS = {"train": 0, "official": 1}
 
-# How far an image strays from the plain digit: the half-width of a triangular distribution about 0.
+# How much an image differs from the plain digit: half-widths of triangular distributions around 0.
 _POINT = 0.18  # each control point, in digit heights
 _SLANT = 0.45  # sideways by height
 _TURN = 0.22  # tangent of half the angle
@@ -33,8 +34,8 @@ _INK = (0.75, 1.0)  # brightness of a fully inked pixel, least and most
 class _Glyph(NamedTuple):
     """One way to write a digit: control points (x, y) in [0, 1]², y downwards, and the strokes through them.
 
-    A stroke names its points by number; where it ends at its beginning, it is a closed loop. Strokes that
-    share a point meet in a corner there.
+    A stroke is a list of indices of points. If the last is the first, the stroke is a closed loop. Strokes
+    that share a point meet there in a corner.
     """
 
     points: list[tuple[float, float]]
@@ -154,7 +155,7 @@ _MOST_POINTS = max(len(glyph.points) for glyphs in _DIGITS for glyph in glyphs)
 
 
 def choose_digits(count: int, part: Literal["train", "official"]) -> np.ndarray:
-    """Return the labels, (count,) uint8 in 0…9; fewer of them are the first of more."""
+    """Return `count` labels, (count,) uint8 in 0…9; a smaller count gives the first of them."""
     return (10 * _stream(part, 0).random(count)).astype(np.uint8)
 
 
@@ -162,7 +163,7 @@ def draw(digits: np.ndarray, part: Literal["train", "official"]) -> Iterator[np.
     """Draw an image of each of `digits`; yield them in blocks of (n, 28, 28) uint8, 255 for full ink."""
     for block, start in enumerate(range(0, len(digits), BLOCK), start=1):
         chosen = digits[start : start + BLOCK]
-        # Numbers for a whole block, though the last one may be shorter: an image then never depends on count.
+        # Numbers for a whole block even if the last one is shorter, so that no image depends on the count.
         numbers = _stream(part, block).random((BLOCK, 15 + 4 * _MOST_POINTS))[: len(chosen)].T
         variant, pen, ink = numbers[:3]
         jitter = numbers[3::2] + numbers[4::2] - 1
@@ -191,8 +192,8 @@ def _draw_glyph(glyph: _Glyph, pen: np.ndarray, ink: np.ndarray, jitter: np.ndar
 
     Args:
         glyph: the plain digit.
-        pen: (n,), half the line's width in pixels.
-        ink: (n,), brightness of full ink in [0, 1].
+        pen: half the line's width in pixels, (n,).
+        ink: the brightness of full ink, in [0, 1], (n,).
         jitter: (6 + 2 · points, n) in [−1, 1]: slant, turn, stretch, shift, then each point's x and y.
 
     Returns:
@@ -209,7 +210,7 @@ def _draw_glyph(glyph: _Glyph, pen: np.ndarray, ink: np.ndarray, jitter: np.ndar
 
 
 def _place(glyph: _Glyph, jitter: np.ndarray) -> np.ndarray:
-    """Return the glyph's control points in pixels, (2, points, n): x and y, jittered image by image."""
+    """Return the glyph's control points in pixels, (2, points, n): x and y, moved for each image."""
     slant, turn, width, height, right, down = jitter[:6]
     plain = np.array(glyph.points).T[:, :, None]
     moved = plain - 0.5 + _POINT * jitter[6 : 6 + 2 * len(glyph.points)].reshape(2, len(glyph.points), -1)
