@@ -1,7 +1,7 @@
 """Many commands in little time: Python imports `pipeline.train` once, and forks for each.
 
-Run as `python -m tests.forked`; reads a JSON list of arguments a line, and answers each with its exit status
-and what it said on standard error.
+`python -m tests.forked` reads lines of JSON: a folder and the arguments of a command there. It answers each
+line with the command's exit status and standard error.
 """
 
 import json
@@ -25,13 +25,14 @@ class Ended(NamedTuple):
     stderr: str
 
 
-def run_each(folder: Path, commands: list[list[str]]) -> list[Ended]:
-    """Run `python -m pipeline.train` in `folder` once for each list of arguments."""
+def run_each(folder: Path, commands: list[list[str]], folders: list[Path] | None = None) -> list[Ended]:
+    """Run `python -m pipeline.train` once for each list of arguments, in `folder`, or each in its own."""
+    lines = zip(map(str, folders or [folder] * len(commands)), commands, strict=True)
     done = subprocess.run(
         [sys.executable, "-m", "tests.forked"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        input="\n".join(map(json.dumps, commands)),
+        input="\n".join(map(json.dumps, lines)),
         capture_output=True,
         text=True,
         check=True,
@@ -39,13 +40,14 @@ def run_each(folder: Path, commands: list[list[str]]) -> list[Ended]:
     return [Ended(*json.loads(line)) for line in done.stdout.splitlines()]
 
 
-def run_forked(arguments: list[str]) -> Ended:
-    """Run the command in a process of its own, which has all modules."""
+def run_forked(folder: str, arguments: list[str]) -> Ended:
+    """Run the command in `folder`, in a process of its own, which has all modules."""
     with tempfile.TemporaryFile() as stderr:
         pid = os.fork()
         if not pid:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             os.dup2(stderr.fileno(), 2)
+            os.chdir(folder)
             sys.argv[1:] = arguments
             status = 0
             try:
@@ -69,4 +71,4 @@ if __name__ == "__main__":
 
     warnings.filterwarnings("ignore", r"'pipeline.train' found in sys.modules", RuntimeWarning)
     for line in sys.stdin:
-        print(json.dumps(run_forked(json.loads(line))), flush=True)
+        print(json.dumps(run_forked(*json.loads(line))), flush=True)

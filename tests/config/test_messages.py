@@ -181,45 +181,43 @@ def test_no_odd_override_ends_in_a_traceback(tmp_path: Path, mode: list[str]) ->
 BILLION = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))
 
 
+DAMAGED = [
+    "null: 1\n",
+    "seed: &a [*a]\n",
+    "a: &a {b: *a}\n",
+    BILLION,
+    "a: " + "[" * 5000,
+    f"seed: {'1' * 5000}\n",
+    "defaults: 3\n",
+    "defaults: [nowhere]\n",
+    "3\n",
+    "- 1\n",
+    "a: [\n",
+    "? [a, b]\n: 1\n",
+    "seed: !!python/object:os.system x\n",
+]
+
+
 @needs_fork
-@pytest.mark.parametrize(
-    "content",
-    [
-        "null: 1\n",
-        "seed: &a [*a]\n",
-        "a: &a {b: *a}\n",
-        BILLION,
-        "a: " + "[" * 5000,
-        f"seed: {'1' * 5000}\n",
-        "defaults: 3\n",
-        "defaults: [nowhere]\n",
-        "3\n",
-        "- 1\n",
-        "a: [\n",
-        "? [a, b]\n: 1\n",
-        "seed: !!python/object:os.system x\n",
-    ],
-    ids=lambda content: content[:12],
-)
 def test_a_damaged_params_yaml_is_told_in_one_line_by_the_stage_that_hydra_reads_it_for(
-    tmp_path: Path, content: str
+    tmp_path: Path,
 ) -> None:
-    (tmp_path / "params.yaml").write_text(content, encoding="utf-8")
-    [ended] = run_each(tmp_path, [UNDER_DVC])
-    assert is_one_line(ended), ended
+    folders = [tmp_path / str(number) for number in range(len(DAMAGED))]
+    for folder, content in zip(folders, DAMAGED, strict=True):
+        folder.mkdir()
+        (folder / "params.yaml").write_text(content, encoding="utf-8")
+    ended = run_each(tmp_path, [UNDER_DVC] * len(DAMAGED), folders)
+    told = {content[:12]: end for content, end in zip(DAMAGED, ended, strict=True)}
+    assert {content: end for content, end in told.items() if not is_one_line(end)} == {}
 
 
 @needs_fork
-@pytest.mark.parametrize(
-    "chosen", [["--config-name", "own"], ["--config-name=own"], ["-cn", "own.yaml"]], ids=" ".join
-)
-def test_a_config_of_any_name_is_refused_whose_aliases_make_much_of_little(
-    tmp_path: Path, chosen: list[str]
-) -> None:
+def test_a_config_of_any_name_is_refused_whose_aliases_make_much_of_little(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(BILLION, encoding="utf-8")
-    [ended] = run_each(tmp_path, [["--config-dir", ".", *chosen]])
-    assert is_one_line(ended), ended
-    assert "error: own.yaml: its aliases (*) stand for more than" in ended.stderr
+    chosen = [["--config-name", "own"], ["--config-name=own"], ["-cn", "own.yaml"]]
+    for ended in run_each(tmp_path, [["--config-dir", ".", *options] for options in chosen]):
+        assert is_one_line(ended), ended
+        assert "error: own.yaml: its aliases (*) stand for more than" in ended.stderr
 
 
 @needs_fork
