@@ -67,7 +67,7 @@ def test_titles_say_how_well_it_does_on_which_images(drawn: dict[str, Figure]) -
 
 
 def test_curves_go_through_what_was_measured_after_each_epoch(drawn: dict[str, Figure]) -> None:
-    history = read_history()
+    history = read_history(RUN.history)
     train, test = drawn["accuracy"].axes[0].lines
     for line, column in ((train, "train_accuracy"), (test, "test_accuracy")):
         errors = [100 * (1 - row[column]) for row in history]
@@ -106,7 +106,7 @@ def test_an_image_is_drawn_beside_what_augmentation_makes_of_it(drawn: dict[str,
 
 
 def test_the_first_layer_is_shown_as_the_change_since_the_start_where_that_is_known() -> None:
-    model, (_, start) = load_model(), load_snapshots()[0]
+    model, (_, start) = load_model(RUN.model), load_snapshots(RUN.snapshots)[0]
     change = model.weights[0] - with_parameters(model, start).weights[0]
     for expected, what in ((change, "change of the weight"), (model.weights[0], "weight")):
         figure = results.draw_weights(read_results())
@@ -117,7 +117,7 @@ def test_the_first_layer_is_shown_as_the_change_since_the_start_where_that_is_kn
 
 
 def test_the_animation_shows_the_units_that_move_most_as_they_were_after_each_epoch() -> None:
-    model, snapshots = load_model(), load_snapshots()
+    model, snapshots = load_model(RUN.model), load_snapshots(RUN.snapshots)
     layers = [with_parameters(model, vector).weights[0] for _, vector in snapshots]
     most = np.argsort(-np.linalg.norm(layers[-1] - layers[0], axis=1))[:20]
     frames = zip(range(6), layers, results.moving_weights(read_results()), strict=True)
