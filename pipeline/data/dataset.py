@@ -1,4 +1,4 @@
-"""The data as the stages hand them on: three parts of images with one-hot labels, mapped from disk."""
+"""The dataset as the stages pass it on: three parts of images with one-hot labels, mapped from disk."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
 PARTS = ("train", "test", "official")
 FILES = ("dataset.json", *(f"{part}_{kind}.npy" for part in PARTS for kind in ("images", "labels")))
-NAMED = 10  # classes in a warning
+MAX_NAMED = 10  # classes in a warning
 
 Side = Annotated[int, Field(ge=1, le=2**20)]  # pixels
 
@@ -43,7 +43,7 @@ class RawFiles:
 
 @checked_dataclass(frozen=True)
 class RawDescription:
-    """What the download stage says of its files, in `data/raw/dataset.json`."""
+    """What the download stage says about its files, in `data/raw/dataset.json`."""
 
     name: str
     title: str
@@ -53,7 +53,7 @@ class RawDescription:
 
 @checked_dataclass(frozen=True)
 class Description:
-    """What the preprocess stage says of its arrays, in `data/processed/dataset.json`."""
+    """What the preprocess stage says about its arrays, in `data/processed/dataset.json`."""
 
     name: str
     title: str
@@ -126,15 +126,15 @@ def load_dataset(folder: Path = PROCESSED) -> Dataset:
 
 
 def warn_of_unseen_classes(dataset: Dataset) -> None:
-    """Tell the user of classes of which no image is learned from."""
+    """Warn the user of classes of which there is no training image."""
     seen = dataset.train.labels.max(axis=0)
     if len(seen) < len(dataset.classes) or seen.all():  # a single output tells two classes apart
         return
     unseen = [name for name, there in zip(dataset.classes, seen, strict=True) if not there]
-    more = f" and {len(unseen) - NAMED} more" if len(unseen) > NAMED else ""
+    more = f" and {len(unseen) - MAX_NAMED} more" if len(unseen) > MAX_NAMED else ""
     tell(
         f"warning: none of the {len(dataset.train.images):,} training images of {dataset.title} is of the"
-        f" class {', '.join(unseen[:NAMED])}{more}: the network cannot learn to tell what it never sees."
+        f" class {', '.join(unseen[:MAX_NAMED])}{more}: the network cannot learn to tell what it never sees."
         " split takes the images in file order, so the file may be sorted by class: shuffle it"
     )
 
@@ -149,10 +149,10 @@ def digest_part(part: Part) -> str:
 
 
 def digest(folder: Path = PROCESSED) -> str:
-    """Return a SHA-256 of the dataset in `folder`, if there is one, read without being kept in memory.
+    """Return a SHA-256 of the dataset in `folder`, if there is one.
 
-    Its files are read again only when a size or a time of change is another than when they were read. What
-    somebody else put into the folder does not count.
+    The files are not kept in memory, and are read again only if their size or time has changed. What somebody
+    else put into the folder does not count.
     """
     hashes = [f"{name} {sha256_once(folder / name)}" for name in sorted(FILES) if (folder / name).exists()]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
@@ -197,4 +197,4 @@ def _open_array(path: Path, dtype: type, width: int) -> np.ndarray:
             raise ValueError(
                 f"it holds {array.dtype} of shape {array.shape}, not {np.dtype(dtype)} of shape (n, {width})"
             )
-    return np.asarray(array)  # a plain view: slicing a memmap costs more
+    return np.asarray(array)  # a plain array on the same memory, since slices of a memmap are slow

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pipeline.support.errors import UserError, in_need_of_room, tell
 
-PARAMS = Path("params.yaml")  # the configuration of the run in whose folder it is; at the root, of DVC's
+PARAMS = Path("params.yaml")  # the configuration of a run, in the run's folder; DVC's is at the root
 EXPERIMENTS = Path(".dvc/tmp/exps")  # where DVC makes copies of the repository, for `dvc exp run --temp`
 PARTIAL = ".partial-"  # the beginning of the name of an unfinished file or folder
-LONGEST_REASON = 300  # characters
+MAX_REASON = 300  # characters of a library's message about a damaged file
 
 
 def find_root(folder: Path) -> Path:
@@ -92,7 +92,8 @@ def hash_files(path: Path) -> str:
     """
     files = path.rglob("*") if path.is_dir() else [path]
     seen = [file for file in sorted(files) if file.is_file() and file.parent.name != "__pycache__"]
-    hashes = [f"{file.relative_to(path)} {sha256_once(file)}" for file in seen if file.name[0] != "."]
+    named = [(file.relative_to(path).as_posix(), file) for file in seen if file.name[0] != "."]
+    hashes = [f"{name} {sha256_once(file)}" for name, file in named]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
@@ -121,7 +122,7 @@ def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
     Args:
         path: the file.
         stage: the DVC stage that writes it.
-        remedy: what to do about a damaged file; that DVC runs the stage again if it is not given.
+        remedy: what to do about a damaged file; by default, to let DVC run the stage again.
 
     Raises:
         FileError: if the file is missing or damaged: if the block raises anything but a `UserError`.
@@ -129,7 +130,7 @@ def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy's, of a damaged header, which add nothing to the line
+            warnings.simplefilter("ignore")  # NumPy's about a damaged header, which would be more lines
             yield
     except UserError:
         raise
@@ -139,8 +140,10 @@ def reading(path: Path, stage: str, remedy: str = "") -> Iterator[None]:
         # NumPy and zipfile may seek to an impossible place in a damaged file: EINVAL.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise UserError(f"{path}: {error.strerror}") from None
-        told = f"there is no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
-        reason = " ".join(told.encode(errors="backslashreplace").decode().split())[:LONGEST_REASON]
+        message = (
+            f"there is no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        )
+        reason = " ".join(message.encode(errors="backslashreplace").decode().split())[:MAX_REASON]
         if remedy:
             raise UserError(f"{path}: {reason}: {remedy}") from None
         what = f"{path} is not what this pipeline wrote ({reason})"
