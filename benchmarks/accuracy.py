@@ -12,9 +12,9 @@ from pipeline.config.reading import read_params
 from pipeline.config.schema import Config
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.nn.measurement import accuracy
+from pipeline.runs.build import build_training
 from pipeline.runs.training_data import check_fit
 from pipeline.support.cores import product_threads
-from pipeline.train import start_training
 
 SEEDS = range(5)
 LOW, HIGH = 0.9705, 0.9735  # mean test accuracy of the default network on MNIST
@@ -50,14 +50,10 @@ def main() -> None:
 
 def accuracies(config: Config, dataset: Dataset) -> dict[str, float]:
     """Train as `config` says and return the accuracy on each part of the data that has images."""
-    mlp, measurements = start_training(config, dataset)
-    *_, last = measurements
-    shares = {
-        "train": last.train_accuracy,
-        "test": last.test_accuracy,
-        "official": accuracy(mlp, dataset.official),
-    }
-    return {part: share for part, share in shares.items() if share is not None}
+    training = build_training(config, dataset)
+    training.fit()
+    parts = {"train": dataset.train, "test": dataset.test, "official": dataset.official}
+    return {name: accuracy(training.mlp, part) for name, part in parts.items() if len(part.images)}
 
 
 if __name__ == "__main__":

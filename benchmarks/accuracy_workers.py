@@ -6,83 +6,70 @@ RECIPE is a whole configuration in JSON. A worker prints its accuracy on the tes
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from pipeline.data.augmentation import augmentation
+from pipeline.config.schema import Config, parse
 from pipeline.data.dataset import Dataset, load_dataset
-from pipeline.nn.batches import mini_batches
-from pipeline.nn.dropout import Dropout
-from pipeline.nn.initialisers import initialise
-from pipeline.nn.losses import LOSSES
+from pipeline.nn.batches import MiniBatches
+from pipeline.nn.measurement import Measurement
 from pipeline.nn.mlp import MLP
-from pipeline.nn.optimizers import OPTIMIZERS
-from pipeline.nn.schedules import schedule
-from pipeline.nn.training import rates_of_epoch, train
+from pipeline.nn.training import Callback
+from pipeline.runs.build import Streams, build_batches, build_network, build_training
 
-Recipe = dict[str, Any]
 Step = Callable[[np.ndarray, np.ndarray, float], object]  # on images, labels and a learning rate
+Report = Callable[[float], None]  # takes the accuracy after an epoch
 
 
-def ours(recipe: Recipe, dataset: Dataset, arithmetic: str) -> Iterator[float]:
-    """Train with this project and yield the accuracies."""
-    rngs = [np.random.default_rng(seed) for seed in range(4)]
-    mlp = network(recipe, dataset, arithmetic, rngs[0])
-    optimizer = dict(recipe["optimizer"])
-    measurements = train(
-        mlp,
-        LOSSES[recipe["loss"]["name"]](mlp.functions[-1]),
-        OPTIMIZERS[optimizer.pop("name")](mlp, **optimizer),
-        dataset.train,
-        dataset.test,
-        epochs=recipe["training"]["epochs"],
-        batch_size=recipe["training"]["batch_size"],
-        rng=rngs[1],
-        schedule=learning_rates(recipe),
-        dropout=Dropout(recipe["model"]["dropout"], rngs[2]) if recipe["model"]["dropout"] else None,
-        augment=distortion(recipe, dataset, rngs[3]),
-    )
-    return (measurement.test_accuracy or 0.0 for measurement in measurements)
+def ours(config: Config, dataset: Dataset, report: Report, arithmetic: str) -> None:
+    """Train with this project."""
+
+    class Reporting(Callback):
+        def on_measured(self, measurement: Measurement) -> None:
+            report(measurement.accuracies["test"])
+
+    build_training(with_arithmetic(config, arithmetic), dataset).fit(Reporting())
 
 
-def scikit_learn(recipe: Recipe, dataset: Dataset) -> Iterator[float]:
+def scikit_learn(config: Config, dataset: Dataset, report: Report) -> None:
     """Train scikit-learn's MLPClassifier; it always has biases and a softmax output, and no schedule."""
     from sklearn.neural_network import MLPClassifier
 
-    optimizer, classes = recipe["optimizer"], np.arange(len(dataset.classes))
+    optimizer, classes = asdict(config.optimizer), np.arange(len(dataset.classes))
     classifier = MLPClassifier(
-        recipe["model"]["hidden"],
+        config.model.hidden,
         solver="sgd",
-        batch_size=recipe["training"]["batch_size"],
+        batch_size=config.training.batch_size,
         learning_rate_init=optimizer["learning_rate"],
         momentum=optimizer.get("momentum", 0.0),
         nesterovs_momentum=optimizer.get("nesterov", False),
         alpha=0,
     )
-    augment = distortion(recipe, dataset, np.random.default_rng(3))
+    augment = batches_of(config, dataset).augment
     labels = dataset.train.labels.argmax(axis=1)
     images = np.array(dataset.train.images)
-    for _ in range(recipe["training"]["epochs"]):
+    for _ in range(config.training.epochs):
         classifier.partial_fit(augment(images) if augment else images, labels, classes=classes)
-        yield right(classifier.predict_proba(dataset.test.images), dataset)
+        report(right(classifier.predict_proba(dataset.test.images), dataset))
 
 
-def pytorch(recipe: Recipe, dataset: Dataset) -> Iterator[float]:
+def pytorch(config: Config, dataset: Dataset, report: Report) -> None:
     """Train with PyTorch, eager."""
     import torch
 
     torch.set_num_threads(1)
-    optimizer, model = recipe["optimizer"], recipe["model"]
-    weights = network(recipe, dataset, "float32", np.random.default_rng(0)).weights
+    optimizer, model = asdict(config.optimizer), config.model
+    weights = network(config, dataset).weights
     layers: list[Any] = []
     for start in weights:
-        layers += [torch.nn.Linear(start.shape[1], start.shape[0], bias=model["bias"]), torch.nn.ReLU()]
+        layers += [torch.nn.Linear(start.shape[1], start.shape[0], bias=model.bias), torch.nn.ReLU()]
         with torch.no_grad():
             layers[-2].weight.copy_(torch.from_numpy(start))
-            if model["bias"]:
+            if model.bias:
                 layers[-2].bias.zero_()
     net = torch.nn.Sequential(*layers[:-1])
     sgd = torch.optim.SGD(
@@ -97,7 +84,7 @@ def pytorch(recipe: Recipe, dataset: Dataset) -> Iterator[float]:
             group["lr"] = rate
         sgd.zero_grad()
         z, targets = net(torch.from_numpy(x)), torch.from_numpy(y)
-        if model["output"] == "softmax":
+        if model.output == "softmax":
             loss = torch.nn.functional.cross_entropy(z, targets)
         else:
             loss = (0.5 * z.relu().square() - targets * z).sum() / len(x)
@@ -108,17 +95,17 @@ def pytorch(recipe: Recipe, dataset: Dataset) -> Iterator[float]:
         with torch.no_grad():
             return np.asarray(net(torch.from_numpy(x)).relu_())
 
-    return epochs(recipe, dataset, step, predict)
+    train_epochs(config, dataset, step, lambda x: report(right(predict(x), dataset)))
 
 
-def jax(recipe: Recipe, dataset: Dataset) -> Iterator[float]:
+def jax(config: Config, dataset: Dataset, report: Report) -> None:
     """Train with JAX, a call of a compiled function for each mini-batch."""
     import jax  # type: ignore[import-not-found, unused-ignore]
     from jax import numpy as jnp  # type: ignore[import-not-found, unused-ignore]
 
-    optimizer, model = recipe["optimizer"], recipe["model"]
+    optimizer, model = asdict(config.optimizer), config.model
     momentum, nesterov = optimizer.get("momentum", 0.0), optimizer.get("nesterov", False)
-    mlp = network(recipe, dataset, "float32", np.random.default_rng(0))
+    mlp = network(config, dataset)
     parameters = [jnp.asarray(values) for values in (*mlp.weights, *mlp.biases)]
     state = parameters, [jnp.zeros_like(values) for values in parameters]
     depth = len(mlp.weights)
@@ -126,13 +113,13 @@ def jax(recipe: Recipe, dataset: Dataset) -> Iterator[float]:
     def outputs(parameters: Any, x: Any) -> Any:
         for layer in range(depth):
             x = (jax.nn.relu(x) if layer else x) @ parameters[layer].T
-            if model["bias"]:
+            if model.bias:
                 x = x + parameters[depth + layer]
         return x
 
     def loss(parameters: Any, x: Any, y: Any) -> Any:
         z = outputs(parameters, x)
-        if model["output"] == "softmax":
+        if model.output == "softmax":
             return -(y * jax.nn.log_softmax(z)).sum() / len(x)
         return (0.5 * jax.nn.relu(z) ** 2 - y * z).sum() / len(x)
 
@@ -153,47 +140,36 @@ def jax(recipe: Recipe, dataset: Dataset) -> Iterator[float]:
         state = compiled(state, np.array(x), y, rate)  # JAX reads it later, when `x` holds other images
 
     predict = jax.jit(outputs)
-    return epochs(recipe, dataset, step, lambda x: np.asarray(predict(state[0], x)))
+    train_epochs(config, dataset, step, lambda x: report(right(np.asarray(predict(state[0], x)), dataset)))
 
 
-def epochs(
-    recipe: Recipe, dataset: Dataset, step: Step, predict: Callable[[np.ndarray], np.ndarray]
-) -> Iterator[float]:
-    """Make the steps of each epoch and yield the accuracy after it, for a library that is given both."""
-    rates, batch_size = learning_rates(recipe), recipe["training"]["batch_size"]
-    rng, augment = np.random.default_rng(1), distortion(recipe, dataset, np.random.default_rng(3))
-    steps = -(-len(dataset.train.images) // batch_size)
-    for epoch in range(1, recipe["training"]["epochs"] + 1):
-        batches = mini_batches(dataset.train, batch_size, np.float32, rng, augment=augment)
-        for (x, y), rate in zip(batches, rates_of_epoch(rates, epoch, steps), strict=True):
+def train_epochs(config: Config, dataset: Dataset, step: Step, measure: Callable[[np.ndarray], None]) -> None:
+    """Make the steps of each epoch, for a library that is given them, and measure on the test images."""
+    batches, epochs = batches_of(config, dataset), config.training.epochs
+    for epoch in range(epochs):
+        middles = epoch + (np.arange(len(batches)) + 0.5) / len(batches)
+        rates = config.schedule.rates(config.optimizer.learning_rate, middles, epochs).tolist()
+        for (x, y), rate in zip(batches, rates, strict=True):
             step(x, np.ascontiguousarray(y), rate)
-        yield right(predict(np.array(dataset.test.images)), dataset)
+        measure(np.array(dataset.test.images))
 
 
-def network(recipe: Recipe, dataset: Dataset, arithmetic: str, rng: np.random.Generator) -> MLP:
-    """Return the recipe's network with its first weights."""
-    model = recipe["model"]
-    widths = dataset.train.images.shape[1], *model["hidden"], dataset.train.labels.shape[1]
-    mlp = MLP(
-        widths,
-        activation=model["activation"],
-        output=model["output"],
-        bias=model["bias"],
-        arithmetic=arithmetic,
+def with_arithmetic(config: Config, arithmetic: str) -> Config:
+    """Return `config` with another arithmetic."""
+    return parse(
+        {**asdict(config), "training": {**asdict(config.training), "arithmetic": arithmetic}}, "here"
     )
-    initialise(mlp, rng, **model["initialiser"])
-    return mlp
 
 
-def learning_rates(recipe: Recipe) -> Any:
-    """Return the recipe's learning rate as a function of the epochs."""
-    return schedule(recipe["optimizer"]["learning_rate"], recipe["training"]["epochs"], **recipe["schedule"])
+def network(config: Config, dataset: Dataset) -> MLP:
+    """Return the network in float32, with its first weights."""
+    rng = Streams(config.seed).initialisation
+    return build_network(with_arithmetic(config, "float32"), dataset, rng)
 
 
-def distortion(recipe: Recipe, dataset: Dataset, rng: np.random.Generator) -> Any:
-    """Return what distorts images; None for nothing."""
-    distort = augmentation(image_shape=dataset.image_shape, **recipe["augmentation"])
-    return partial(distort, rng=rng) if distort else None
+def batches_of(config: Config, dataset: Dataset) -> MiniBatches:
+    """Return the mini-batches in float32."""
+    return build_batches(config, dataset, network(config, dataset), Streams(config.seed))
 
 
 def right(outputs: np.ndarray, dataset: Dataset) -> float:
@@ -201,7 +177,7 @@ def right(outputs: np.ndarray, dataset: Dataset) -> float:
     return float((outputs.argmax(axis=1) == dataset.test.labels.argmax(axis=1)).mean())
 
 
-WORKERS: dict[str, Callable[[Recipe, Dataset], Iterator[float]]] = {
+WORKERS: dict[str, Callable[[Config, Dataset, Report], None]] = {
     "ours, float32": partial(ours, arithmetic="float32"),
     "ours, exact": partial(ours, arithmetic="exact"),
     "scikit-learn": scikit_learn,
@@ -212,5 +188,4 @@ WORKERS: dict[str, Callable[[Recipe, Dataset], Iterator[float]]] = {
 if __name__ == "__main__":
     if hasattr(os, "sched_setaffinity"):  # Linux
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    for accuracy in WORKERS[sys.argv[1]](json.loads(sys.argv[2]), load_dataset()):
-        print(accuracy, flush=True)
+    WORKERS[sys.argv[1]](parse(json.loads(sys.argv[2]), "recipe"), load_dataset(), partial(print, flush=True))

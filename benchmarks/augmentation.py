@@ -8,23 +8,18 @@ products.
 from pipeline.support.program import program
 
 import time
-from dataclasses import asdict
-from functools import partial
 from statistics import median
 
 import numpy as np
 from rich.table import Table
 
 from benchmarks.common import console, machine, progress, verdict
-from pipeline.data.augmentation import augmentation
-from pipeline.data.dataset import Dataset, Part
-from pipeline.nn.batches import mini_batches
-from pipeline.nn.fast import Backpropagation
-from pipeline.nn.losses import LOSSES
-from pipeline.nn.training import train_epoch
+from pipeline.data.augmentation import distortion_for
+from pipeline.data.dataset import Dataset
+from pipeline.nn.types import Part
 from pipeline.problems import read_recipe
+from pipeline.runs.build import build_network, build_training
 from pipeline.support.cores import product_threads
-from pipeline.train import build_mlp, build_optimizer
 
 IMAGES = 12_800  # enough that an epoch is like any other
 SHAPE = (28, 28)
@@ -42,21 +37,16 @@ def main() -> None:
     part = Part(images, np.eye(10, dtype=np.uint8)[rng.integers(0, 10, IMAGES)])
     dataset = Dataset("noise", "noise", list("0123456789"), SHAPE, part, part, part)
     batch_size = recipe.training.batch_size or IMAGES
-    widths = build_mlp(recipe, dataset, rng).widths
-    distortions = {
-        name: augmentation(image_shape=SHAPE, **asdict(other.augmentation)) for name, other in recipes.items()
-    }
+    widths = build_network(recipe, dataset, rng).widths
+    distortions = {name: distortion_for(other.augmentation, SHAPE) for name, other in recipes.items()}
 
     def epoch(name: str) -> float:
-        distortion = distortions[name]
-        augment = partial(distortion, rng=rng) if distortion else None
-        mlp = build_mlp(recipe, dataset, rng)  # anew: after some epochs on noise most units are dead
-        optimizer = build_optimizer(recipe, mlp)
-        backpropagation = Backpropagation(mlp, LOSSES[recipe.loss.name](mlp.functions[-1]), batch_size)
-        started = time.perf_counter()
-        batches = mini_batches(part, batch_size, mlp.arithmetic.dtype, rng, augment=augment)
-        train_epoch(batches, backpropagation, optimizer, epoch=1)
-        return time.perf_counter() - started
+        # Built anew each time: after some epochs on noise most units are dead.
+        training = build_training(recipes[name], dataset)
+        trainer, batches = training.trainer, training.batches
+        trainer.prepare(batches, epochs=1)
+        trainer.train_epoch(batches)
+        return trainer.seconds
 
     def alone(name: str) -> float:
         started = time.perf_counter()

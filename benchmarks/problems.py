@@ -12,9 +12,9 @@ from benchmarks.common import console, machine, progress, verdict
 from pipeline.config.schema import Config
 from pipeline.nn.fast import predict
 from pipeline.problems import read_recipe
+from pipeline.runs.build import build_training
 from pipeline.runs.training_data import data_for
 from pipeline.support.cores import product_threads
-from pipeline.train import start_training
 
 RECIPES = ("alternating_solved", "xor")
 SEEDS = range(10)
@@ -44,10 +44,9 @@ def solve(config: Config) -> tuple[float, float]:
     started = time.perf_counter()
     with product_threads(config.training.threads):
         dataset = data_for(config)
-        mlp, measurements = start_training(config, dataset)
-        for _ in measurements:
-            pass
-        error = np.abs(predict(mlp, dataset.train.images) - dataset.train.labels).max()
+        training = build_training(config, dataset)
+        training.fit()
+        error = np.abs(predict(training.mlp, dataset.train.images) - dataset.train.labels).max()
     return float(error), time.perf_counter() - started
 
 

@@ -16,13 +16,14 @@ import numpy as np
 
 from benchmarks.contestants import Contestant, Epoch, timed
 from pipeline.data.dataset import Dataset
-from pipeline.nn.batches import mini_batches
-from pipeline.nn.fast import Backpropagation
-from pipeline.nn.initialisers import initialise
-from pipeline.nn.losses import LOSSES, Loss
+from pipeline.nn.batches import MiniBatches
+from pipeline.nn.callbacks import Measuring
+from pipeline.nn.initialisers import Normal
+from pipeline.nn.losses import Canonical
+from pipeline.nn.measurement import Measurement
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import SGD
-from pipeline.nn.training import train, train_epoch
+from pipeline.nn.training import Callback, Trainer
 
 WIDTHS = (784, 100, 10)
 BATCH = 20
@@ -56,14 +57,10 @@ def ours(dataset: Dataset, arithmetic: str) -> Epoch:
     """Prepare this project's training epoch."""
     rng = np.random.default_rng(0)
     mlp = _network(rng, arithmetic)
-    optimizer = SGD(mlp, learning_rate=LEARNING_RATE)
-    backpropagation = Backpropagation(mlp, _loss(mlp), BATCH)
-
-    def epoch() -> None:
-        batches = mini_batches(dataset.train, BATCH, mlp.arithmetic.dtype, rng)
-        train_epoch(batches, backpropagation, optimizer, epoch=1)
-
-    return timed(epoch)
+    batches = MiniBatches(dataset.train, BATCH, rng, dtype=mlp.arithmetic.dtype)
+    trainer = _trainer(mlp)
+    trainer.prepare(batches, epochs=1)
+    return timed(lambda: trainer.train_epoch(batches))
 
 
 def ours_measured(dataset: Dataset) -> Epoch:
@@ -74,14 +71,20 @@ def ours_measured(dataset: Dataset) -> Epoch:
     """
     rng = np.random.default_rng(0)
     mlp = _network(rng, "exact")
-    optimizer = SGD(mlp, learning_rate=LEARNING_RATE)
+    batches = MiniBatches(dataset.train, BATCH, rng, dtype=mlp.arithmetic.dtype)
+
+    class Clock(Callback):
+        def __init__(self) -> None:
+            self.times: list[float] = []
+
+        def on_measured(self, measurement: Measurement) -> None:
+            self.times.append(time.perf_counter())
 
     def share() -> float:
-        measurements = train(
-            mlp, _loss(mlp), optimizer, dataset.train, dataset.test, epochs=6, batch_size=BATCH, rng=rng
-        )
+        clock, measuring = Clock(), Measuring({"train": dataset.train, "test": dataset.test})
+        _trainer(mlp).fit(batches, 6, [measuring, clock])
         # Measurements come an epoch late: the first after two epochs, the last two without one in between.
-        *ends, end = [time.perf_counter() for _ in measurements]
+        *ends, end = clock.times
         return median(after - before for before, after in pairwise(ends)) + (end - ends[-1]) / EPOCHS
 
     return share
@@ -202,12 +205,12 @@ def _jax_epoch(run: Callable[..., Any], dataset: Dataset) -> Epoch:
 
 def _network(rng: np.random.Generator, arithmetic: str = "float32") -> MLP:
     mlp = MLP(WIDTHS, activation="relu", output="relu", bias=False, arithmetic=arithmetic)
-    initialise(mlp, rng, "normal", scale=0.1)
+    Normal(scale=0.1).initialise(mlp, rng)
     return mlp
 
 
-def _loss(mlp: MLP) -> Loss:
-    return LOSSES["canonical"](mlp.functions[-1])
+def _trainer(mlp: MLP) -> Trainer:
+    return Trainer(mlp, Canonical(), SGD(learning_rate=LEARNING_RATE))
 
 
 CONTESTANTS = {

@@ -16,10 +16,11 @@ import tempfile
 import time
 from dataclasses import asdict
 from statistics import median
+from typing import Any
 
 from rich.table import Table
 
-from benchmarks.accuracy_workers import WORKERS, Recipe
+from benchmarks.accuracy_workers import WORKERS
 from benchmarks.common import ROOT, console, machine, progress
 from benchmarks.speed import ONE_THREAD, interpreter
 from pipeline.data.dataset import load_dataset
@@ -50,7 +51,7 @@ def main() -> None:
         console.print(table)
 
 
-def run(worker: str, recipe: Recipe) -> list[tuple[float, float]]:
+def run(worker: str, recipe: dict[str, Any]) -> list[tuple[float, float]]:
     """Return the seconds that had passed and the accuracy after each epoch; nothing without the library."""
     command = [interpreter(PACKAGES.get(worker, "")), "-m", "benchmarks.accuracy_workers", worker]
     environment = os.environ | {"JAX_PLATFORMS": "cpu"} | ONE_THREAD

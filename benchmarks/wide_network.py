@@ -13,13 +13,12 @@ import numpy as np
 
 from benchmarks.contestants import Contestant, Epoch, timed
 from pipeline.data.dataset import Dataset
-from pipeline.nn.batches import mini_batches
-from pipeline.nn.fast import Backpropagation
-from pipeline.nn.initialisers import initialise
-from pipeline.nn.losses import LOSSES
+from pipeline.nn.batches import MiniBatches
+from pipeline.nn.initialisers import He
+from pipeline.nn.losses import Canonical
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import Momentum
-from pipeline.nn.training import train_epoch
+from pipeline.nn.training import Trainer
 from pipeline.support.cores import product_threads
 
 WIDTHS = (784, 1200, 1200, 10)
@@ -59,14 +58,15 @@ def ours(dataset: Dataset, arithmetic: str) -> Epoch:
     """Prepare this project's training epoch."""
     rng = np.random.default_rng(0)
     mlp = MLP(WIDTHS, activation="relu", output="softmax", bias=True, arithmetic=arithmetic)
-    initialise(mlp, rng, "he")
-    optimizer = Momentum(mlp, learning_rate=LEARNING_RATE, momentum=MOMENTUM, nesterov=False)
-    backpropagation = Backpropagation(mlp, LOSSES["canonical"](mlp.functions[-1]), BATCH)
+    He().initialise(mlp, rng)
+    optimizer = Momentum(learning_rate=LEARNING_RATE, momentum=MOMENTUM, nesterov=False)
+    batches = MiniBatches(dataset.train, BATCH, rng, dtype=mlp.arithmetic.dtype)
+    trainer = Trainer(mlp, Canonical(), optimizer)
+    trainer.prepare(batches, epochs=1)
 
     def epoch() -> None:
         with product_threads(THREADS):
-            batches = mini_batches(dataset.train, BATCH, mlp.arithmetic.dtype, rng)
-            train_epoch(batches, backpropagation, optimizer, epoch=1)
+            trainer.train_epoch(batches)
 
     return timed(epoch)
 
