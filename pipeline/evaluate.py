@@ -29,21 +29,20 @@ from pipeline.runs.evaluation import (
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun, chosen_run, files_of
 from pipeline.support.files import replacing
-from pipeline.tracking import Tracker
+from pipeline.tracking import MirrorProcess
 
 
 def main(run: Run) -> None:
     """Put the network of `run` to the test on its data; write three files to the run's `reports/`."""
     trained = TrainedRun.open(run)
     dataset, model = trained.dataset, trained.model
-    with Tracker(trained.config, run.folder) as tracker:
+    with MirrorProcess(run, trained.config, "evaluate"):
         accuracies = measure_parts(model, dataset)
         reported = predict(model, parts_with_images(dataset)[reported_part(dataset)])
 
         write_metrics(run.metrics, accuracies)
         write_classes(run.classes, measure_classes(reported, dataset.classes))
         write_predictions(run.predictions, reported, dataset.classes)
-        tracker.evaluation()
         told = ", ".join(f"{share:.2%} ({name})" for name, share in accuracies.items())
         print(f"{dataset.title}: accuracy {told}", flush=True)
 

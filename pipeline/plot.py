@@ -10,7 +10,7 @@ from pipeline.config.schema import GeneratedDataset
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun, chosen_run, files_of
 from pipeline.support.files import refuse_links, remove_leftovers, warn_of_others
-from pipeline.tracking import Tracker
+from pipeline.tracking import MirrorProcess
 
 
 def main(run: Run) -> None:
@@ -19,7 +19,7 @@ def main(run: Run) -> None:
         refuse_links(run.figures, "remove the link, and the stage makes the folder")
     remove_leftovers(run.figures)
     trained = TrainedRun.open(run)
-    with Tracker(trained.config, run.folder) as tracker:
+    with MirrorProcess(run, trained.config, "plot"):
         # Imported here, since matplotlib takes a second, in which tracking is already under way.
         from pipeline.figures.results import draw_images, draw_problem
 
@@ -27,7 +27,6 @@ def main(run: Run) -> None:
         drawn = draw(trained)
         if run.is_dvcs():
             warn_of_others(run.figures, drawn)
-        tracker.figures()
         print(f"figures: {run.figures}", flush=True)
 
 

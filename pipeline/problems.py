@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from hydra import compose, initialize_config_dir
 
-from pipeline.config.reading import read_params, resolve
+from pipeline.config.reading import read_params, resolve, write_params
 from pipeline.config.schema import Config
 from pipeline.nn.fast import predict
 from pipeline.nn.measurement import accuracy
@@ -18,8 +18,10 @@ from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Part
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun
+from pipeline.runs.training import train_run
 from pipeline.support.files import refuse_links, remove_leftovers, warn_of_others, write_text
-from pipeline.train import CONF, train_and_record
+from pipeline.tracking import MirrorProcess
+from pipeline.train import CONF
 
 TITLES = {
     "sheet_alternating": "The problem sheet's network on the alternating points",
@@ -42,8 +44,10 @@ def main() -> None:
     tracking = read_params().tracking
     recipes = {recipe: read_recipe(recipe) for recipe in RECIPES}
     configs = {recipe: replace(config, tracking=tracking) for recipe, config in recipes.items()}
-    for recipe, config in configs.items():
-        train_and_record(config, MODELS / recipe)
+    with MirrorProcess(list(runs.values()), configs[RECIPES[0]], "train"):
+        for recipe, config in configs.items():
+            write_params(config, runs[recipe].params)
+            train_run(config, runs[recipe]).remove()
     trained = {recipe: TrainedRun.open(run) for recipe, run in runs.items()}
     metrics = {recipe: measure(run.dataset.train, run.model) for recipe, run in trained.items()}
     write_text(METRICS, json.dumps(metrics, indent=2) + "\n")

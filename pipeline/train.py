@@ -24,14 +24,11 @@ from omegaconf import DictConfig
 from pipeline.config.messages import composing
 from pipeline.config.reading import check_aliases, read_composed, write_params
 from pipeline.config.schema import Config
-from pipeline.nn.measurement import Measurement
-from pipeline.nn.training import Callback
-from pipeline.runs.callbacks import as_row
 from pipeline.runs.run import Run
 from pipeline.runs.training import train_run
 from pipeline.support.errors import UserError, one_line_errors, shorten
-from pipeline.sweeps.job import run_job
-from pipeline.tracking import Job, Tracker
+from pipeline.sweeps.job import Job, run_job
+from pipeline.tracking import MirrorProcess
 
 CONF = Path(__file__).parents[1] / "conf"
 LOST = {
@@ -42,16 +39,6 @@ LOST = {
     "LocalRayletDiedError",
 }
 """What launchers raise when the process of a job is gone, by name, since most of them may be missing."""
-
-
-class Tracking(Callback):
-    """Has each measurement recorded in MLflow."""
-
-    def __init__(self, tracker: Tracker) -> None:
-        self._tracker = tracker
-
-    def on_measured(self, measurement: Measurement) -> None:
-        self._tracker.epoch(as_row(measurement), measurement.seconds)
 
 
 def train_and_record(config: Config, folder: Path, job: Job | None = None) -> None:
@@ -65,10 +52,11 @@ def train_and_record(config: Config, folder: Path, job: Job | None = None) -> No
     run = Run(folder)
     if not run.is_dvcs():
         write_params(config, run.params)
-    with Tracker(config, folder, job) as tracker:
-        tracker.start()
-        checkpoints = train_run(config, run, asdict(job) if job else None, [Tracking(tracker)])
-        tracker.finish()
+    if job:  # the sweep's own process tracks it
+        train_run(config, run, asdict(job)).remove()
+        return
+    with MirrorProcess(run, config, "train"):
+        checkpoints = train_run(config, run)
     checkpoints.remove()
 
 

@@ -1,4 +1,4 @@
-"""Places where MLflow keeps runs: databases, servers, and servers that fail."""
+"""Places where MLflow keeps runs: databases, servers, and servers that fail; and what is recorded there."""
 
 import os
 import signal
@@ -7,14 +7,67 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from tests.commands import wait_for
+from pipeline.config.reading import read_params
+from pipeline.config.schema import Config, parse
+from tests.commands import PATIENCE, ROOT, wait_for
+
+EPOCHS = 3  # of `configuration`
+
+
+def configuration(enabled: bool = True, patience: float = PATIENCE, **changes: Any) -> Config:
+    """Return the configuration of a small training on the data of the fixture `project`."""
+    values = asdict(read_params(ROOT / "params.yaml"))
+    values["split"] = {"train": 60, "test": 20}
+    values["model"]["hidden"] = [8]
+    values["training"]["epochs"] = EPOCHS
+    values["tracking"] = {"enabled": enabled, "patience": patience}
+    return parse({**values, **changes}, "test")
+
+
+def mirror(what: str, config: Config, folder: str = ".", **result: Any) -> list[dict[str, str]]:
+    """Do what the child process of a stage in this folder does once the stage has ended well.
+
+    It is done in this process, which takes a tenth of the time. Return what the child would report.
+    """
+    from pipeline.tracking.child import work
+
+    reports: list[dict[str, str]] = []
+    over = Event()
+    over.set()
+    task = {"what": what, "folders": [folder], "config": asdict(config), "known": []}
+    stage: Any = SimpleNamespace(task=task, over=over, ending={"patience": PATIENCE, **result})
+    with address_of_this_process():
+        work(stage, lambda **values: reports.append(values))
+    return reports
+
+
+@contextmanager
+def address_of_this_process() -> Iterator[None]:
+    """Leave the tracking address as it was: MLflow keeps in the environment what a session sets."""
+    import mlflow
+
+    address = os.environ.get("MLFLOW_TRACKING_URI")
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # which unsets it
+        if address:
+            os.environ["MLFLOW_TRACKING_URI"] = address
+
+
+def runs(store: Any, view: int = 1) -> list[Any]:
+    """Return all runs in `store`, the newest first, without the deleted ones; only those with `view` = 2."""
+    experiments = [experiment.experiment_id for experiment in store.search_experiments()]
+    return list(store.search_runs(experiments, run_view_type=view))
 
 
 def client(folder: Path) -> Any:

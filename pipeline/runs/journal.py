@@ -77,6 +77,7 @@ class Record:
         status: how training ended; empty while it has not.
         reason: why it failed.
         results: SHA-256 of the model and the history by file name, where it finished.
+        ended_ms: when it ended, in milliseconds since 1970.
     """
 
     header: dict[str, Any]
@@ -85,6 +86,7 @@ class Record:
     status: str = ""
     reason: str = ""
     results: dict[str, str] = field(default_factory=dict)
+    ended_ms: int | None = None
 
     def holds_for(self, run: Run) -> bool:
         """Return whether the training finished and its results in `run` are what they were then."""
@@ -109,7 +111,7 @@ def read_journal(run: Run) -> Record | None:
                 record.epochs.append(event)
             else:
                 record.status, record.reason = event["status"], event.get("reason", "")
-                record.results = event.get("results", {})
+                record.results, record.ended_ms = event.get("results", {}), event["time_ms"]
     except (FileNotFoundError, IndexError, KeyError, TypeError, ValueError):
         return None
     return record

@@ -17,7 +17,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from threading import Event, Thread
@@ -56,7 +56,7 @@ from pipeline.sweeps.workers import (
     deliver_interrupts_to_workers,
     prepare_workers,
 )
-from pipeline.tracking import Job, Tracker, start_ahead
+from pipeline.tracking import MirrorProcess
 from pipeline.tracking.store import check_server
 
 LATE = 60.0  # seconds that a file written on another machine may take to appear on this one, through NFS
@@ -79,12 +79,16 @@ class Story(Callback):
             self.folder = Path(os.path.relpath(config.hydra.sweep.dir))
             self.lock = claim(self.folder)
             self.swept, self.title, self.jobs = plan.swept, plan.title, len(plan.jobs)
-            for stale in (self.folder / "jobs").glob("*.json"):  # of an earlier sweep into the same folder
+            for stale in self.folder.glob("*/[0-9]*.json"):  # of an earlier sweep into the same folder
                 stale.unlink()
             write_json(
                 self.folder / "sweep.json",
                 {
                     "key": plan.key,
+                    "name": plan.name,
+                    "overrides": plan.overrides,
+                    "config": asdict(plan.config),
+                    "time_ms": time.time_ns() // 1_000_000,
                     "swept": plan.swept,
                     "data": plan.data,
                     "code": plan.code,
@@ -95,10 +99,8 @@ class Story(Callback):
             self.joblib = are_joblibs(config.hydra.launcher)
             if self.joblib:
                 prepare_workers(config.hydra.launcher)
-        job = Job("", plan.key, uuid.uuid4().hex, plan.name, plan.data)
-        self.tracker = Tracker(plan.config, self.folder, job)
-        self.tracker.__enter__()
-        self.tracker.start_sweep(plan.name, plan.overrides)
+        self.mirror = MirrorProcess(self.folder, plan.config, "sweep")
+        self.mirror.__enter__()
         self.over = Event()
         self.progress = Thread(target=self.show_progress, args=(len(plan.jobs) or None,), daemon=True)
         self.progress.start()
@@ -124,21 +126,8 @@ class Story(Callback):
             ranking.write(self.folder)
             ranking.show()
             trouble = describe_trouble(outcomes, self.jobs)
-            self.tracker.finish_sweep(
-                [
-                    {
-                        "key": outcome.key,
-                        "token": outcome.token,
-                        "folder": str(Path(outcome.folder).absolute()),
-                        "name": label(outcome.overrides, self.swept),
-                        "failure": outcome.failure,
-                    }
-                    for outcome in outcomes
-                ],
-                best_metrics(outcomes),
-                trouble,
-            )
-            self.tracker.__exit__(None, None, None)
+            self.mirror.finish(best_metrics(outcomes), trouble)
+            self.mirror.__exit__(None, None, None)
             self.lock.release()
             print(f"table, figure and jobs: {self.folder}")
             if trouble:
@@ -257,7 +246,6 @@ def make_plan(config: DictConfig) -> Plan:
     base = read_composed(config)
     if base.tracking.enabled:
         check_server("start the server, or set tracking.enabled=false")
-        start_ahead()  # MLflow's import is done by the time that all jobs are checked
     data, code = digest(), digest_code()
     jobs: dict[str, Config] = {}
     if config.hydra.sweeper._target_.endswith(".BasicSweeper"):

@@ -14,6 +14,7 @@ import traceback
 import uuid
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,32 @@ from pipeline.config.schema import Config, GeneratedDataset
 from pipeline.data.dataset import PROCESSED, digest
 from pipeline.runs.fingerprint import digest_code, digest_values, fingerprint
 from pipeline.runs.history import HISTORY, objective, read_history
+from pipeline.runs.journal import Journal, read_journal
 from pipeline.runs.models import MODEL
+from pipeline.runs.run import Run
+from pipeline.runs.training import journal_header
 from pipeline.support.errors import UserError, add_report_note, in_need_of_room, tell
 from pipeline.support.files import sha256, write_text
-from pipeline.tracking import Job
 
 FINISHED = Path("multirun/finished")
 GOES_ALONG = ("MLFLOW_TRACKING_URI", "PYTHONPATH")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a sweep.
+
+    Attributes:
+        key: what it is made from, hashed: the same job in another sweep has the same key.
+        sweep: the key of the sweep.
+        token: identifies this attempt at it.
+        name: what tells its run apart from the others; empty for the usual name.
+    """
+
+    key: str
+    sweep: str
+    token: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -114,7 +134,7 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> fl
     if not as_planned:
         raise changed("conf/")
     overrides = dict(split_override(text) for text in hydra.overrides.task)
-    job = Job(key, sweep["key"], uuid.uuid4().hex, label(overrides, sweep["swept"]), sweep["data"])
+    job = Job(key, sweep["key"], uuid.uuid4().hex, label(overrides, sweep["swept"]))
     FINISHED.mkdir(parents=True, exist_ok=True)
     with FileLock(FINISHED / f"{key}.lock"):  # another sweep may be at the same job
         before = find_finished(key) if config.sweep.resume else None
@@ -122,11 +142,22 @@ def do_job(values: DictConfig, train: Callable[[Config, Path, Job], None]) -> fl
             outcome = replace(before, overrides=overrides, skipped=True)
         else:
             folder = own_folder(Path(os.path.relpath(hydra.runtime.output_dir)), key)
-            outcome = attempt(Outcome(key, job.token, overrides, str(folder)), config, job, train)
+            outcome = Outcome(key, job.token, overrides, str(folder))
+        started = {
+            "folder": outcome.folder,
+            "key": key,
+            "token": outcome.token,
+            "overrides": overrides,
+            "name": job.name,
+            "skipped": outcome.skipped,
+        }
+        write_json(sweep_folder / f"jobs/{hydra.job.num}.json", started)
+        if not before:
+            outcome = attempt(outcome, config, job, train)
             check_unchanged(config, sweep["data"], sweep["code"])  # or it would be taken for what it is not
         if outcome.failure is None and not before:
             write_outcome(FINISHED / f"{key}.json", outcome)
-    write_outcome(sweep_folder / f"jobs/{hydra.job.num}.json", outcome)
+    write_outcome(sweep_folder / f"outcomes/{hydra.job.num}.json", outcome)
     return math.inf if outcome.error is None else outcome.error
 
 
@@ -155,12 +186,23 @@ def attempt(
         with in_need_of_room("a file of the job"):
             train(config, folder, job)
     except UserError as reason:
+        note_failure(reason, Run(folder), config, job)
         return replace(outcome, failure=str(reason))
     except Exception as crash:
         traceback.print_exc()
+        note_failure(crash, Run(folder), config, job)
         return replace(outcome, failure=f"{type(crash).__name__}: {crash}")
     part, error = objective(read_history(folder / HISTORY)[-1])
     return replace(outcome, model=sha256(folder / MODEL), measure=f"{part}_error", error=round(error, 6))
+
+
+def note_failure(error: Exception, run: Run, config: Config, job: Job) -> None:
+    """Have a journal in the job's folder that says that it failed, if it failed before it began to train."""
+    record = read_journal(run)
+    if record and record.header["token"] == job.token:
+        return
+    with suppress(type(error)), Journal(run, journal_header(config, asdict(job))):
+        raise error
 
 
 def find_finished(key: str) -> Outcome | None:
@@ -212,7 +254,7 @@ def environment() -> dict[str, str]:
 
 def outcome_paths(folder: Path) -> list[Path]:
     """Return where the outcomes of the jobs that have ended are, for the sweep in `folder`, in order."""
-    return sorted((folder / "jobs").glob("[0-9]*.json"), key=lambda path: int(path.stem))
+    return sorted((folder / "outcomes").glob("[0-9]*.json"), key=lambda path: int(path.stem))
 
 
 def write_outcome(path: Path, outcome: Outcome) -> None:

@@ -1,5 +1,5 @@
-"""Recording runs in MLflow. Only modules in here import it."""
+"""Recording runs in MLflow. Only modules in here import it, and only those that a child process runs."""
 
-from pipeline.tracking.tracker import Job, Tracker, start_ahead
+from pipeline.tracking.process import MirrorProcess
 
-__all__ = ["Job", "Tracker", "start_ahead"]
+__all__ = ["MirrorProcess"]

@@ -10,12 +10,13 @@ from pipeline.config.reading import read_params
 from pipeline.config.schema import Tracking
 from pipeline.data.dataset import PROCESSED, digest
 from pipeline.runs.models import MODEL, load_model, misfit, read_made_from
+from pipeline.runs.run import Run
 from pipeline.runs.training_data import data_for
 from pipeline.support.errors import UserError
 from pipeline.support.files import PARAMS
-from pipeline.tracking import Tracker
+from pipeline.tracking import MirrorProcess
 
-PATIENCE = 60.0  # seconds; here the user waits for nothing else
+PATIENCE_S = 60.0  # here the user waits for nothing else
 ADVICE = "prepare the data that it was trained on"
 
 
@@ -41,9 +42,10 @@ def main() -> None:
     data = (read_made_from(folder / MODEL) or {}).get("dataset")
     if isinstance(data, str) and data != digest():  # of the same name, as what stands in for a dataset, too
         raise UserError(f"{folder / MODEL} was trained on other data than {PROCESSED} holds: {ADVICE}")
-    with Tracker(replace(config, tracking=Tracking(enabled=True, patience=PATIENCE)), folder) as tracker:
-        tracker.record()
-    if tracker.failure:  # of which it has warned
+    config = replace(config, tracking=Tracking(enabled=True, patience=PATIENCE_S))
+    with MirrorProcess(Run(folder), config, "record") as mirror:
+        pass
+    if mirror.failure:  # of which it has warned
         raise SystemExit(1)
 
 

@@ -1,17 +1,16 @@
-"""Where runs are kept, and which of the unfinished ones still have somebody who records them."""
+"""Where runs are kept: the tracking store, its address, and what can be wrong with it."""
 
-import hashlib
 import os
 import subprocess
 import textwrap
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from pipeline.support.errors import UserError, public
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 DATABASE = "sqlite:///"
 DEFAULT = f"{DATABASE}mlflow.db"
-NOTES = Path(".cache/tracking")
 ARTIFACTS = "mlruns"
 LOCATIONS = (
     ("experiments", "artifact_location"),
@@ -33,8 +31,8 @@ LOCATIONS = (
 )
 """The tables and columns in which MLflow's database keeps where files are, as absolute paths or URIs."""
 
-ANSWER = 5.0  # seconds that a tracking server has to answer before anything is asked of it
-PAUSE = 0.5  # seconds between two attempts
+ANSWER_S = 5.0  # that a tracking server has to answer before anything is asked of it
+PAUSE_S = 0.5  # between two attempts
 
 
 def address() -> str:
@@ -89,16 +87,16 @@ def check_server(advice: str = "start the server") -> None:
     """Raise `UserError`, with `advice`, where the tracking URI is a server's and nothing answers there."""
     import requests
 
-    deadline = time.monotonic() + ANSWER
+    deadline = time.monotonic() + ANSWER_S
     try:
         if urlsplit(address()).scheme not in {"http", "https"}:
             return
         while time.monotonic() <= deadline:
             try:
-                requests.get(f"{address().rstrip('/')}/health", timeout=ANSWER)
+                requests.get(f"{address().rstrip('/')}/health", timeout=ANSWER_S)
                 return
             except requests.RequestException:
-                time.sleep(PAUSE)
+                time.sleep(PAUSE_S)
     except ValueError as error:
         raise UserError(f"MLFLOW_TRACKING_URI: {public(address())} is no address ({error})") from None
     raise UserError(f"MLFLOW_TRACKING_URI: nothing answers at {public(address())}: {advice}")
@@ -198,55 +196,6 @@ def find_experiment(client: "MlflowClient", name: str) -> "Experiment | None":
             f" `MLFLOW_TRACKING_URI={public(address())} mlflow gc` removes it for good"
         )
     return experiment
-
-
-class Claims:
-    """The recorders' claims on runs that have not ended: files, each locked by its living owner.
-
-    The lock falls with its owner, whatever ends it. So the claim of a recorder that was killed, or that
-    gave up since its server had died, is there for the next one to see and to settle.
-    """
-
-    def __init__(self) -> None:
-        self._folder = NOTES / hashlib.sha256(address().encode()).hexdigest()[:16]
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._held: dict[str, FileLock] = {}
-
-    def hold(self, token: str) -> None:
-        """Claim the run that has, or is about to get, the tag `tracker` = `token`."""
-        if token not in self._held:
-            lock = FileLock(self._folder / token)
-            lock.acquire()
-            self._held[token] = lock
-
-    def drop(self, token: str) -> None:
-        """Give the claim up: the run has ended."""
-        lock = self._held.pop(token)
-        remove_locked(Path(lock.lock_file))
-        lock.release()
-
-    def abandoned(self) -> Iterator[str]:
-        """Yield the tokens whose owners are gone, and forget each once the loop has dealt with it."""
-        for path in sorted(self._folder.iterdir()):
-            lock = FileLock(path)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            try:
-                yield path.name
-                remove_locked(path)
-            finally:
-                lock.release()
-
-
-def remove_locked(path: Path) -> None:
-    """Remove the file of a lock that is held, so that nobody waits for the lock of a file that is gone.
-
-    Windows removes no file that is open. There the lock removes it itself once it is released.
-    """
-    with suppress(PermissionError):
-        path.unlink(missing_ok=True)
 
 
 def describe_commit(folder: Path) -> dict[str, str]:

@@ -19,7 +19,7 @@ def test_a_training(workspace: Path) -> None:
     *_, last = done.stderr.splitlines()
     assert last == f"error: out/{TOLD}"
     assert "Traceback" not in done.stderr
-    assert not list((workspace / "out/models").iterdir())
+    assert [path.name for path in (workspace / "out/models").iterdir()] == ["journal.jsonl"]
     assert run_module(workspace, *command).returncode == 0
 
 
@@ -50,7 +50,7 @@ def test_a_sweep(workspace: Path, launcher: str) -> None:
     assert "Traceback" not in done.stderr
     for job in (0, 1):
         assert f"job {job}: seed {job}: FAILED: sweep/{job}/{TOLD}" in done.stdout
-        assert not list((workspace / f"sweep/{job}/models").iterdir())
+        assert [path.name for path in (workspace / f"sweep/{job}/models").iterdir()] == ["journal.jsonl"]
     again = run_module(workspace, *command)
     assert again.returncode == 0, again.stderr
     with (workspace / "sweep/sweep.csv").open(encoding="utf-8", newline="") as file:

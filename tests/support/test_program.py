@@ -7,7 +7,7 @@ import pytest
 
 from tests.commands import ROOT, files, run_module
 
-CHILDREN = {"pipeline.tracking.recorder", "benchmarks.accuracy_workers", "benchmarks.contestants"}
+CHILDREN = {"pipeline.tracking.child", "benchmarks.accuracy_workers", "benchmarks.contestants"}
 COMMANDS = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
     for folder in ("pipeline", "benchmarks")

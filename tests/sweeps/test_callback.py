@@ -157,7 +157,7 @@ class Lost(Callback):
     """Takes all that the second job left, as if its process had been killed and the launcher kept silent."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        outcome = Path(config.hydra.sweep.dir) / "jobs/1.json"
+        outcome = Path(config.hydra.sweep.dir) / "outcomes/1.json"
         time.sleep(5 * POLL_S)  # until the progress has told of it, and reads the file no more
         key = json.loads(outcome.read_text(encoding="utf-8"))["key"]
         outcome.unlink()
@@ -206,7 +206,7 @@ def test_one_bad_job_spoils_nothing(tracked: Path) -> None:
 def test_jobs_side_by_side_never_share_a_folder(workspace: Path) -> None:
     options = ["hydra.sweep.subdir=same", "seed=0,1,2,3", "hydra.launcher.n_jobs=4"]
     assert sweep(workspace, JOBLIB, *options).returncode == 0
-    for path in (workspace / "sweep/jobs").glob("*.json"):
+    for path in (workspace / "sweep/outcomes").glob("*.json"):
         outcome = json.loads(path.read_text(encoding="utf-8"))
         assert sha256(workspace / outcome["folder"] / "models/model.npz") == outcome["model"]
 
@@ -264,7 +264,7 @@ def test_a_sweep_that_cannot_be_summed_up_after_its_last_job_has_failed(workspac
     done = sweep(workspace, "seed=0", PYTHONPATH=search_path)
     assert done.returncode == 1
     assert "broken" in done.stderr
-    assert [path.name for path in (workspace / "sweep/jobs").iterdir()] == ["0.json"]
+    assert [path.name for path in (workspace / "sweep/outcomes").iterdir()] == ["0.json"]
 
 
 def test_a_second_sweep_in_the_folder_of_one_that_is_running_is_refused(workspace: Path) -> None:
@@ -299,9 +299,9 @@ def test_what_an_earlier_sweep_left_in_the_folder_is_none_of_this_one(
 ) -> None:
     monkeypatch.chdir(workspace)
     monkeypatch.setattr("pipeline.sweeps.callback.LATE", 0.0)
-    (workspace / "sweep/jobs").mkdir(parents=True)
+    (workspace / "sweep/outcomes").mkdir(parents=True)
     left = Outcome("key", "token", {"seed": "7"}, "folder", failure="so")
-    write_json(workspace / "sweep/jobs/7.json", asdict(left))
+    write_json(workspace / "sweep/outcomes/7.json", asdict(left))
     story = Story()
     with composed("seed=0") as config:
         story.on_multirun_start(config)

@@ -19,6 +19,7 @@ from pipeline.runs.models import MODEL
 from pipeline.support.errors import UserError
 from pipeline.sweeps.job import (
     FINISHED,
+    Job,
     Outcome,
     digest_configs,
     do_job,
@@ -27,7 +28,6 @@ from pipeline.sweeps.job import (
     read_outcome,
     write_json,
 )
-from pipeline.tracking import Job
 from pipeline.train import CONF, main, train_and_record
 from tests.commands import SMALL
 
@@ -59,7 +59,7 @@ def do(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Do:
             f"hydra.runtime.output_dir=sweep/{number}",
         ]
         objective = do_job(begin(*options, *ours), train)
-        return objective, read_outcome(Path(f"sweep/jobs/{number}.json"))
+        return objective, read_outcome(Path(f"sweep/outcomes/{number}.json"))
 
     return do
 

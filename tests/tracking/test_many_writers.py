@@ -49,7 +49,7 @@ def test_24_jobs_on_4_processes_into_a_server_that_is_killed_and_started_again(w
     address = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
     with mlflow_server(workspace, port):
         sweep = start_module(workspace, *command, **address)
-        outcomes = workspace / "sweep/jobs"
+        outcomes = workspace / "multirun/finished"
         wait_for(lambda: sweep.poll() is not None or len(list(outcomes.glob("*.json"))) >= 6)
     with mlflow_server(workspace, port):
         errors = sweep.communicate()[1]

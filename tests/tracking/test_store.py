@@ -1,0 +1,212 @@
+"""Where runs are kept: addresses that are none, servers that fail, fresh databases, and the commit."""
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from pipeline.runs.run import Run
+from pipeline.runs.training import train_run
+from pipeline.support.errors import public
+from pipeline.tracking import MirrorProcess
+from pipeline.tracking.store import describe_commit
+from tests.commands import ROOT, run_module, wait_for
+from tests.stores import client, configuration, failing_server, runs
+
+
+@pytest.mark.parametrize("command", [["pipeline.promote", "MNIST"], ["pipeline.tracking.page"]])
+def test_a_server_that_does_not_answer_is_told_of_in_one_line(tmp_path: Path, command: list[str]) -> None:
+    done = run_module(tmp_path, *command, MLFLOW_TRACKING_URI="http://me:secret@127.0.0.1:9")
+    assert done.returncode == 1
+    told = "error: MLFLOW_TRACKING_URI: nothing answers at http://127.0.0.1:9: start the server\n"
+    assert done.stderr == told
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("http://me:secret@odd..host", "error: MLFLOW_TRACKING_URI: http://odd..host is no address ("),
+        ("postgresql://me:secret@host:port/name", "error: the tracking store postgresql://host:port/name: "),
+        ("mysql://me:secret@host/name", "error: the tracking store mysql://host/name: install the driver "),
+        ("oracle://host", "error: the tracking store oracle://host: "),
+        ("sqlite:///.", "error: the tracking store sqlite:///.: a database is a file in a folder"),
+        ("sqlite:///none/mlflow.db", "error: the tracking store sqlite:///none/mlflow.db: a database is a"),
+    ],
+)
+def test_an_address_that_is_none_is_told_of_in_one_line(tmp_path: Path, address: str, told: str) -> None:
+    done = run_module(tmp_path, "pipeline.tracking.page", MLFLOW_TRACKING_URI=address)
+    assert done.returncode == 1
+    assert done.stderr.startswith(told)
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [["pipeline.promote", "MNIST"], ["pipeline.tracking.page"]])
+def test_a_server_that_fails_is_told_of_in_one_line_without_its_password(
+    tmp_path: Path, command: list[str]
+) -> None:
+    with failing_server(stalls=False) as (broken, _):
+        environment = {"MLFLOW_TRACKING_URI": broken, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+        done = run_module(tmp_path, *command, **environment)
+    assert done.returncode == 1
+    named = broken.replace("user:secret@", "")
+    assert done.stderr == f"error: the tracking store {named}: too many 500 error responses\n"
+
+
+PAGES = ["<html>some other program's page</html>", '{"experiment": 5, "runs": "other"}']
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_server_of_something_else_is_told_of_in_one_line(tmp_path: Path, page: str) -> None:
+    with failing_server(stalls=False, page=page) as (other, _):
+        done = run_module(tmp_path, "pipeline.promote", "MNIST", MLFLOW_TRACKING_URI=other)
+    assert done.returncode == 1
+    [told] = done.stderr.splitlines()
+    assert told.startswith("error: the tracking store http://127.0.0.1:")
+    assert "other" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:secret@host/a and http://me@host", "https://host/a and http://host"),
+        ("postgresql://me:se/cr@et@host:5432/runs", "postgresql://host:5432/runs"),
+        ("http://host:5000/models@champion", "http://host:5000/models@champion"),
+        ("https://host/package@1.0/", "https://host/package@1.0/"),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
+    ],
+)
+def test_addresses_are_shown_without_passwords(text: str, shown: str) -> None:
+    assert public(text) == shown
+
+
+CREATION = [sys.executable, "-c", "from pipeline.tracking.store import open_store; open_store()"]
+
+
+@pytest.mark.stress
+def test_a_fresh_store_is_opened_from_several_folders_at_once(tmp_path: Path) -> None:
+    environment = {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    opening = []
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+        opening.append(
+            subprocess.Popen(
+                CREATION,
+                cwd=tmp_path / name,
+                env={**os.environ, **environment},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    assert [process.communicate()[1] for process in opening if process.wait()] == []
+    assert runs(client(tmp_path)) == []
+
+
+@pytest.mark.stress
+def test_a_kill_while_the_store_is_created_spoils_nothing(project: Path) -> None:
+    Path("mlflow.db").unlink()
+
+    def half_done() -> bool:
+        with suppress(FileNotFoundError):  # a journal comes and goes
+            return any(file.stat().st_size > 500_000 for file in Path().glob("mlflow.db*"))
+        return False
+
+    with subprocess.Popen(CREATION, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+        wait_for(half_done)
+        process.kill()
+    with MirrorProcess(Run(), configuration(), "record"):
+        pass
+    assert len(runs(client(project))) == 1
+    assert {file.name for file in Path().glob("mlflow.db*")} == {"mlflow.db", "mlflow.db.lock"}
+
+
+AS_ON_WINDOWS = """
+import os
+from pathlib import Path
+
+from pipeline.tracking.session import Session
+
+
+def refusing(act):
+    def refuse(self, *arguments, **options):
+        opened = {os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")}
+        if str(self.absolute()) in opened:
+            raise PermissionError(13, "it is open", str(self))
+        return act(self, *arguments, **options)
+
+    return refuse
+
+
+Path.replace, Path.unlink = refusing(Path.replace), refusing(Path.unlink)
+Session(Path.cwd()).close()
+Session(Path.cwd()).close()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which files are open")
+def test_a_session_works_where_no_open_file_can_be_renamed_or_removed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AS_ON_WINDOWS],
+        cwd=tmp_path.resolve(),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_new_store_whose_address_has_options(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mlflow.db").unlink()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db?timeout=60")
+    with MirrorProcess(Run(), configuration(), "record"):
+        pass
+    assert len(runs(client(project))) == 1
+
+
+def git(folder: Path, *arguments: str) -> str:
+    options = ["-c", "user.name=A", "-c", "user.email=a@b.c", "-C", str(folder)]
+    done = subprocess.run(["git", *options, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("below", ["", "course/project"])
+def test_the_commit_is_named_and_whether_the_code_is_still_its(tmp_path: Path, below: str) -> None:
+    project = tmp_path / below
+    (project / "reports").mkdir(parents=True)
+    assert describe_commit(project) == {}
+    git(tmp_path, "init", "--quiet")
+    assert describe_commit(project) == {}
+    for name in ("train.py", "dvc.lock", "reports/metrics.json"):
+        (project / name).write_text("before")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    clean = {"git.commit": git(tmp_path, "rev-parse", "HEAD"), "git.dirty": "false"}
+    for change, dirty in (
+        ("report.png", "false"),
+        ("dvc.lock", "false"),
+        ("reports/metrics.json", "false"),
+        ("train.py", "true"),
+    ):
+        assert describe_commit(project).items() >= clean.items()
+        (project / change).write_text("after")
+        assert describe_commit(project)["git.dirty"] == dirty, change
+
+
+def test_where_git_refuses_to_name_the_commit_the_stage_says_so_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    git(project, "init", "--quiet")
+    git(project, "commit", "--quiet", "--allow-empty", "--message", "first")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    for scope in ("GLOBAL", "SYSTEM"):
+        monkeypatch.setenv(f"GIT_CONFIG_{scope}", os.devnull)
+    trainings = {Path("first"): configuration(), Path("second"): configuration(seed=1)}
+    with MirrorProcess([Run(folder) for folder in trainings], configuration(), "train"):
+        for folder, config in trainings.items():
+            train_run(config, Run(folder))
+    [told] = [line for line in capfd.readouterr().err.splitlines() if "Git" in line]
+    assert told.startswith("warning: recorded without its commit, which Git does not tell: fatal: detected")
+    assert f"git config --global --add safe.directory {project}" in told
+    assert {run.info.status for run in runs(client(project))} == {"FINISHED"}
