@@ -5,7 +5,6 @@ import json
 import os
 import re
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -366,12 +365,6 @@ def test_a_mirror_of_another_kind_is_an_error(tmp_path: Path) -> None:
         download(dataset(), tmp_path, "http://[bad")
 
 
-def run_stage(folder: Path, asked: dict[str, object], **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the stage as DVC does, in a `folder` with a `params.yaml` that asks for the dataset given."""
-    write_params_with(folder, asked)
-    return run_module(folder, "pipeline.download", **environment)
-
-
 def write_params_with(folder: Path, asked: dict[str, object]) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"dataset": asked}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
@@ -379,7 +372,8 @@ def write_params_with(folder: Path, asked: dict[str, object]) -> None:
 
 def test_the_stage_reads_params_and_writes_data_raw(tmp_path: Path) -> None:
     asked = {"kind": "strokes", "name": "strokes", "title": "S", "train": 5, "official": 3}
-    done = run_stage(tmp_path, {**asked, "classes": list("0123456789")})
+    write_params_with(tmp_path, {**asked, "classes": list("0123456789")})
+    done = run_module(tmp_path, "pipeline.download")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads((tmp_path / "data/raw/dataset.json").read_text())["title"] == "S"
 
@@ -398,7 +392,8 @@ def test_the_stage_ends_in_one_line_where_a_file_is_not_to_be_had(
     (tmp_path / "empty").mkdir()
     values = yaml.safe_load((ROOT / "conf/dataset" / f"{asked}.yaml").read_text(encoding="utf-8"))
     values = values.get("dataset") or values | {"mirrors": [], "fallback": None}
-    done = run_stage(tmp_path, values, DATA_MIRROR=mirror)
+    write_params_with(tmp_path, values)
+    done = run_module(tmp_path, "pipeline.download", DATA_MIRROR=mirror)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: {told}")
     assert "Traceback" not in done.stderr

@@ -1,7 +1,6 @@
 """The menu, the order and the schema: what a user can type wrong, and what they are told."""
 
 from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -9,7 +8,6 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.config.reading import read_params, write_params
 from pipeline.config.schema import StrokesDataset, flat, parse
 from pipeline.support.errors import UserError
 from pipeline.train import CONF
@@ -192,25 +190,6 @@ def test_points_are_not_distorted() -> None:
         parse(composed("experiment=xor", "augmentation=affine"), "here")
 
 
-def test_a_configuration_that_is_written_is_read_as_it_was(tmp_path: Path) -> None:
-    changes = ["optimizer.clip_norm=1.5", "optimizer.learning_rate=1e-5", "dataset.classes=['1e3','é: #',no]"]
-    config = parse(composed("experiment=best", *changes), "here")
-    write_params(config, tmp_path / "params.yaml")
-    assert read_params(tmp_path / "params.yaml") == config
-
-
-def test_params_are_read_as_the_train_stage_reads_them(tmp_path: Path) -> None:
-    path = tmp_path / "params.yaml"
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    path.write_text(text.replace("learning_rate: 0.1", "learning_rate: 1e-3").replace("100", "${split.test}"))
-    config = read_params(path)
-    assert config.optimizer.learning_rate == 0.001
-    assert config.model.hidden == [20_000]
-    path.write_text(text.replace("- 100", "- ${split.tests}"))
-    with pytest.raises(UserError, match=r"^\S+params\.yaml: model\.hidden\[0\]: Interpolation key"):
-        read_params(path)
-
-
 def test_a_missing_key_is_named() -> None:
     values = composed()
     del values["training"]["threads"]
@@ -227,33 +206,3 @@ def test_a_key_that_is_written_wrong_is_told_with_the_right_one() -> None:
         "here: there is no key optimizer.lr: optimizer has name, weight_decay, clip_norm, learning_rate;"
         " did you mean optimizer.learning_rate?"
     )
-
-
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (b"null: 1", "key"),
-        (b"seed: &a [*a]", "its aliases"),
-        (
-            b"".join(
-                b"a%d: &a%d [*a%d, *a%d]\n" % (i, i, i - 1, i - 1) if i else b"a0: &a0 1\n" for i in range(40)
-            ),
-            "its aliases .* more than 100,000 values",
-        ),
-        (b"a: " + b"[" * 5000, "nested too deeply"),
-        (b"seed: " + b"1" * 5000, "digits"),
-        (b"a: [", "is not YAML"),
-        (b"a: \xff", "is not YAML"),
-        (b"", "holds no keys"),
-        (b"- 1\n- 2\n", "holds no keys"),
-        (b"3", "holds no keys"),
-        (None, "is not in"),
-    ],
-)
-def test_a_params_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, told: str) -> None:
-    path = tmp_path / "params.yaml"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UserError, match=told) as caught:
-        read_params(path)
-    assert "\n" not in str(caught.value)
