@@ -48,10 +48,10 @@ def main() -> None:
         for recipe, config in configs.items():
             write_params(config, runs[recipe].params)
             train_run(config, runs[recipe]).remove()
-    trained = {recipe: TrainedRun.open(run) for recipe, run in runs.items()}
-    metrics = {recipe: measure(run.dataset.train, run.model) for recipe, run in trained.items()}
-    write_text(METRICS, json.dumps(metrics, indent=2) + "\n")
-    draw(trained)
+        trained = {recipe: TrainedRun.open(run) for recipe, run in runs.items()}
+        metrics = {recipe: measure(run.dataset.train, run.model) for recipe, run in trained.items()}
+        write_text(METRICS, json.dumps(metrics, indent=2) + "\n")
+        draw(trained)
 
 
 def read_recipe(recipe: str, *changes: str) -> Config:

@@ -155,9 +155,11 @@ def _config_for(dataset: Dataset, run: Run, made_from: dict[str, Any] | None, pa
         if made_from is None:
             raise UserError(f"{run.model} does not say what it was trained by")
         if made_from.get("dataset") != digest():
-            if not run.is_dvcs():
-                check_fit(params, dataset)  # which may say in what they differ
-            raise UserError(f"{run.model} was trained on other data than {PROCESSED} holds")
+            what = f"{run.model} was trained on other data than {PROCESSED} holds"
+            if run.is_dvcs():
+                raise UserError(what)
+            check_fit(params, dataset)  # which may say in what they differ
+            raise UserError(f"{what}: prepare the data that it was trained on")
         config = _config(run, made_from, params)
         check_fit(config, dataset)
     except UserError as reason:

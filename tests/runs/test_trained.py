@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.runs.history import read_history
 from pipeline.runs.run import Run
-from tests.commands import SMALL, UNDER_DVC, files, made_once, run_module
+from tests.commands import SMALL, TRACKED, UNDER_DVC, files, made_once, run_module
+from tests.stores import client
 
 MEASURED = {"metrics.json", "classes.csv", "predictions.csv"}
 CURVES = {"accuracy.png", "loss.png", "dead_units.png"}
@@ -37,7 +38,7 @@ def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             options = ["tracking.enabled=false", "training.epochs=20", f"hydra.run.dir=outputs/{problem}"]
             command(folder, "pipeline.train", f"experiment={problem}", *options)
 
-    return made_once("trained", train, tmp_path_factory)
+    return made_once("runs of each kind", train, tmp_path_factory)
 
 
 @pytest.fixture
@@ -105,6 +106,25 @@ def test_a_small_problem_is_measured_on_its_points_and_what_it_learned_is_drawn(
     assert {path.name for path in run.figures.iterdir()} == CURVES | learned
 
 
+def test_a_run_in_mlflow_gets_what_is_measured_and_drawn_in_its_folder(tracked: Path) -> None:
+    options = {"outputs/one": TRACKED, "outputs/xor": ["experiment=xor", "training.epochs=10"]}
+    for folder, chosen in options.items():
+        command(tracked, "pipeline.train", *chosen, f"hydra.run.dir={folder}")
+    for folder in options:
+        for stage in ("evaluate", "plot"):
+            assert "MLflow: " in command(tracked, f"pipeline.{stage}", folder)
+    store = client(tracked)
+    experiments = {experiment.name: experiment for experiment in store.search_experiments()}
+    measured = {"Strokes": "official_accuracy", "XOR": "train_accuracy"}
+    figure = {"Strokes": "figures/misread.png", "XOR": "figures/learned.png"}
+    for title in measured:
+        [run] = store.search_runs([experiments[title].experiment_id])
+        assert measured[title] in run.data.metrics
+        files_of_run = {file.path for file in store.list_artifacts(run.info.run_id)}
+        assert {"metrics.json", "predictions.csv"} <= files_of_run
+        assert figure[title] in {file.path for file in store.list_artifacts(run.info.run_id, "figures")}
+
+
 def remove_model(project: Path) -> None:
     (project / "outputs/one/models/model.npz").unlink()
 
@@ -148,7 +168,11 @@ def damage_nothing(project: Path) -> None:
             swap_snapshots,
             "outputs/one/models/snapshots.npz is of another network than outputs/one/",
         ),
-        ("evaluate", change_data, "outputs/one/models/model.npz was trained on other data than data/proc"),
+        (
+            "evaluate",
+            change_data,
+            "outputs/one/models/model.npz was trained on other data than data/processed holds: prepare",
+        ),
         ("evaluate", ask_for_other_data, "split.test = 90, but data/processed holds 95 images"),
         ("evaluate", remove_data, "data/processed/dataset.json is not there: `dvc repro preprocess`"),
         ("plot", damage_nothing, "outputs/one/reports/metrics.json is not there: `python -m pipeline.evalua"),
