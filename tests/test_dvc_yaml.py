@@ -69,6 +69,8 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.module and not node.level, f"{path} imports relative to itself"
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            names = [ast.literal_eval(node.args[0])]  # an error if the name is not written there
         for name in names:
             steps = name.split(".")
             yield from (".".join(steps[:end]) for end in range(1, len(steps) + 1))
@@ -100,6 +102,11 @@ def does_something(path: Path) -> bool:
     return any(not isinstance(node, ast.Expr) for node in syntax(path).body)
 
 
+def versions_in(entry: str | dict[str, list[str]]) -> list[str]:
+    """Return the libraries that an entry of a stage's params names."""
+    return entry.get("versions.yaml", []) if isinstance(entry, dict) else []
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_every_module_that_can_change_its_outputs(stage: str) -> None:
     files, _ = import_closure(stage)
@@ -116,8 +123,8 @@ def test_a_stage_depends_on_every_module_that_can_change_its_outputs(stage: str)
 def test_a_stage_depends_on_the_version_of_every_library_that_can_change_its_outputs(stage: str) -> None:
     _, libraries = import_closure(stage)
     assert libraries <= LIBRARIES.keys() | CHANGES_NO_BYTE.keys()
-    [named] = [entry["versions.yaml"] for entry in STAGES[stage]["params"] if "versions.yaml" in entry]
-    assert set(named) == {name for library in libraries for name in LIBRARIES.get(library, ())}
+    named = {name for entry in STAGES[stage]["params"] for name in versions_in(entry)}
+    assert named == {name for library in libraries for name in LIBRARIES.get(library, ())}
 
 
 def test_every_exception_is_of_something_that_a_stage_imports() -> None:
@@ -126,6 +133,8 @@ def test_every_exception_is_of_something_that_a_stage_imports() -> None:
 
 
 def test_the_versions_are_those_that_are_locked_and_installed() -> None:
+    named = {name for stage in STAGES.values() for entry in stage["params"] for name in versions_in(entry)}
+    assert VERSIONS.keys() == named
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
     assert VERSIONS == {name: locked[name] for name in VERSIONS} == {name: version(name) for name in VERSIONS}
