@@ -5,6 +5,8 @@ DVC follows no import and knows no installed version (treeverse/dvc.org#2502, tr
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -138,3 +140,12 @@ def test_the_versions_are_those_that_are_locked_and_installed() -> None:
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
     assert VERSIONS == {name: locked[name] for name in VERSIONS} == {name: version(name) for name in VERSIONS}
+
+
+def test_make_lock_copies_the_versions_from_the_lock_file(tmp_path: Path) -> None:
+    make = ["make", "--dry-run", "--no-print-directory", "-o", ".venv/.synced", "lock"]
+    printed = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shutil.copy(ROOT / "requirements.lock", tmp_path)
+    subprocess.run(printed[printed.index("sed ") :], shell=True, cwd=tmp_path, check=True)
+    written = (tmp_path / "versions.yaml").read_text(encoding="utf-8")
+    assert written == (ROOT / "versions.yaml").read_text(encoding="utf-8")

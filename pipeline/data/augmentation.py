@@ -1,11 +1,11 @@
-"""Images distorted anew every time they are learned from: affine maps and elastic distortions.
+"""Random distortions of training images, new ones in each epoch: affine maps and elastic distortions.
 
 P. Simard, D. Steinkraus, J. Platt, "Best Practices for Convolutional Neural Networks Applied to Visual
 Document Analysis" (ICDAR 2003).
 
-The bits are the same on every machine: the random streams are fixed, and from them on there are only
-operations that IEEE 754 rounds exactly (+ − × ÷) in a fixed order, and matrix products whose partial sums are
-all exact, so that no order of them matters.
+The bits are the same on every machine. The random streams are fixed. All operations after them are ones that
+IEEE 754 rounds exactly (+ − × ÷), in a fixed order, or matrix products whose partial sums are all exact, so
+that their order does not matter.
 """
 
 import math
@@ -18,13 +18,13 @@ from pydantic.dataclasses import dataclass
 from pipeline.support.bounds import STRICT, Fraction, NonNegative, Real
 from pipeline.support.elementary import cos, exp, sin
 
-PIXELS = 25_000  # distorted at a time: all that is computed of them stays in the cache
+PIXELS = 25_000  # that are distorted at once, so few that all numbers about them fit into the cache
 
 
 Angle = Annotated[NonNegative, Field(le=math.pi)]  # radians
 Shear = Annotated[NonNegative, Field(le=10)]
 Pixels = Annotated[NonNegative, Field(le=1000)]
-Sigma = Annotated[Real, Field(ge=0.1, le=1000)]  # of a narrower Gaussian no other pixel is in reach
+Sigma = Annotated[Real, Field(ge=0.1, le=1000)]  # a narrower Gaussian reaches no other pixel
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -106,14 +106,14 @@ NO_DISPLACEMENTS = Elastic(amplitude=0.0, sigma=1.0)
 
 
 class Distortion:
-    """Takes each pixel of an image from a place a little way off, by bilinear interpolation; outside is 0.
+    """Takes each pixel of an image from a place nearby, by bilinear interpolation; outside is 0.
 
     The place of a pixel at (x, y), counted from the image's middle, is A·(x, y) + shift + displacement(x, y):
     A is a rotation after a shear after a scaling of both axes; the displacement is drawn from U[−1, 1), in
     steps of 2⁻¹⁵, for every pixel and each direction, times `amplitude`, and smoothed by a Gaussian.
 
     Args:
-        augmentation: how far.
+        augmentation: how images are distorted.
         image_shape: rows and columns.
     """
 
@@ -130,7 +130,7 @@ class Distortion:
         self._at_once = max(1, PIXELS // (self.rows * self.columns))
 
     def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return `images`, shape (n, rows · columns), float32, each distorted as `rng` has it."""
+        """Return `images`, shape (n, rows · columns), float32, each distorted by numbers from `rng`."""
         distorted = np.empty_like(images)
         maps = self._draw_maps(len(images), rng)
         for start in range(0, len(images), self._at_once):
@@ -140,7 +140,7 @@ class Distortion:
         return distorted
 
     def _draw_maps(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Return what x, y and 1 are multiplied by for the y and the x of n affine maps, (6, n) float32."""
+        """Return the factors of x, y and 1 in y, then in x, of n affine maps, (6, n) float32."""
         angle, across, along, shear, dy, dx = 2 * rng.random((6, n)) - 1
         sine, cosine = sin(self.affine.rotation * angle), cos(self.affine.rotation * angle)
         across = 1 + self.affine.scale * across
@@ -155,7 +155,7 @@ class Distortion:
         )
 
     def _draw_places(self, maps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return where each pixel is taken from, y and x from the middle: (2, n, rows, columns) float32."""
+        """Return the y and x, from the middle, of each pixel's source: (2, n, rows, columns) float32."""
         n = maps.shape[1]
         places = np.empty((2, n, self.rows, self.columns), np.float32)
         for place, of_map in zip(places, maps.reshape(2, 3, n, 1, 1), strict=True):
@@ -195,7 +195,7 @@ class Distortion:
         flat = padded.ravel()
 
         def neighbours(offset: int) -> np.ndarray:
-            return flat[offset:].take(index, mode="clip")  # which checks no index: none is outside
+            return flat[offset:].take(index, mode="clip")  # no check of the indices: all are inside
 
         upper = interpolate(neighbours(0), neighbours(1), x)
         lower = interpolate(neighbours(width), neighbours(width + 1), x)
@@ -203,16 +203,16 @@ class Distortion:
 
 
 def distortion_for(augmentation: Augmentation, image_shape: tuple[int, int]) -> Distortion | None:
-    """Return the distortion that `augmentation` describes; None where the images stay as they are."""
+    """Return the distortion that `augmentation` describes; None if the images stay as they are."""
     return None if isinstance(augmentation, NoAugmentation) else Distortion(augmentation, image_shape)
 
 
 def gaussian(size: int, sigma: float) -> np.ndarray:
     """Return the matrix, (size, size) float64, that smooths along an axis of `size` pixels; outside is 0.
 
-    Its kernel sums to 1, but for the rounding of each of its numbers to a multiple of 2⁻¹⁸.
+    Its kernel sums to 1, except that each of its numbers is rounded to a multiple of 2⁻¹⁸.
     """
-    reach = size + math.ceil(9 * sigma)  # beyond it the kernel is nothing
+    reach = size + math.ceil(9 * sigma)  # beyond it the kernel is 0
     distances = np.arange(reach) / sigma
     kernel = exp(-0.5 * distances * distances)
     total = float(kernel[0]) + 2 * math.fsum(kernel[1:])

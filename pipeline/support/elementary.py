@@ -1,9 +1,9 @@
 """Elementary functions that give the same bits on every machine, made of IEEE 754 operations alone.
 
 The last bit of `numpy.exp` and its relatives depends on the system's libm and on the processor's SIMD
-instructions. IEEE 754 fixes the result of addition, subtraction, multiplication, division, square root and
-comparison, so a function that is a chain of those is the same everywhere. NumPy rounds after each operation:
-no compiler can fuse two of them. Every function takes and returns float64 arrays of any shape.
+instructions. IEEE 754 fixes the results of addition, subtraction, multiplication, division, square root and
+comparison, so a function that is made of these alone is the same everywhere. NumPy rounds after each
+operation: no compiler can fuse two of them. Every function takes and returns float64 arrays of any shape.
 
 The approximations and their coefficients are those of FreeBSD's msun (Sun Microsystems, 1993: `e_exp.c`,
 `s_expm1.c`, `e_log.c`, `s_log1p.c`, `s_erf.c`, `k_sin.c`, `k_cos.c`). The errors in the docstrings are the
@@ -23,9 +23,9 @@ LN2_LOW = 1.90821492927058770002e-10  # the rest
 PI_2_HIGH = 1.57079632673412561417e00  # π/2 to 33 bits
 PI_2_MIDDLE = 6.07710050630396597660e-11  # the next 33
 PI_2_LOW = 2.02226624879595063154e-21  # the rest
-SMALLEST, LARGEST = -708.0, 710.0  # exp is 0 below the one, so never denormal, and infinite above the other
+SMALLEST, LARGEST = -708.0, 710.0  # exp is 0 below SMALLEST, so never denormal, and infinite above LARGEST
 LOG2_E = 1.4426950408889634
-MOST_RADIANS = 1e5  # up to which the whole quarter turns can be taken off without an error
+MAX_RADIANS = 1e5  # up to here, whole quarter turns are subtracted without an error
 
 
 def numbers(text: str) -> tuple[float, ...]:
@@ -110,19 +110,19 @@ def exp(x: ArrayLike) -> Array:
 def expm1(x: ArrayLike) -> Array:
     """Return eˣ − 1, also near 0; largest error 2 ulp."""
     power, s = _exponential(np.asarray(x, np.float64))
-    half = _times_power_of_2(np.full_like(s, 0.5), power)  # 2ᵖ itself may be infinite where eˣ is not
+    half = _times_power_of_2(np.full_like(s, 0.5), power)  # 2ᵖ itself may be infinite when eˣ is not
     with np.errstate(over="ignore"):
         return np.where(power == 0, s, 2 * (half * s + (half - 0.5)))
 
 
 def log(x: ArrayLike) -> Array:
-    """Return the natural logarithm of `x`: −∞ of 0, NaN below; largest error 1 ulp."""
+    """Return the natural logarithm of `x`: −∞ for 0, NaN below; largest error 1 ulp."""
     x = np.asarray(x, np.float64)
     mantissa, power = np.frexp(x)
     low = mantissa < math.sqrt(0.5)
     f = np.where(low, 2 * mantissa, mantissa) - 1  # x = 2ᵖᵒʷᵉʳ (1 + f) with √½ ≤ 1 + f < √2
     p = (power - low).astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):  # of 0 and ∞, which the last line replaces
+    with np.errstate(invalid="ignore", divide="ignore"):  # for 0 and ∞, which the last line replaces
         s = f / (2 + f)
         half = 0.5 * f * f
         result = p * LN2_HIGH - ((half - (s * (half + s * s * _polynomial(s * s, LOG)) + p * LN2_LOW)) - f)
@@ -175,7 +175,7 @@ def cos(x: ArrayLike) -> Array:
 
 
 def power(base: float, exponent: ArrayLike) -> Array:
-    """Return `base` > 0 to the power of `exponent`, infinity where that is too large for a float.
+    """Return `base` > 0 to the power of `exponent`, infinity if that is too large for a float.
 
     The relative error is at most 1.5 |ln result| + 1 ulp.
     """
@@ -229,7 +229,7 @@ def _times_power_of_2(x: Array, p: Array) -> Array:
 
 def _sine(x: Array, quarter_turns: int) -> Array:
     """Return sin(x + quarter_turns · π/2)."""
-    x = np.where(np.abs(x) <= MOST_RADIANS, x, np.nan)
+    x = np.where(np.abs(x) <= MAX_RADIANS, x, np.nan)
     turns = np.rint(x * (2 / math.pi))
     high = x - turns * PI_2_HIGH
     r = (high - turns * PI_2_MIDDLE) - turns * PI_2_LOW
