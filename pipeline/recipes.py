@@ -9,12 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config.reading import read_params
 from pipeline.config.schema import AlternatingDataset, Config
-from pipeline.runs.history import HISTORY, Row, read_history
+from pipeline.runs.history import Row, read_history
 from pipeline.support.errors import UserError
-from pipeline.support.files import PARAMS
-from pipeline.sweeps.job import outcome_paths, read_outcome
+from pipeline.sweeps.outcome import read_outcomes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,18 +43,17 @@ def read_jobs(folder: Path, recipe: str) -> list[Trained]:
     Raises:
         UserError: if no job has ended well.
     """
-    outcomes = [read_outcome(path) for path in outcome_paths(folder)]
+    outcomes = read_outcomes(folder)
     if all(outcome.failure is not None for outcome in outcomes):
         raise UserError(
             f"no job in {folder} has ended well: `python -m pipeline.train experiment={recipe}` trains them"
         )
     jobs: list[Trained] = []
     for outcome in outcomes:
-        job = Path(outcome.folder)
-        if not (job / PARAMS).exists():
-            raise UserError(f"{job} is gone: the same sweep, from the same folder, trains it anew")
-        history = read_history(job / HISTORY) if outcome.failure is None else []
-        jobs.append((read_params(job / PARAMS), history))
+        run = outcome.run
+        if not run.params.exists():
+            raise UserError(f"{run.folder} is gone: the same sweep, from the same folder, trains it anew")
+        jobs.append((run.config(), [] if outcome.failure is not None else read_history(run.history)))
     return jobs
 
 

@@ -10,9 +10,7 @@ from pipeline.support.program import program
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from contextlib import suppress
 from pathlib import Path
 
 import hydra
@@ -26,22 +24,14 @@ from pipeline.config.reading import check_aliases, read_composed, write_params
 from pipeline.config.schema import Config
 from pipeline.runs.run import Run
 from pipeline.runs.training import train_run
-from pipeline.support.errors import UserError, one_line_errors, shorten
-from pipeline.sweeps.job import Job, run_job
+from pipeline.support.errors import one_line_errors, shorten
+from pipeline.sweeps.launchers import lost_processes
 from pipeline.tracking import MirrorProcess
 
 CONF = Path(__file__).parents[1] / "conf"
-LOST = {
-    "BrokenProcessPool",  # joblib's
-    "UncompletedJobError",  # submitit's
-    "WorkerCrashedError",  # Ray's, as the next two
-    "NodeDiedError",
-    "LocalRayletDiedError",
-}
-"""What launchers raise when the process of a job is gone, by name, since most of them may be missing."""
 
 
-def train_and_record(config: Config, folder: Path, job: Job | None = None) -> None:
+def train_and_record(config: Config, folder: Path) -> None:
     """Train as `config` says into `folder`, and track the run.
 
     `config` goes there as well, as `params.yaml`, unless it is from there: under DVC `folder` is the root.
@@ -52,25 +42,9 @@ def train_and_record(config: Config, folder: Path, job: Job | None = None) -> No
     run = Run(folder)
     if not run.is_dvcs():
         write_params(config, run.params)
-    if job:  # the sweep's own process tracks it
-        train_run(config, run, asdict(job)).remove()
-        return
     with MirrorProcess(run, config, "train"):
         checkpoints = train_run(config, run)
     checkpoints.remove()
-
-
-@contextmanager
-def lost_processes_told() -> Iterator[None]:
-    """Raise `UserError` where the block ends since a launcher has lost the process of a job."""
-    try:
-        yield
-    except Exception as error:
-        if LOST.isdisjoint(kind.__name__ for kind in type(error).__mro__):
-            raise
-        raise UserError(
-            "the process of a job was killed; the same command again finishes the sweep"
-        ) from None
 
 
 def check_chosen_config() -> None:
@@ -91,7 +65,9 @@ def main(values: DictConfig) -> float | None:
     with suppress(FileNotFoundError):  # on another machine, which `run_job` tells of
         os.chdir(HydraConfig.get().runtime.cwd)  # all is found from there, whatever hydra.job.chdir says
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        return run_job(values, train_and_record)
+        from pipeline.sweeps.job import run_job
+
+        return run_job(values)
     with one_line_errors():
         run = Run(Path(os.path.relpath(HydraConfig.get().runtime.output_dir)))
         train_and_record(read_composed(values), run.folder)
@@ -102,6 +78,6 @@ def main(values: DictConfig) -> float | None:
 if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"  # have Hydra raise its errors, not print them
     stage = "train" if "hydra.run.dir=." in sys.argv else None  # DVC's: see dvc.yaml
-    with program(stage=stage), composing(shorten(" ".join(sys.argv[1:]), 200)), lost_processes_told():
+    with program(stage=stage), composing(shorten(" ".join(sys.argv[1:]), 200)), lost_processes():
         check_chosen_config()
         main()

@@ -1,15 +1,23 @@
 """Sweeps as users start them, what they leave, and the processes that they are made of."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig
 
+from pipeline.runs.run import Run
+from pipeline.train import CONF
 from tests.commands import SMALL, TRACKED, run_module, start_module
 
 JOBLIB = "hydra/launcher=joblib"
@@ -72,3 +80,20 @@ def command_line(pid: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text()
     return ""
+
+
+@contextmanager
+def composed(*options: str) -> Iterator[DictConfig]:
+    """Yield the configuration of the sweep that `options` start, while there is a Hydra to sweep with."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        overrides = [*SMALL, "hydra.sweep.dir=sweep", *options]
+        yield loader.load_configuration("config", overrides, RunMode.MULTIRUN)
+
+
+def finished(folder: Path) -> dict[str, Run]:
+    """Return the runs of the finished jobs by their keys."""
+    found = {}
+    for path in (folder / "multirun/finished").glob("*.json"):
+        found[path.stem] = Run(folder / json.loads(path.read_text(encoding="utf-8"))["folder"])
+    return found

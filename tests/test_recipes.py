@@ -159,12 +159,12 @@ def test_there_are_looks_for_any_number_of_lines() -> None:
 
 
 def test_an_outcome_that_is_none_is_refused(tmp_path: Path) -> None:
-    outcome = tmp_path / "multirun/depth_width/outcomes/0.json"
+    outcome = tmp_path / "multirun/depth_width/jobs/0.json"
     outcome.parent.mkdir(parents=True)
     outcome.write_text('{"key": "of an earlier version"}', encoding="utf-8")
     drawn = run_module(tmp_path, "pipeline.recipes", "depth_width")
     assert drawn.returncode == 1
-    told = "error: multirun/depth_width/outcomes/0.json is damaged: it is not what a job wrote"
+    told = "error: multirun/depth_width/jobs/0.json: there is no 'overrides': the same sweep again writes it"
     assert drawn.stderr.startswith(told) and drawn.stderr.count("\n") == 1
 
 

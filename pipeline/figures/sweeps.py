@@ -1,7 +1,9 @@
 """The figures of sweeps, each a function from a table of jobs to a matplotlib figure.
 
-The table is a `pandas.DataFrame` with a row for each job: a column of text for each swept value, and a column
-`error`, a fraction, which is missing where the job failed. Figures show errors in percent.
+The table, `jobs`, has a row for each job: a column of text for each swept value, and a column `error`, a
+fraction, which is missing where the job failed. Figures show errors in percent. Of the other arguments,
+`title` and `subtitle` are the first two lines of the figure, `error` is the name of the error with its unit,
+and `name` or `names` are the columns of the swept values. Only `heat_map` shows jobs that failed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -41,14 +43,7 @@ def percent(share: float) -> str:
 
 
 def seeds(title: str, subtitle: str, error: str, jobs: pd.DataFrame) -> Figure:
-    """Draw the error with each seed as a point, their mean as a line, and their spread as a band.
-
-    Args:
-        title: the first line.
-        subtitle: the second line.
-        error: the error's name, with its unit.
-        jobs: with a column `seed`; all of them ended well.
-    """
+    """Draw the error with each seed as a point, their mean as a line, and their spread as a band."""
     errors = jobs.set_index("seed")["error"]
     values = in_order(errors.index)
     figure, axes = new_figure(7, 0.8 + 0.2 * min(max(len(values), 3), MOST_NAMES), title, subtitle)
@@ -68,15 +63,7 @@ def seeds(title: str, subtitle: str, error: str, jobs: pd.DataFrame) -> Figure:
 
 
 def line(title: str, subtitle: str, name: str, error: str, jobs: pd.DataFrame) -> Figure:
-    """Draw the error by the one value that was swept: its mean as a line, its spread as a band.
-
-    Args:
-        title: the first line.
-        subtitle: the second line, which says what is averaged.
-        name: the value's name.
-        error: the error's name, with its unit.
-        jobs: with a column `name`; all of them ended well.
-    """
+    """Draw the error by the one value that was swept: its mean as a line, its spread as a band."""
     figure, axes = new_figure(7, 4, title, subtitle)
     values = in_order(jobs[name])
     x = _scale(axes, values)
@@ -94,15 +81,7 @@ def line(title: str, subtitle: str, name: str, error: str, jobs: pd.DataFrame) -
 
 
 def heat_map(title: str, subtitle: str, names: tuple[str, str], error: str, jobs: pd.DataFrame) -> Figure:
-    """Draw the mean error by the two values that were swept, the lowest in a frame.
-
-    Args:
-        title: the first line.
-        subtitle: the second line, which says what is averaged.
-        names: the values' names, rows first.
-        error: the error's name, with its unit.
-        jobs: with both columns; at least one of them ended well.
-    """
+    """Draw the mean error by the two values that were swept, the lowest in a frame."""
     rows, columns = (in_order(jobs[name]) for name in names)
     summary = summarise(jobs, names)
     shares, spreads = (summary[what].unstack().loc[rows, columns].to_numpy() for what in ("mean", "spread"))
@@ -140,15 +119,7 @@ def heat_map(title: str, subtitle: str, names: tuple[str, str], error: str, jobs
 
 
 def parallel(title: str, subtitle: str, names: Sequence[str], error: str, jobs: pd.DataFrame) -> Figure:
-    """Draw parallel coordinates: an axis for each swept value and one for the error, a line a combination.
-
-    Args:
-        title: the first line.
-        subtitle: the second line, which says what is averaged.
-        names: the values' names.
-        error: the error's name, with its unit.
-        jobs: with a column for each of `names`; all of them ended well.
-    """
+    """Draw parallel coordinates: an axis for each swept value and one for the error, a line a combination."""
     figure, axes = new_figure(1.6 * len(names) + 2, 4, title, subtitle)
     summary = summarise(jobs, names).sort_values("mean", ascending=False, kind="stable").reset_index()
     low, high = summary["mean"].min(), max(summary["mean"].max(), summary["mean"].min() + 1e-9)

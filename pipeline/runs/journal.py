@@ -6,6 +6,7 @@ clock, so times are kept here and not in the history.
 """
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,10 +15,11 @@ from typing import Any, Self
 
 from pipeline.runs.history import Row
 from pipeline.runs.run import Run
-from pipeline.support.errors import UserError
+from pipeline.support.errors import UserError, shorten
 from pipeline.support.files import sha256
 
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"  # as MLflow calls them
+LONGEST_END_BYTES = 10_000  # of the last line
 
 
 class Journal:
@@ -54,7 +56,7 @@ class Journal:
                 self._write("end", status=FINISHED, results=results)
             elif isinstance(error, Exception):
                 name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-                self._write("end", status=FAILED, reason=f"{name}{error}")
+                self._write("end", status=FAILED, reason=shorten(f"{name}{error}"))
             else:
                 self._write("end", status=KILLED)
 
@@ -94,6 +96,21 @@ class Record:
         return self.status == FINISHED and all(
             paths[name].exists() and sha256(paths[name]) == digest for name, digest in self.results.items()
         )
+
+
+def read_end(run: Run) -> dict[str, Any]:
+    """Return how the training of `run` ended, from the last line of its journal; empty while it has not.
+
+    Returns:
+        `status`, and `reason` where it failed, as in `Record`.
+    """
+    try:
+        with run.journal.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_END_BYTES))
+            last = json.loads(file.read().split(b"\n")[-2])
+    except (FileNotFoundError, IndexError, ValueError):
+        return {}
+    return last if last["event"] == "end" else {}
 
 
 def read_journal(run: Run) -> Record | None:

@@ -20,7 +20,7 @@ from pipeline.runs.models import save_model, save_snapshots
 from pipeline.runs.run import Run
 from pipeline.runs.training_data import data_for, warn_of_data
 from pipeline.support.cores import product_threads
-from pipeline.support.errors import UserError, tell
+from pipeline.support.errors import UserError, in_need_of_room, tell
 
 ROUNDING = 1e-6  # of the accuracies in the history
 
@@ -52,7 +52,11 @@ def train_run(
         data = None if isinstance(config.dataset, GeneratedDataset) else digest()
         training = build_training(config, dataset)
         checkpoints = Checkpoints(fingerprint(config), config.training.checkpoint, training)
-        with Journal(run, journal_header(config, job)) as journal, explaining(config, checkpoints):
+        with (
+            Journal(run, journal_header(config, job)) as journal,
+            in_need_of_room("a file of the run"),
+            explaining(config, checkpoints),
+        ):
             history = History(journal)
             bar = ProgressBar(f"train on {dataset.title}", hidden=job is not None)
             training.fit(history, bar, *callbacks, checkpoints)

@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.config.overrides import label, last_part, short
+from pipeline.config.overrides import last_part, short
 from pipeline.figures import sweeps as sweep_figures
 from pipeline.figures.style import save, style
 from pipeline.figures.sweeps import in_order, percent, summarise
+from pipeline.runs.history import read_history
 from pipeline.support.files import write_text
-from pipeline.sweeps.job import Outcome
+from pipeline.sweeps.outcome import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,20 +33,20 @@ class Ranking:
 
     Args:
         outcomes: those of all jobs.
-        swept: the swept keys; where the sweeper chose the values itself, those that differ are found.
+        swept: the swept keys.
         dataset: its title.
 
     Attributes:
         keys: the swept keys, without the seed where others were swept too.
         only_seeds: whether the seed alone was swept.
         measure: what the jobs are ranked by, such as `validation_error`; `error` where they differ in that.
-        jobs: a row for each job: its values of the swept keys as text, `error` or `failure`, and its `label`.
+        jobs: a row for each job: its values of the swept keys as text, `error` or `failure`, and how it ended
+            in words as its `description`.
         table: a row for each combination, then one for each job that failed; the columns are those of the
             CSV file. `spread` is the standard deviation of the error over the jobs of a combination.
     """
 
     def __init__(self, outcomes: Sequence[Outcome], swept: Sequence[str], dataset: str) -> None:
-        swept = list(swept) or differing(outcomes)
         self.over_seeds = SEED in swept and len(swept) > 1
         self.keys = [key for key in swept if not (self.over_seeds and key == SEED)]
         self.only_seeds = self.keys == [SEED]
@@ -58,11 +59,11 @@ class Ranking:
                     **{key: outcome.overrides.get(key, "") for key in swept},
                     "error": math.nan if outcome.error is None else outcome.error,
                     "failure": outcome.failure,
-                    "label": label(outcome.overrides, swept) or "the only one",
+                    "description": outcome.describe(swept),
                 }
                 for outcome in outcomes
             ],
-            columns=[*swept, "error", "failure", "label"],
+            columns=[*swept, "error", "failure", "description"],
         )
         self.good = self.jobs.dropna(subset="error")
         self.failed = self.jobs.dropna(subset="failure")
@@ -109,8 +110,8 @@ class Ranking:
             console.print(f"… and {best - TOP} more in the CSV file")
         if self.only_seeds and best:
             console.print(self.over_all())
-        for job in self.failed.itertuples():
-            console.print(Text(f"FAILED: {job.label}: {job.failure}", style="red"), soft_wrap=True)
+        for description in self.failed["description"]:
+            console.print(Text(description, style="red"), soft_wrap=True)
 
     def over_all(self) -> str:
         """Return the mean and the standard deviation over all jobs that ended well, in words."""
@@ -150,7 +151,12 @@ def spelled(name: str) -> str:
     return name.replace("_", " ")
 
 
-def differing(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return the overridden keys whose values are not the same in all jobs."""
-    keys = [key for outcome in outcomes[:1] for key in outcome.overrides]
-    return [key for key in keys if len({outcome.overrides.get(key) for outcome in outcomes}) > 1]
+def best_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Return the metrics of the best job: what it is ranked by, and the last row of its history."""
+    finished = [outcome for outcome in outcomes if outcome.error is not None]
+    if not finished:
+        return {}
+    best = min(finished, key=lambda outcome: outcome.error or 0.0)
+    last = read_history(best.run.history)[-1]
+    del last["epoch"]
+    return {str(best.measure): best.error or 0.0, **last}

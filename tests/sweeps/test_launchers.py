@@ -1,17 +1,21 @@
-"""The processes that joblib starts for a sweep's jobs: nothing of them is left or heard after its end."""
+"""Launchers: what is asked of them in vain, and joblib's workers: their results, and how they end."""
 
 import os
 import signal
 import subprocess
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
+from pipeline.config.reading import read_params
 from pipeline.support.errors import UserError
-from pipeline.sweeps.workers import check_workers
+from pipeline.support.files import PARAMS, sha256
+from pipeline.sweeps.launchers import check_joblib, check_threads
 from tests.commands import PATIENCE, ROOT, SMALL, kill, start_module, wait_for
-from tests.sweeping import JOBLIB, KILLED, needs_proc, workers
+from tests.sweeping import JOBLIB, KILLED, needs_proc, sweep, workers
 
 INTERRUPTED = "interrupted: the same command again does what is left of the sweep\n"
 SOON_S = 60  # far less than the 300 s after which joblib's idle workers end by themselves
@@ -34,6 +38,15 @@ def start_workers(folder: Path, **environment: str) -> subprocess.Popen[str]:
         "hydra.sweep.dir=sweep",
     ]
     return start_module(folder, "pipeline.train", "-m", *SMALL, *options, **environment)
+
+
+def test_parallel_jobs_give_the_same_bits(workspace: Path) -> None:
+    assert sweep(workspace, "seed=0,1", "model.hidden=[8]").returncode == 0
+    models = [sha256(workspace / f"sweep/{job}/models/model.npz") for job in (0, 1)]
+    options = ["sweep.resume=false", "hydra.sweep.dir=parallel", "seed=0,1", "model.hidden=[8]"]
+    assert sweep(workspace, JOBLIB, *options).returncode == 0
+    assert models == [sha256(workspace / f"parallel/{job}/models/model.npz") for job in (0, 1)]
+    assert (workspace / "sweep/sweep.csv").read_bytes() == (workspace / "parallel/sweep.csv").read_bytes()
 
 
 @needs_proc
@@ -86,8 +99,30 @@ def test_what_joblib_would_end_the_sweep_for_is_refused(
 ) -> None:
     from hydra_plugins.hydra_joblib_launcher.config import JobLibLauncherConf
 
-    monkeypatch.setattr("pipeline.sweeps.workers.usable_cores", lambda: 2)
+    monkeypatch.setattr("pipeline.sweeps.launchers.usable_cores", lambda: 2)
     with pytest.raises(UserError) as caught:
-        check_workers(OmegaConf.structured(JobLibLauncherConf(**option)))
+        check_joblib(OmegaConf.structured(JobLibLauncherConf(**option)))
     assert str(caught.value).startswith(told)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("threads", "n_jobs", "jobs", "fits"),
+    [
+        (2, 2, 9, True),
+        (2, 3, 9, False),
+        (2, 3, 2, True),
+        (2, -1, 9, False),
+        (4, -1, 1, True),
+        (1, 9, 9, True),
+    ],
+)
+def test_as_many_threads_as_there_are_cores_are_allowed(
+    monkeypatch: pytest.MonkeyPatch, threads: int, n_jobs: int, jobs: int, fits: bool
+) -> None:
+    monkeypatch.setattr("pipeline.sweeps.launchers.usable_cores", lambda: 4)
+    launcher = OmegaConf.create({"n_jobs": n_jobs})
+    params = read_params(ROOT / PARAMS)
+    job = replace(params, training=replace(params.training, threads=threads))
+    with nullcontext() if fits else pytest.raises(UserError, match="is more than the 4 cores there are"):
+        check_threads(launcher, job, jobs)

@@ -1,0 +1,187 @@
+"""The plan of a sweep: all of its jobs, composed and checked before the first one starts."""
+
+import json
+import platform
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from itertools import compress, islice
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, RangeSweep
+from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
+
+from pipeline.config.overrides import last_part, split_override
+from pipeline.config.reading import read_composed
+from pipeline.config.schema import Config
+from pipeline.data.dataset import digest
+from pipeline.runs.fingerprint import digest_code, digest_values, fingerprint
+from pipeline.runs.training_data import data_for, warn_of_data
+from pipeline.support.errors import UserError, shorten
+from pipeline.sweeps.launchers import check_launcher, check_threads
+from pipeline.sweeps.outcome import write_json
+from pipeline.tracking.store import check_server
+
+PLAN = "sweep.json"  # in the sweep's folder
+MOST_JOBS = 10_000
+COMMON_PARTS = ("callbacks", "launcher", "sweep", "sweeper")  # of `hydra`, the same for all jobs of a sweep
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is known of a sweep before its first job.
+
+    Attributes:
+        key: a hash of all its jobs' keys, or of the command where the sweeper chooses the jobs as it goes.
+        name: the name of its run in MLflow.
+        swept: the swept keys.
+        overrides: what the user gave, by key.
+        title: the title of its dataset, or datasets.
+        config: the configuration of the first job, or what all jobs have in common.
+        data: the digest of the data.
+        code: the digest of the code.
+        jobs: the jobs' keys in the order of their numbers; none where the sweeper chooses them as it goes.
+    """
+
+    key: str
+    name: str
+    swept: list[str]
+    overrides: dict[str, str]
+    title: str
+    config: Config
+    data: str
+    code: str
+    jobs: list[str]
+
+    def write(self, folder: Path) -> None:
+        """Write the plan, with the time and a token for this attempt at it, to the sweep's `folder`."""
+        begun = {"token": uuid.uuid4().hex, "time_ms": time.time_ns() // 1_000_000}
+        write_json(folder / PLAN, {**asdict(self), **begun})
+
+
+def make_plan(config: DictConfig) -> Plan:
+    """Compose and check every job of the sweep that Hydra is about to start.
+
+    Raises:
+        UserError: if one of them cannot work, two are the same, or there is none; if the launcher is not
+            installed, or the tracking server does not answer.
+        HydraException: if an override is not one.
+    """
+    for plugin in ("launcher", "sweeper"):
+        if not isinstance(OmegaConf.select(config, f"hydra.{plugin}._target_"), str):
+            raise UserError(f"hydra.{plugin} = {config.hydra[plugin]}: should be as hydra/{plugin}=… sets it")
+    check_launcher(config.hydra)
+    given = given_overrides(config.hydra)
+    overrides = dict(split_override(str(override.input_line)) for override in given)
+    swept = [override.get_key_element().lstrip("+") for override in given if override.is_sweep_override()]
+    base = read_composed(config)
+    if base.tracking.enabled:
+        check_server("start the server, or set tracking.enabled=false")
+    planned = config.hydra.sweeper._target_.endswith(".BasicSweeper")  # others choose the jobs as they go
+    jobs = compose_jobs(config, given) if planned else {}
+    data, code = digest(), digest_code()
+    made_from: dict[str, Any] = {"jobs": sorted(jobs)} if jobs else {"all": [data, code, overrides]}
+    salt = "" if base.sweep.resume else uuid.uuid4().hex
+    count = f", {len(jobs)} jobs" if len(jobs) > 1 else ""
+    return Plan(
+        key=digest_values({**made_from, "salt": salt}),
+        name="sweep of " + (" × ".join(map(last_part, swept)) or "one job") + count,
+        swept=swept,
+        overrides=overrides,
+        title=" and ".join(check_data(list(jobs.values()) or [base])),
+        config=next(iter(jobs.values()), base),
+        data=data,
+        code=code,
+        jobs=list(jobs),
+    )
+
+
+def given_overrides(hydra: DictConfig) -> list[Override]:
+    """Return what a recipe and the command line override, in this order; of one key, the last counts."""
+    texts = [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
+    texts += plain(hydra.overrides.task)
+    parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+    return list({override.get_key_element(): override for override in parser.parse_overrides(texts)}.values())
+
+
+def compose_jobs(config: DictConfig, given: list[Override]) -> dict[str, Config]:
+    """Return the key and the configuration of each combination of the swept values, in Hydra's order."""
+    check_number([override for override in given if override.is_sweep_override()])
+    loader = GlobalHydra.instance().config_loader()
+    jobs: dict[str, Config] = {}
+    [combinations] = BasicSweeper.split_arguments(given, max_batch_size=None)
+    sweeping = [override.is_sweep_override() for override in given]
+    names = [" ".join(compress(combination, sweeping)) for combination in combinations]
+    checking = tqdm(combinations, "check", leave=False, delay=1, unit="job", disable=None)
+    for name, combination in zip(names, checking, strict=True):
+        composed = loader.load_sweep_config(config, list(combination))
+        for part in COMMON_PARTS:
+            if plain(composed.hydra[part]) != plain(config.hydra[part]):
+                raise UserError(
+                    f"{name} sets hydra.{part}, which all jobs of a sweep have in common: an"
+                    " experiment that is a sweep of its own has to be started alone"
+                )
+        job = read_composed(composed)
+        check_threads(config.hydra.launcher, job, len(combinations))
+        key = fingerprint(job)
+        if key in jobs:
+            twin = names[list(jobs).index(key)]
+            told = "is there twice" if name == twin else f"is the same job as {twin}"
+            raise UserError(f"{name} {told}: leave one of them out")
+        jobs[key] = job
+    return jobs
+
+
+def check_number(swept: list[Override]) -> None:
+    """Raise `UserError` if one of the `swept` keys has no values, or there are more than `MOST_JOBS` jobs."""
+    jobs = 1
+    for override in swept:
+        value = override.value()
+        try:
+            values = value.range() if isinstance(value, RangeSweep) else override.sweep_string_iterator()
+            count = sum(1 for _ in islice(values, MOST_JOBS + 1))
+        except (ArithmeticError, ValueError) as error:
+            raise UserError(f"{override.input_line}: {shorten(str(error))}") from None
+        if not count:
+            raise UserError(f"{override.input_line}: nothing to sweep, the list is empty")
+        jobs *= count
+    if jobs > MOST_JOBS:
+        texts = " ".join(str(override.input_line) for override in swept)
+        raise UserError(f"{texts}: a sweep may have {MOST_JOBS:,} jobs at most")
+
+
+def check_data(configs: list[Config]) -> list[str]:
+    """Check that every one of `configs` fits its data, warn of what spoils these, and return their titles."""
+    datasets = {}
+    for config in configs:
+        dataset = data_for(config)  # raises UserError
+        datasets[dataset.title] = config, dataset
+    for config, dataset in datasets.values():
+        warn_of_data(config, dataset)
+    return sorted(datasets)
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """Return what `Plan.write` wrote to the sweep's `folder`.
+
+    Raises:
+        UserError: if there is no such folder on this machine.
+    """
+    try:
+        plan: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder.absolute()} on {platform.node()} is not the sweep's folder: all machines that run"
+            " jobs have to share it, under the same path"
+        ) from None
+    return plan
+
+
+def plain(values: Any) -> Any:
+    """Return `values` of OmegaConf in plain containers, with interpolations as they are written."""
+    return OmegaConf.to_container(values, resolve=False)
