@@ -16,8 +16,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -91,8 +90,8 @@ def download(
 ) -> IdxDataset | StrokesDataset:
     """Put the dataset's four files and their description, `dataset.json`, into the folder `raw`.
 
-    Files that are there already are not fetched again, and the folder changes only once all four are had.
-    Those of an earlier dataset go; what this stage did not write stays.
+    Files that are there already are not fetched again. The folder changes only when all four files are there.
+    Files of an earlier dataset are removed. Files that this stage did not write stay.
 
     Args:
         dataset: what to bring.
@@ -103,16 +102,16 @@ def download(
         The dataset that is there now: `dataset`, or what stands in for it.
 
     Raises:
-        UserError: if a file cannot be had although a source answers, or none does and there is no fallback;
-            if `raw` is reached through a symbolic link, perhaps to a folder that others share.
+        UserError: if a source answers but a file cannot be fetched; if no source answers and there is no
+            fallback; if `raw` is reached through a symbolic link, perhaps to a folder that others share.
     """
     refuse_links(raw, "remove the link; to have files copied from that folder, set DATA_MIRROR to it")
     raw.mkdir(parents=True, exist_ok=True)
     remove_leftovers(raw)
     earlier = _files_of_earlier_run(raw)
     if isinstance(dataset, IdxDataset):
-        pinned = asdict(dataset.files).values()
-        earlier |= {file["name"] for file in pinned if _is_there(raw / file["name"], file["hash"])}
+        pinned: Iterable[File] = vars(dataset.files).values()
+        earlier |= {file.name for file in pinned if _is_there(raw / file.name, file.hash)}
     with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=raw) as folder:
         incoming = Path(folder)
         if isinstance(dataset, IdxDataset):
@@ -121,7 +120,7 @@ def download(
             names = STROKES_FILES
             _draw(dataset, incoming)
         else:
-            names = {role: file["name"] for role, file in asdict(dataset.files).items()}
+            names = {role: file.name for role, file in vars(dataset.files).items()}
         for path in incoming.iterdir():
             with replacing(raw / path.name) as temporary:
                 path.replace(temporary)
@@ -137,9 +136,9 @@ def download(
 
 
 def note_stand_ins(drawn: bool) -> None:
-    """Note for DVC whether the files in `data/raw` are stand-ins, which it should not be content with."""
+    """Write for DVC whether the files in `data/raw` are stand-ins, so that it runs the stage again if so."""
     text = STAND_INS_TEXT.format(".nan" if drawn else "false")
-    if not STAND_INS.exists():  # it is not DVC that runs the stage
+    if not STAND_INS.exists():  # not at the repository's root, so DVC does not run the stage
         return
     if STAND_INS.read_text(encoding="utf-8") != text:
         write_text(STAND_INS, text)
@@ -151,7 +150,7 @@ def _files_of_earlier_run(raw: Path) -> set[str]:
         described = read_description(raw, RawDescription, "download").files
     except UserError:  # there is no description, or it is damaged
         return set()
-    files = {file["name"]: file["sha256"] for file in asdict(described).values()}
+    files = {file.name: file.sha256 for file in vars(described).values()}
     return {path.name for path in raw.iterdir() if path.is_file() and files.get(path.name) == sha256(path)}
 
 
@@ -166,9 +165,9 @@ def _draw(dataset: StrokesDataset, folder: Path) -> None:
 def _fetch_or_fall_back(
     dataset: IdxDataset, raw: Path, incoming: Path, mirror: str | None
 ) -> IdxDataset | StrokesDataset:
-    """Fetch what `raw` lacks to `incoming` and return `dataset`, or what stands in for it."""
-    files = [File(**file) for file in asdict(dataset.files).values()]
-    missing = [file for file in files if not _is_there(raw / file.name, file.hash)]
+    """Fetch the files that `raw` lacks to `incoming`; return `dataset`, or what stands in for it."""
+    pinned: Iterable[File] = vars(dataset.files).values()
+    missing = [file for file in pinned if not _is_there(raw / file.name, file.hash)]
     if not missing:
         return dataset
     sources = [mirror, *dataset.mirrors] if mirror else dataset.mirrors
@@ -237,7 +236,7 @@ def _fetch(files: Sequence[File], sources: Sequence[str], folder: Path) -> None:
             if not reached:
                 raise UnreachableError(f"no source can be reached ({reasons})")
             raise UserError(
-                f"{file.name} is not to be had: {reasons}. Try again later, set DATA_MIRROR to a folder or"
+                f"{file.name} cannot be fetched: {reasons}. Try again later, set DATA_MIRROR to a folder or"
                 " URL that has it, or choose dataset=strokes"
             )
 
@@ -247,8 +246,8 @@ def _copy(file: File, source: str, target: Path) -> None:
 
     Raises:
         NoAnswerError: if there is no such source, or it does not answer.
-        ValueError: if what it has is not the file.
-        OSError: if the source has not got the file, or fails while it sends it.
+        ValueError: if the source has another file under this name.
+        OSError: if the source does not have the file, or fails while it sends it.
     """
     mirror = _as_folder(source)
     if mirror is None:
@@ -256,7 +255,7 @@ def _copy(file: File, source: str, target: Path) -> None:
     elif not mirror.is_dir():
         raise NoAnswerError("no such folder")
     else:
-        size = (mirror / file.name).stat().st_size  # 0 of a device, whose end may never come
+        size = (mirror / file.name).stat().st_size  # 0 for a device or a pipe, which may never end
         if size != file.size:
             raise ValueError(f"it has {size} bytes, not {file.size}, its size in dataset.files")
         shutil.copyfile(mirror / file.name, target)
@@ -280,7 +279,7 @@ def _receive(url: str, target: Path, size: int) -> None:
     bar = tqdm(desc=target.name, total=size, unit="B", unit_scale=True, leave=False, disable=None)
     with response, target.open("wb") as output, bar:
         response.raise_for_status()
-        # A server may call the file's gzip an encoding: requests would undo it.
+        # Some servers call the gzip of the file an encoding, which requests would undo.
         response.raw.headers.pop("Content-Encoding", None)
         for piece in response.iter_content(PIECE_BYTES):
             received = output.tell() + len(piece)
@@ -299,13 +298,13 @@ def _as_folder(source: str) -> Path | None:
     try:
         url = urlsplit(source)
     except ValueError as error:
-        raise UserError(f"{public(source)} is no mirror ({error}): give a folder or a URL") from None
+        raise UserError(f"{public(source)} is not a mirror ({error}): give a folder or a URL") from None
     if url.scheme == "file":
         return Path(url2pathname(url.path))
     if url.scheme in {"http", "https"}:
         return None
     raise UserError(
-        f"{public(source)} is no mirror: give a folder or a URL with file://, http:// or https://"
+        f"{public(source)} is not a mirror: give a folder or a URL with file://, http:// or https://"
     )
 
 

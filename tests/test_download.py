@@ -212,7 +212,7 @@ def test_a_wrong_file_in_a_folder_is_an_error(
         path.symlink_to(content)
     else:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=rf"^train_images\.gz is not to be had: .*{told}"):
+    with pytest.raises(UserError, match=rf"^train_images\.gz cannot be fetched: .*{told}"):
         download(dataset(), tmp_path / "raw", str(folder))
     assert not list((tmp_path / "raw").iterdir())
 
@@ -358,10 +358,10 @@ def test_no_partial_file_is_ever_visible(server: Server, tmp_path: Path) -> None
 
 
 def test_a_mirror_of_another_kind_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="s3://bucket/ is no mirror") as caught:
+    with pytest.raises(UserError, match="s3://bucket/ is not a mirror") as caught:
         download(dataset("s3://me:secret@bucket/"), tmp_path, None)
     assert "secret" not in str(caught.value)
-    with pytest.raises(UserError, match=r"http://\[bad is no mirror \(Invalid IPv6 URL\)"):
+    with pytest.raises(UserError, match=r"http://\[bad is not a mirror \(Invalid IPv6 URL\)"):
         download(dataset(), tmp_path, "http://[bad")
 
 
@@ -381,12 +381,12 @@ def test_the_stage_reads_params_and_writes_data_raw(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "mirror", "told"),
     [
-        ("mnist", "empty", "train-images-idx3-ubyte.gz is not to be had: "),
+        ("mnist", "empty", "train-images-idx3-ubyte.gz cannot be fetched: "),
         ("mnist", "http://odd..host/", "MNIST: no source can be reached (http://odd..host/: Failed to parse"),
         ("xor", "", "dataset = xor: it is generated, not downloaded; `python -m pipeline.train dataset=xor`"),
     ],
 )
-def test_the_stage_ends_in_one_line_where_a_file_is_not_to_be_had(
+def test_the_stage_ends_in_one_line_if_a_file_cannot_be_fetched(
     tmp_path: Path, asked: str, mirror: str, told: str
 ) -> None:
     (tmp_path / "empty").mkdir()

@@ -126,7 +126,7 @@ def load_dataset(folder: Path = PROCESSED) -> Dataset:
 
 
 def warn_of_unseen_classes(dataset: Dataset) -> None:
-    """Warn the user of classes of which there is no training image."""
+    """Warn the user of classes that no training image belongs to."""
     seen = dataset.train.labels.max(axis=0)
     if len(seen) < len(dataset.classes) or seen.all():  # a single output tells two classes apart
         return
