@@ -37,7 +37,11 @@ def draw_learned(trained: TrainedRun, title: str, folder: Path, name: str) -> li
 
     Returns:
         The names of the files that were written.
+
+    Raises:
+        UserError: if the snapshots are missing or damaged; then nothing is written.
     """
+    snapshots = evenly_spaced(trained.snapshots())
     model, problem, training = trained.model, trained.dataset.train, trained.config.training
     batches = -(-len(problem.images) // (training.batch_size or len(problem.images)))
     learned = (LearnedFunction if problem.images.shape[1] == 1 else DecisionPlane).draw(title, problem)
@@ -47,7 +51,7 @@ def draw_learned(trained: TrainedRun, title: str, folder: Path, name: str) -> li
 
     picture, movie = folder / f"{name}.png", folder / f"{name}.gif"
     save(show(training.epochs, model), picture)
-    if snapshots := evenly_spaced(trained.snapshots()):
+    if snapshots:
         save_gif(movie, (show(epoch, with_parameters(model, vector)) for epoch, vector in snapshots))
         return [picture.name, movie.name]
     movie.unlink(missing_ok=True)  # of an earlier run

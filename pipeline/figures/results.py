@@ -80,7 +80,11 @@ class Results:
 
 
 def draw_problem(trained: TrainedRun) -> list[str]:
-    """Draw the training of a small problem and what its network has learned; return the files' names."""
+    """Draw the training of a small problem and what its network has learned; return the files' names.
+
+    Raises:
+        UserError: if history or snapshots are missing or damaged; then nothing is written.
+    """
     history, dataset = trained.history(), trained.dataset
     title = headline(dataset, history, {"train": history[-1]["train_accuracy"]})
     folder = trained.run.figures
@@ -90,7 +94,7 @@ def draw_problem(trained: TrainedRun) -> list[str]:
             figures["learned_3d"] = xor_in_space(
                 dataset.title, describe(trained.model), dataset.train, trained.model
             )
-        return save_all(figures, folder) + draw_learned(trained, dataset.title, folder, "learned")
+        return draw_learned(trained, dataset.title, folder, "learned") + save_all(figures, folder)
 
 
 def draw_images(trained: TrainedRun) -> list[str]:

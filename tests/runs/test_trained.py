@@ -149,6 +149,10 @@ def ask_for_other_data(project: Path) -> None:
     params.write_text(params.read_text(encoding="utf-8").replace("test: 95", "test: 90"), encoding="utf-8")
 
 
+def damage_snapshots(project: Path) -> None:
+    (project / "outputs/xor/models/snapshots.npz").write_bytes(b"PK")
+
+
 def damage_nothing(project: Path) -> None:
     pass
 
@@ -156,22 +160,47 @@ def damage_nothing(project: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "damage", "message"),
     [
-        ("evaluate", remove_model, "outputs/one/models/model.npz is not there: outputs/one should be the"),
-        ("plot", remove_model, "outputs/one/models/model.npz is not there: outputs/one should be the"),
-        ("evaluate", damage_model, "outputs/one/models/model.npz is not what this pipeline wrote"),
         (
-            "plot",
+            "evaluate outputs/one",
+            remove_model,
+            "outputs/one/models/model.npz is not there: outputs/one should be the",
+        ),
+        (
+            "plot outputs/one",
+            remove_model,
+            "outputs/one/models/model.npz is not there: outputs/one should be the",
+        ),
+        (
+            "evaluate outputs/one",
+            damage_model,
+            "outputs/one/models/model.npz is not what this pipeline wrote",
+        ),
+        (
+            "plot outputs/one",
             swap_snapshots,
             "outputs/one/models/snapshots.npz is of another network than outputs/one/",
         ),
         (
-            "evaluate",
+            "evaluate outputs/one",
             change_data,
             "outputs/one/models/model.npz was trained on other data than data/processed holds: prepare",
         ),
-        ("evaluate", ask_for_other_data, "split.test = 90, but data/processed holds 95 images"),
-        ("evaluate", remove_data, "data/processed/dataset.json is not there: `dvc repro preprocess`"),
-        ("plot", damage_nothing, "outputs/one/reports/metrics.json is not there: `python -m pipeline.evalua"),
+        ("evaluate outputs/one", ask_for_other_data, "split.test = 90, but data/processed holds 95 images"),
+        (
+            "evaluate outputs/one",
+            remove_data,
+            "data/processed/dataset.json is not there: `dvc repro preprocess`",
+        ),
+        (
+            "plot outputs/xor",
+            damage_snapshots,
+            "outputs/xor/models/snapshots.npz is not what this pipeline wro",
+        ),
+        (
+            "plot outputs/one",
+            damage_nothing,
+            "outputs/one/reports/metrics.json is not there: `python -m pipeline.evalua",
+        ),
     ],
 )
 def test_what_keeps_a_folder_from_being_measured_or_drawn_is_said_in_one_line(
@@ -179,7 +208,7 @@ def test_what_keeps_a_folder_from_being_measured_or_drawn_is_said_in_one_line(
 ) -> None:
     damage(project)
     before = files(project)
-    done = run_module(project, f"pipeline.{command}", "outputs/one")
+    done = run_module(project, *f"pipeline.{command}".split())
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: {message}") and done.stderr.count("\n") == 1
     assert "dvc repro train" not in done.stderr and "dvc repro -f train" not in done.stderr
