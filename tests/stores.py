@@ -44,7 +44,7 @@ def mirror(what: str, config: Config, folder: str = ".", **result: Any) -> list[
     over = Event()
     over.set()
     task = {"what": what, "folders": [folder], "config": asdict(config), "known": []}
-    stage: Any = SimpleNamespace(task=task, over=over, ending={"patience": PATIENCE, **result})
+    stage: Any = SimpleNamespace(task=task, over=over, result=result)
     with address_of_this_process():
         work(stage, lambda **values: reports.append(values))
     return reports

@@ -1,4 +1,4 @@
-"""The child process of a stage that mirrors into MLflow: `python -m pipeline.tracking.child`.
+"""The child process of a stage, which mirrors into MLflow: `python -m pipeline.tracking.child`.
 
 The first line on standard input, in JSON, is the task. A second one says that the work has ended well, and
 how. The end of the input is the end of the stage, however that came about. On standard output the child
@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread, Timer
@@ -17,117 +17,91 @@ from typing import Any
 
 from pipeline.runs.run import Run
 from pipeline.support.files import find_root
-from pipeline.tracking.mirror import RunMirror, SweepMirror
+from pipeline.tracking.mirror import ResultsMirror, RunMirror, SweepMirror
 from pipeline.tracking.session import Session
 from pipeline.tracking.store import PAUSE_S, cause, failures
 
 OUTAGE_S = 15.0  # that the store may go on failing once the stage is over: time to start a server anew
 
-Report = Callable[..., None]
-
 
 class Stage:
-    """What is heard of the stage: whether it is over, and how it ended if it ended well."""
+    """What is heard of the stage.
+
+    Attributes:
+        task: what to mirror, as `pipeline.tracking.process` writes it.
+        result: how the work ended, once it has ended well.
+        over: set when the stage has ended, well or not.
+    """
 
     def __init__(self) -> None:
         self.task: dict[str, Any] = json.loads(sys.stdin.readline())
+        self.result: dict[str, Any] | None = None
         self.over = Event()
-        self.ending: dict[str, Any] | None = None
         Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
         with suppress(json.JSONDecodeError):  # half a line: the stage was killed
             for line in sys.stdin:
-                self.ending = json.loads(line)
-        patience = (self.ending or self.task["config"]["tracking"])["patience"]
+                self.result = json.loads(line)
         self.over.set()
-        # Nobody waits that long, and nothing else ends a call that hangs.
-        timer = Timer(2 * patience, os._exit, [1])
-        timer.daemon = True
-        timer.start()
+        patience = (self.result or self.task)["patience"]
+        Timer(2 * patience, os._exit, [1]).start()  # nobody waits that long, and a call may hang for ever
 
 
-class Mirrors:
-    """What the stage's runs, or its sweep, become in MLflow.
-
-    Args:
-        stage: whose task it is.
-        session: with the store.
-    """
-
-    def __init__(self, stage: Stage, session: Session) -> None:
-        self.stage = stage
-        self.session = session
-        task = stage.task
-        folders = [session.root / folder for folder in task["folders"]]
-        self.sweep = SweepMirror(session, folders[0]) if task["what"] == "sweep" else None
-        known = set(task["known"])
-        self.runs = [
-            RunMirror(session, Run(folder), lambda token: token not in known)
-            for folder in folders
-            if not self.sweep
-        ]
-
-    def update(self, over: bool) -> None:
-        """Bring MLflow up to what the folders hold; `over` says that the stage has ended."""
-        what, ending = self.stage.task["what"], self.stage.ending
-        if self.sweep:
-            self.sweep.update(over, ending)
-        elif what == "train":
-            for run in self.runs:
-                run.update(over)
-        elif over and ending is not None:
-            [run] = self.runs
-            run.complete(self.stage.task["config"])
-            if what == "evaluate":
-                run.log_evaluation()
-            elif what == "plot":
-                run.log_figures()
-
-    def run_ids(self) -> Sequence[str]:
-        """Return which runs they are, without those that are not there."""
-        return [mirror.run_id for mirror in (self.sweep, *self.runs) if mirror and mirror.run_id]
+def make_mirrors(task: dict[str, Any], session: Session) -> list[RunMirror | ResultsMirror | SweepMirror]:
+    """Return what brings MLflow up to what the folders of the `task` hold."""
+    folders = [session.root / folder for folder in task["folders"]]
+    match task["what"]:
+        case "sweep":
+            return [SweepMirror(session, folders[0])]
+        case "train":
+            known = set(task["known"])
+            return [RunMirror(session, Run(folder), lambda token: token not in known) for folder in folders]
+        case what:
+            return [ResultsMirror(session, Run(folders[0]), what, task["config"])]
 
 
-def work(stage: Stage, report: Report) -> None:
+def work(stage: Stage, report: Callable[..., None]) -> None:
     """Mirror what `stage` does until it is over and all of it is in the store.
 
-    Until then every failure of the store is waited out; once the stage is over, `OUTAGE_S` from the first in
-    a row.
+    As long as the stage is at work, every failure of the store is waited out. Afterwards an outage may take
+    `OUTAGE_S`, from its first failure or from the latest run that was completed in spite of it.
 
     Raises:
-        Exception: what MLflow raised when the outage had taken too long.
+        Exception: what MLflow raised at the end of a longer outage.
     """
     root = Path.cwd()
     os.chdir(find_root(root))  # where relative addresses begin: sqlite:///mlflow.db, ./mlruns
     transient = failures()
-    mirrors: Mirrors | None = None
-    failing_since, completed = 0.0, 0
+    session: Session | None = None
+    mirrors: list[RunMirror | ResultsMirror | SweepMirror] = []
+    failing_since_s = 0.0
     while True:
         over = stage.over.is_set()  # before the look at the folders, which then holds all
-        begun = time.monotonic()
+        begun_s = time.monotonic()
         try:
-            mirrors = mirrors or Mirrors(stage, Session(root))
-            mirrors.update(over)
+            session = session or Session(root)
+            mirrors = mirrors or make_mirrors(stage.task, session)
+            for mirror in mirrors:
+                mirror.update(over, stage.result)
+            failing_since_s = 0.0
+            if over:
+                break
+            stage.over.wait(max(PAUSE_S, 10 * (time.monotonic() - begun_s)))
         except transient as error:
             if over:
                 report(error=cause(error))
-                progress = mirrors.session.completed if mirrors else 0
-                if not failing_since or progress > completed:
-                    failing_since, completed = time.monotonic(), progress
-                if time.monotonic() - failing_since > OUTAGE_S:
+                failing_since_s = failing_since_s or time.monotonic()
+                completed_s = session.completed_s if session else 0.0
+                if time.monotonic() - max(failing_since_s, completed_s) > OUTAGE_S:
                     raise
-                time.sleep(PAUSE_S)
-        else:
-            failing_since = 0.0
-            if over:
-                break
-        stage.over.wait(max(PAUSE_S, 10 * (time.monotonic() - begun)))
-    for warning in sorted(mirrors.session.warnings):
+            time.sleep(PAUSE_S)
+    for warning in sorted(session.warnings):
         report(warning=warning)
-    for run_id in mirrors.run_ids():
-        report(recorded=mirrors.session.where(run_id))
-    mirrors.session.close()
+    for mirror in mirrors:
+        if mirror.run_id:
+            report(recorded=session.where(mirror.run_id))
+    session.close()
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import mlflow
+import numpy as np
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import Map
@@ -20,14 +21,14 @@ SIGNATURE = ModelSignature(
 )
 
 
-def log_model(client: mlflow.MlflowClient, run_id: str, network: Path, source: DataSource) -> None:
+def log_model(client: mlflow.MlflowClient, run_id: str, network: Path, data: DataSource) -> None:
     """Log the network in the file `network` as the model of a run, unless it has one.
 
     Args:
         client: MLflow's.
         run_id: the run.
         network: what `pipeline.runs.models.save_model` wrote.
-        source: the data that it was trained on.
+        data: the data that it was trained on.
     """
     experiment = client.get_run(run_id).info.experiment_id
     for model in client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'"):
@@ -36,7 +37,7 @@ def log_model(client: mlflow.MlflowClient, run_id: str, network: Path, source: D
         client.delete_logged_model(model.model_id)  # the remains of an attempt that failed
     model = client.create_logged_model(experiment, name="model", source_run_id=run_id)
     with TemporaryDirectory() as folder:
-        write_description(Path(folder), source.description)
+        write_description(Path(folder), data.description)
         Model.log(
             artifact_path=None,
             flavor=mlflow.pyfunc,
@@ -50,5 +51,5 @@ def log_model(client: mlflow.MlflowClient, run_id: str, network: Path, source: D
             code_paths=[str(Path(pipeline.__file__).parent)],
             pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "numpy", "pandas")],
             signature=SIGNATURE,
-            input_example=source.example,
+            input_example=np.array(data.dataset.train.images[:1]),
         )

@@ -19,8 +19,6 @@ from pipeline.runs.journal import read_journal
 from pipeline.runs.run import Run
 from pipeline.support.errors import tell
 
-What = Literal["train", "record", "evaluate", "plot", "sweep"]
-
 # A Ctrl-C in the terminal must not reach the child: it has to record that the training was interrupted.
 APART: dict[str, Any]
 if sys.platform == "win32":
@@ -58,15 +56,19 @@ class MirrorProcess:
         failure: why something was not recorded; None where all was.
     """
 
-    def __init__(self, folder: Run | Sequence[Run] | Path, config: Config, what: What) -> None:
-        runs = [folder] if isinstance(folder, Run) else [] if isinstance(folder, Path) else list(folder)
-        self.runs = runs
-        self.folders = [folder] if isinstance(folder, Path) else [run.folder for run in runs]
+    def __init__(
+        self,
+        folder: Run | Sequence[Run] | Path,
+        config: Config,
+        what: Literal["train", "record", "evaluate", "plot", "sweep"],
+    ) -> None:
+        self.runs = [folder] if isinstance(folder, Run) else [] if isinstance(folder, Path) else folder
+        self.folders = [folder] if isinstance(folder, Path) else [run.folder for run in self.runs]
         self.config = config
         self.what = what
         self.process: subprocess.Popen[str] | None = None
         self.failure: str | None = None
-        self._known: list[str] = []
+        self._known: set[str] = set()
         self._result: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
@@ -87,15 +89,15 @@ class MirrorProcess:
     ) -> None:
         if self.process is None:
             return
-        if error and not (self.what == "train" and set(self._tokens()) - set(self._known)):
+        if error and not (self.what == "train" and self._tokens() - self._known):
             self.process.kill()  # there is nothing to record
             self.process.communicate()
             return
         patience = self.config.tracking.patience
         if self.what == "sweep":
             patience += len(list(self.folders[0].glob("jobs/*.json")))
-        ending = None if error else json.dumps({"patience": patience, **self._result}) + "\n"
-        if failure := self._wait(self.process, ending, patience):
+        result = None if error else json.dumps({"patience": patience, **self._result}) + "\n"
+        if failure := self._wait(self.process, result, patience):
             self._warn(failure, recoverable=error is None)
 
     def _start(self) -> None:
@@ -113,27 +115,22 @@ class MirrorProcess:
             "what": self.what,
             "folders": [str(folder) for folder in self.folders],
             "config": asdict(self.config),
-            "known": self._known,
+            "patience": self.config.tracking.patience,
+            "known": list(self._known),
         }
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(task) + "\n")
         self.process.stdin.flush()
 
-    def _tokens(self) -> list[str]:
+    def _tokens(self) -> set[str]:
         """Return which trainings the journals in the runs' folders are of."""
-        return [record.header["token"] for run in self.runs if (record := read_journal(run))]
+        return {record.header["token"] for run in self.runs if (record := read_journal(run))}
 
-    def _wait(self, process: "subprocess.Popen[str]", ending: str | None, patience: float) -> str | None:
-        """Return why something was not recorded, or None where all was.
-
-        Args:
-            process: the child.
-            ending: the line that tells it that the work has ended well.
-            patience: how long to wait for it, in seconds.
-        """
+    def _wait(self, process: "subprocess.Popen[str]", result: str | None, patience: float) -> str | None:
+        """Send the child the `result`, wait for it, and return why something was not recorded, if so."""
         ended = ""
         try:
-            output, _ = process.communicate(ending, timeout=patience)
+            output, _ = process.communicate(result, timeout=patience)
         except subprocess.TimeoutExpired:
             process.kill()
             output, _ = process.communicate()

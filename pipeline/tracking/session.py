@@ -45,14 +45,14 @@ class Session:
         root: as given.
         owner: the name under which this session records.
         warnings: what the user has to know of what was recorded.
-        completed: how many runs were completed in this session.
+        completed_s: when a run was last completed, by the monotonic clock.
     """
 
     def __init__(self, root: Path) -> None:
         self.client = open_store()
         self.root = root
         self.warnings: set[str] = set()
-        self.completed = 0
+        self.completed_s = 0.0
         OWNERS.mkdir(parents=True, exist_ok=True)
         store = hashlib.sha256(address().encode()).hexdigest()[:16]
         self._end_abandoned_runs(store)
@@ -123,7 +123,7 @@ class Session:
     def end(self, run_id: str, status: str, time_ms: int | None = None) -> None:
         """End a run."""
         self.client.set_terminated(run_id, status, time_ms)
-        self.completed += 1
+        self.completed_s = time.monotonic()
 
     def where(self, run_id: str) -> str:
         """Say where the run can be seen."""

@@ -30,7 +30,7 @@ from pipeline.runs.training import train_run
 from pipeline.support.errors import UserError
 from pipeline.support.files import sha256
 from pipeline.tracking import MirrorProcess
-from pipeline.tracking.mirror import RunMirror
+from pipeline.tracking.mirror import ResultsMirror
 from pipeline.tracking.session import Session
 from pipeline.train import train_and_record
 from tests.commands import ROOT, files, made_once
@@ -304,8 +304,9 @@ def test_what_is_tried_again_is_recorded_once(
     project: Path, store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with address_of_this_process():
-        recording = RunMirror(Session(project), Run(project))
-        end = recording.client.set_terminated
+        session = Session(project)
+        recording = ResultsMirror(session, Run(project), "evaluate", asdict(configuration()))
+        end = session.client.set_terminated
 
         def end_without_answer(*arguments: Any) -> None:
             end(*arguments)
@@ -315,12 +316,10 @@ def test_what_is_tried_again_is_recorded_once(
             refuse(table, condition)
             with monkeypatch.context() as patch, pytest.raises(MlflowException):
                 if "without an answer" in failure:
-                    patch.setattr(recording.client, "set_terminated", end_without_answer)
-                recording.complete(asdict(configuration()))
-                recording.log_evaluation()
+                    patch.setattr(session.client, "set_terminated", end_without_answer)
+                recording.update(over=True, result={})
         refuse("metrics", "0")
-        recording.complete(asdict(configuration()))
-        recording.log_evaluation()
+        recording.update(over=True, result={})
     (run,) = runs(store)
     assert run.info.status == "FINISHED"
     assert_epochs_recorded(store, run)

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event, Timer
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -26,9 +26,10 @@ from pipeline.runs.run import Run
 from pipeline.runs.training import journal_header
 from pipeline.support.errors import UserError
 from pipeline.tracking import MirrorProcess
-from pipeline.tracking.process import What
 from tests.commands import PATIENCE, ROOT, wait_for
 from tests.stores import client, configuration, failing_server, free_port, mirror, mlflow_server, runs
+
+What = Literal["train", "evaluate", "plot", "sweep"]
 
 
 def train(config: Config, run: Run | None = None) -> None:
@@ -196,19 +197,15 @@ class Store:
 
     def __init__(self, failures: list[tuple[float, bool]]) -> None:
         self.failures = iter(failures)
-        self.session = SimpleNamespace(completed=0, warnings=[], close=lambda: None)
+        self.session = SimpleNamespace(completed_s=0.0, warnings=[], close=lambda: None)
+        self.run_id = ""
 
-    def __call__(self, stage: Any, session: Any) -> "Store":
-        return self
-
-    def update(self, over: bool) -> None:
+    def update(self, over: bool, result: object) -> None:
         for worked, completed in self.failures:
             time.sleep(worked)
-            self.session.completed += completed
+            if completed:
+                self.session.completed_s = time.monotonic()
             raise MlflowException("no answer")
-
-    def run_ids(self) -> list[str]:
-        return []
 
 
 @pytest.mark.parametrize(
@@ -227,11 +224,12 @@ def test_an_outage_is_waited_out_from_its_beginning_or_from_the_end_of_the_stage
 
     monkeypatch.setattr(child, "OUTAGE_S", 1.0)
     monkeypatch.setattr(child, "PAUSE_S", 0.3)
-    monkeypatch.setattr(child, "Session", lambda root: None)
-    monkeypatch.setattr(child, "Mirrors", Store(failures))
+    store = Store(failures)
+    monkeypatch.setattr(child, "Session", lambda root: store.session)
+    monkeypatch.setattr(child, "make_mirrors", lambda task, session: [store])
     over = Event()
     Timer(over_after_s, over.set).start()
-    stage: Any = SimpleNamespace(over=over)
+    stage: Any = SimpleNamespace(over=over, task={}, result=None)
     if recorded:
         child.work(stage, lambda **report: None)
     else:

@@ -131,7 +131,7 @@ def test_the_end_of_a_sweep_has_a_second_more_for_each_job(
 ) -> None:
     begin()
     for seed in range(60):
-        (SWEEP / f"jobs/{seed}.json").write_text(json.dumps({"folder": "nowhere", "token": "none"}))
+        start_job(seed, "a token that no journal has")
     with MirrorProcess(SWEEP, configuration(patience=0.1), "sweep") as recording:
         recording.finish({}, "60 of 60 jobs failed")
     assert capfd.readouterr().err == ""
