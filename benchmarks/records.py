@@ -28,7 +28,8 @@ from pipeline.evaluate import measure_parts
 from pipeline.preprocess import preprocess
 from pipeline.problems import read_recipe
 from pipeline.runs.fingerprint import fingerprint
-from pipeline.runs.models import MODEL, load_model
+from pipeline.runs.models import load_model
+from pipeline.runs.run import Run as RunFolder
 from pipeline.support.cores import usable_cores
 from pipeline.support.errors import UserError
 from pipeline.support.files import write_text
@@ -204,7 +205,7 @@ def train_and_measure(run: Run) -> None:
     with (run.folder / "log.txt").open("a", encoding="utf-8") as log, redirect_stderr(log):
         train_and_record(run.config, run.folder)
     minutes = (time.perf_counter() - started) / 60
-    model = load_model(run.folder / MODEL)
+    model = load_model(RunFolder(run.folder).model)
     accuracies = measure_parts(model, load_dataset())
     errors = {name: round(100 * (1 - share), 4) for name, share in accuracies.items()}
     result = Result(

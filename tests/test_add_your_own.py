@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.runs.history import HISTORY, read_history
+from pipeline.runs.history import read_history
+from pipeline.runs.run import Run
 from tests.commands import ROOT, run_module
 
 PAGE = (ROOT / "docs/add_your_own.md").read_text(encoding="utf-8")
@@ -58,7 +59,7 @@ def test_xor_is_learned_with_all_that_the_page_adds(copy: Path) -> None:
     given = [experiment, *added, "tracking.enabled=false", "hydra.run.dir=out"]
     done = run_module(copy, "pipeline.train", *given, PYTHONPATH=str(copy))
     assert done.returncode == 0, done.stderr
-    assert read_history(copy / "out" / HISTORY)[-1]["train_accuracy"] == 1
+    assert read_history(Run(copy / "out").history)[-1]["train_accuracy"] == 1
 
 
 def test_the_tests_that_the_page_names_pass_with_all_that_it_adds(copy: Path) -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from pipeline.support.files import reading, replacing
 
-HISTORY = Path("reports/history.csv")
-
 Row = dict[str, float]
 """Values by column: epoch, loss, train_accuracy, dead_1, dead_2, …, and validation_accuracy and test_accuracy
 where there are such parts."""
@@ -28,7 +26,7 @@ def write_history(rows: Sequence[Row], path: Path) -> None:
         writer.writerows(rows)
 
 
-def read_history(path: Path = HISTORY) -> list[Row]:
+def read_history(path: Path) -> list[Row]:
     """Read what `write_history` wrote to `path`, without what was not measured.
 
     Raises:

@@ -16,8 +16,6 @@ from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
 from pipeline.support.files import reading, replacing
 
-MODEL = Path("models/model.npz")
-SNAPSHOTS = Path("models/snapshots.npz")
 MANY = 1_000_000  # numbers in a file of snapshots
 LARGEST_MEMBER_BYTES = 2_000_000_000  # of a zip file in its first format
 
@@ -42,7 +40,7 @@ def save_model(mlp: MLP, path: Path, made_from: Mapping[str, Any] | None = None)
     write_npz(path, {**arrays, "parameters": mlp.parameters.vector})
 
 
-def load_model(path: Path = MODEL) -> MLP:
+def load_model(path: Path) -> MLP:
     """Rebuild the network that `save_model` wrote to `path`.
 
     Raises:
@@ -66,7 +64,7 @@ def load_model(path: Path = MODEL) -> MLP:
     return mlp
 
 
-def read_made_from(path: Path = MODEL) -> dict[str, Any] | None:
+def read_made_from(path: Path) -> dict[str, Any] | None:
     """Return what the network in the file at `path` was trained by, or None where the file does not say.
 
     Raises:
@@ -120,7 +118,7 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(file, array, allow_pickle=False)
 
 
-def load_snapshots(path: Path = SNAPSHOTS) -> list[tuple[int, Array]]:
+def load_snapshots(path: Path) -> list[tuple[int, Array]]:
     """Return epoch and parameters, float32, of each snapshot that `save_snapshots` wrote to `path`.
 
     Raises:

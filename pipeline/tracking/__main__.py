@@ -9,11 +9,10 @@ from pathlib import Path
 from pipeline.config.reading import read_params
 from pipeline.config.schema import Tracking
 from pipeline.data.dataset import PROCESSED, digest
-from pipeline.runs.models import MODEL, load_model, misfit, read_made_from
+from pipeline.runs.models import load_model, misfit, read_made_from
 from pipeline.runs.run import Run
 from pipeline.runs.training_data import data_for
 from pipeline.support.errors import UserError
-from pipeline.support.files import PARAMS
 from pipeline.tracking import MirrorProcess
 
 PATIENCE_S = 60.0  # here the user waits for nothing else
@@ -31,19 +30,19 @@ def main() -> None:
         prog=command(), description="Record a training that MLflow missed, from its files."
     )
     parser.add_argument("folder", type=Path, help="Hydra's output folder of the training")
-    folder = parser.parse_args().folder
-    if not (folder / MODEL).exists():
-        raise UserError(f"{folder} holds no {MODEL}: there is nothing to record")
-    config = read_params(folder / PARAMS)
+    run = Run(parser.parse_args().folder)
+    if not run.model.exists():
+        raise UserError(f"{run.folder} holds no {Run().model}: there is nothing to record")
+    config = read_params(run.params)
     dataset = data_for(config)
-    model = load_model(folder / MODEL)
+    model = load_model(run.model)
     if reason := misfit(model, dataset.image_shape, dataset.classes):
-        raise UserError(f"{folder / MODEL} {reason}: {ADVICE}")
-    data = (read_made_from(folder / MODEL) or {}).get("dataset")
+        raise UserError(f"{run.model} {reason}: {ADVICE}")
+    data = (read_made_from(run.model) or {}).get("dataset")
     if isinstance(data, str) and data != digest():  # of the same name, as what stands in for a dataset, too
-        raise UserError(f"{folder / MODEL} was trained on other data than {PROCESSED} holds: {ADVICE}")
+        raise UserError(f"{run.model} was trained on other data than {PROCESSED} holds: {ADVICE}")
     config = replace(config, tracking=Tracking(enabled=True, patience=PATIENCE_S))
-    with MirrorProcess(Run(folder), config, "record") as mirror:
+    with MirrorProcess(run, config, "record") as mirror:
         pass
     if mirror.failure:  # of which it has warned
         raise SystemExit(1)

@@ -47,7 +47,7 @@ def assert_epochs_recorded(store: Any, run: Any) -> None:
         name = column if "accuracy" in column else f"train_{column}"
         points = store.get_metric_history(run.info.run_id, name)
         assert [point.step for point in points] == list(range(1, EPOCHS + 1))
-        assert [point.value for point in points] == [row[column] for row in read_history()]
+        assert [point.value for point in points] == [row[column] for row in read_history(Run().history)]
 
 
 @pytest.fixture(scope="module")

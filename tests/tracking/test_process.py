@@ -35,7 +35,7 @@ What = Literal["train", "evaluate", "plot", "sweep"]
 def train(config: Config, run: Run | None = None) -> None:
     """Have a journal in the folder, as if its training had just been done."""
     with Journal(run or Run(), journal_header(config, None)) as journal:
-        for row in read_history():
+        for row in read_history(Run().history):
             journal.epoch(row, seconds=0.1)
 
 
@@ -103,7 +103,7 @@ def test_whoever_comes_next_completes_or_ends_what_killed_children_left(
             MirrorProcess(Run(), config, "train") as recording,
             Journal(Run(), journal_header(config, None)) as journal,
         ):
-            for row in read_history()[:2]:
+            for row in read_history(Run().history)[:2]:
                 journal.epoch(row, seconds=0.1)
             wait_for(partial(seen, count))
             assert recording.process
