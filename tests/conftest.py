@@ -14,6 +14,7 @@ from tests.stores import client
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would compile the pipeline each
+os.environ |= {"PIP_NO_INDEX": "1", "UV_OFFLINE": "1"}  # no test takes MNIST from the package index
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test's run lands in the store of whoever runs the tests
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)  # or what tests interrupt ignores it, too

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import yaml
 
-import pipeline.download
 from pipeline.config.schema import File, Files, IdxDataset, StrokesDataset
+from pipeline.data import mirrors
 from pipeline.data.idx import read_idx
 from pipeline.download import STROKES_FILES, download
 from pipeline.support.errors import UserError
@@ -52,8 +52,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline.download, "TIMEOUT_S", 2.0)
-    monkeypatch.setattr(pipeline.download, "PIECE_BYTES", 16)  # the files are small, too
+    monkeypatch.setattr(mirrors, "TIMEOUT_S", 2.0)
+    monkeypatch.setattr(mirrors, "PIECE_BYTES", 16)  # the files are small, too
 
 
 def dataset(*mirrors: str, fallback: bool = True, algorithm: str = "sha256") -> IdxDataset:
@@ -147,7 +147,7 @@ def test_a_bad_mirror_is_named_and_the_next_one_tried(
     assert re.search(rf"^warning: .*/{kind}/: .*{told}", capsys.readouterr().err)
     asked = sum(kind in path for path in server.asked)
     assert asked == (1 if kind in {"silent", "hangup", "stalled", "dripping"} else 4)
-    assert time.monotonic() - begin < 5 * pipeline.download.TIMEOUT_S
+    assert time.monotonic() - begin < 5 * mirrors.TIMEOUT_S
     assert server.sent[f"/{kind}/train_images.gz"] < 100_000_000
 
 
@@ -183,8 +183,8 @@ def test_a_server_that_fails_once_is_asked_again(server: Server, tmp_path: Path)
 def test_a_slow_server_is_waited_for_while_it_keeps_the_least_rate(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline.download, "TIMEOUT_S", 1.0)  # less than a file takes
-    monkeypatch.setattr(pipeline.download, "MIN_BYTES_PER_S", 1000)
+    monkeypatch.setattr(mirrors, "TIMEOUT_S", 1.0)  # less than a file takes
+    monkeypatch.setattr(mirrors, "MIN_BYTES_PER_S", 1000)
     for role in ROLES[1:]:
         (tmp_path / f"{role}.gz").write_bytes(CONTENT[f"{role}.gz"])
     download(dataset(server.url("leisurely")), tmp_path, None)
@@ -381,7 +381,7 @@ def test_the_stage_reads_params_and_writes_data_raw(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "mirror", "told"),
     [
-        ("mnist", "empty", "train-images-idx3-ubyte.gz cannot be fetched: "),
+        ("mnist", "empty", "train-images-idx3-ubyte cannot be fetched: "),
         ("mnist", "http://odd..host/", "MNIST: no source can be reached (http://odd..host/: Failed to parse"),
         ("xor", "", "dataset = xor: it is generated, not downloaded; `python -m pipeline.train dataset=xor`"),
     ],

@@ -9,6 +9,8 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.config.messages import describe
 from pipeline.data.augmentation import AUGMENTATIONS, Augmentation
+from pipeline.data.mirrors import File
+from pipeline.data.package import Package
 from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
 from pipeline.nn.initialisers import INITIALISERS, Initialiser
 from pipeline.nn.losses import LOSSES, Loss
@@ -20,13 +22,13 @@ from pipeline.support.bounds import (
     Epochs,
     Flag,
     Fraction,
+    Name,
     NonNegative,
     Positive,
     PositiveCount,
 )
 from pipeline.support.errors import UserError
 
-Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]+$")]
 Units = Annotated[PositiveCount, Field(lt=2**31)]  # BLAS counts in 32 bits
 Drawn = Annotated[PositiveCount, Field(le=1_000_000)]  # images
 Seed = Annotated[Count, Field(lt=2**128)]  # as many bits as NumPy takes from the system for a seed
@@ -64,15 +66,6 @@ Classes = Annotated[
 
 
 @dataclass(frozen=True, config=STRICT)
-class File:
-    """One file of a dataset; `hash` is `algorithm:hexadecimal digits`, `size` bytes."""
-
-    name: Name
-    hash: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
-    size: Annotated[PositiveCount, Field(le=2**40)]
-
-
-@dataclass(frozen=True, config=STRICT)
 class Files:
     """The four IDX files of a dataset in MNIST's format."""
 
@@ -84,7 +77,7 @@ class Files:
 
 @dataclass(frozen=True, config=STRICT)
 class IdxDataset:
-    """A dataset that is downloaded as four gzipped IDX files."""
+    """A dataset that is downloaded as four IDX files."""
 
     kind: Literal["idx"]
     name: Name
@@ -93,6 +86,7 @@ class IdxDataset:
     files: Files
     classes: Classes
     fallback: Literal["strokes"] | None
+    package: Package | None = None
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 STRICT = ConfigDict(extra="forbid")
 
+Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]+$")]
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=0)]
 PositiveCount = Annotated[int, Field(strict=True, gt=0)]

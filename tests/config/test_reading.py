@@ -21,7 +21,9 @@ def test_a_configuration_that_is_written_is_read_as_it_was(tmp_path: Path) -> No
 def test_params_are_read_as_the_train_stage_reads_them(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    path.write_text(text.replace("learning_rate: 0.1", "learning_rate: 1e-3").replace("100", "${split.test}"))
+    path.write_text(
+        text.replace("learning_rate: 0.1", "learning_rate: 1e-3").replace("- 100\n", "- ${split.test}\n")
+    )
     config = read_params(path)
     assert config.optimizer.learning_rate == 0.001
     assert config.model.hidden == [20_000]

@@ -57,7 +57,7 @@ def test_every_value_has_one_name() -> None:
     config = parse(composed("optimizer=adam"), "menu")
     assert flat(config)["optimizer.learning_rate"] == config.optimizer.learning_rate == 0.001
     assert flat(config)["model.hidden"] == [100]
-    assert flat(config)["dataset.files.train_images.name"] == "train-images-idx3-ubyte.gz"
+    assert flat(config)["dataset.files.train_images.name"] == "train-images-idx3-ubyte"
 
 
 @pytest.mark.parametrize(
