@@ -14,10 +14,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.dataset import Dataset, Part
-from pipeline.nn.fast import predict as outputs_of
-from pipeline.nn.fast import probabilities
 from pipeline.nn.measurement import accuracy
-from pipeline.nn.mlp import MLP
 from pipeline.runs.evaluation import (
     DECIMALS,
     Predictions,
@@ -26,6 +23,7 @@ from pipeline.runs.evaluation import (
     write_metrics,
     write_predictions,
 )
+from pipeline.runs.models import TrainedModel, classify
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun, chosen_run, files_of
 from pipeline.support.files import replacing
@@ -47,20 +45,16 @@ def main(run: Run) -> None:
         print(f"{dataset.title}: accuracy {told}", flush=True)
 
 
-def measure_parts(model: MLP, dataset: Dataset) -> dict[str, float]:
+def measure_parts(model: TrainedModel, dataset: Dataset) -> dict[str, float]:
     """Return the accuracy on each part of `dataset` that has images."""
-    shares = {name: accuracy(model, part) for name, part in parts_with_images(dataset).items()}
-    return {name: share for name, share in shares.items() if share is not None}
+    return {name: accuracy(model, part) for name, part in parts_with_images(dataset).items()}
 
 
-def predict(model: MLP, part: Part) -> Predictions:
-    """Return the class of the largest output for each image of `part`, and how sure the network is of it."""
-    outputs, labels = outputs_of(model, part.images), part.labels.argmax(axis=1)
-    if outputs.shape[1] == 1:  # the probability of the second of two classes
-        outputs, labels = np.hstack([1 - outputs, outputs]), part.labels[:, 0]
-    classes = outputs.argmax(axis=1)
-    confidence = probabilities(model, outputs)[np.arange(len(classes)), classes]
-    return Predictions(labels, classes, confidence)
+def predict(model: TrainedModel, part: Part) -> Predictions:
+    """Return what the network takes each image of `part` for, and how sure it is of it."""
+    labels = part.labels.argmax(axis=1) if part.labels.shape[1] > 1 else part.labels[:, 0]
+    classes, probabilities = classify(model, part.images)
+    return Predictions(labels, classes, probabilities[np.arange(len(classes)), classes])
 
 
 def measure_classes(predictions: Predictions, classes: Sequence[str]) -> list[dict[str, Any]]:

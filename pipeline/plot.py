@@ -21,7 +21,8 @@ def main(run: Run) -> None:
     trained = TrainedRun.open(run)
     with MirrorProcess(run, trained.config, "plot"):
         # Imported here, since matplotlib takes a second, in which tracking is already under way.
-        from pipeline.figures.results import draw_images, draw_problem
+        from pipeline.figures.problems import draw_problem
+        from pipeline.figures.results import draw_images
 
         draw = draw_problem if isinstance(trained.config.dataset, GeneratedDataset) else draw_images
         drawn = draw(trained)

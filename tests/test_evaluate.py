@@ -236,11 +236,11 @@ def test_the_served_model_names_the_class_that_is_evaluated() -> None:
     from pipeline.tracking.served import Classifier
 
     served = Classifier()
-    served.mlp, served.classes, served.image_shape = identity(3, 3), NAMES, (1, 3)
-    served.mlp.weights[0][:] = np.diag([-1, -0.5, -1])
+    served.model, served.classes, served.image_shape = identity(3, 3), NAMES, (1, 3)
+    served.model.weights[0][:] = np.diag([-1, -0.5, -1])
     part = load_dataset().test
     labels = served.predict(PythonModelContext({}, {}), part.images)["label"]
-    assert [NAMES.index(label) for label in labels] == predict(served.mlp, part).classes.tolist()
+    assert [NAMES.index(label) for label in labels] == predict(served.model, part).classes.tolist()
 
 
 def remove_predictions() -> None:

@@ -16,10 +16,10 @@ import yaml
 from pipeline.config.reading import read_params
 from pipeline.data.dataset import load_dataset
 from pipeline.nn.fast import predict
-from pipeline.runs.build import Streams
+from pipeline.runs.build import Streams, check_memory
 from pipeline.runs.history import read_history
 from pipeline.runs.models import load_model, load_snapshots, read_made_from
-from pipeline.runs.training_data import check_fit, check_memory
+from pipeline.runs.training_data import check_fit
 from pipeline.support.errors import UserError
 from tests.commands import (
     CHECKPOINTS,
@@ -299,7 +299,7 @@ def test_training_that_cannot_fit_into_memory_is_refused_at_once(
     for group, changes in options.items():
         config = replace(config, **{group: replace(getattr(config, group), **changes)})
     dataset = load_dataset(prepared / "data/processed")
-    monkeypatch.setattr("pipeline.runs.training_data.memory", lambda: 8e6)
+    monkeypatch.setattr("pipeline.runs.build.memory", lambda: 8e6)
     with pytest.raises(UserError) if told else nullcontext() as caught:
         check_memory(config, dataset)
     if told:

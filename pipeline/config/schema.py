@@ -269,3 +269,10 @@ def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str,
     if made_from["training"]["arithmetic"] == "exact":
         del made_from["training"]["threads"]
     return made_from
+
+
+def run_name(config: Mapping[str, Any]) -> str:
+    """Return what tells a run by `config`, nested, apart at a glance: `relu 100, sgd 0.1, seed 0`."""
+    model, optimizer = config["model"], config["optimizer"]
+    network = [model["activation"], "-".join(map(str, model["hidden"]))] if model["hidden"] else ["linear"]
+    return f"{' '.join(network)}, {optimizer['name']} {optimizer['learning_rate']:g}, seed {config['seed']}"

@@ -13,7 +13,8 @@ from matplotlib.text import Text
 
 from pipeline.data.dataset import Part
 from pipeline.figures.animation import animate, evenly_spaced, save_gif
-from pipeline.figures.style import BLUE, FAINT, INK, QUIET, VERMILION, new_figure, save
+from pipeline.figures.results import draw_curves, headline, measured, save_all
+from pipeline.figures.style import BLUE, FAINT, INK, QUIET, VERMILION, new_figure, save, style
 from pipeline.nn.fast import predict
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
@@ -24,6 +25,24 @@ LABEL_COLOURS = (BLUE, VERMILION)
 FEWEST_SAMPLES, MOST_SAMPLES = 400, 8192  # of a learned function on the line
 LOW, HIGH = -0.25, 1.25  # of the plane around XOR's corners, in each direction
 ALONG = np.linspace(LOW, HIGH, 201)
+
+
+def draw_problem(trained: TrainedRun) -> list[str]:
+    """Draw the training of a small problem and what its network has learned; return the files' names.
+
+    Raises:
+        UserError: if history or snapshots are missing or damaged; then nothing is written.
+    """
+    history, dataset = trained.history(), trained.dataset
+    title = headline(dataset, history, {"train": history[-1]["train_accuracy"]})
+    folder = trained.run.figures
+    with style():
+        figures = draw_curves(title, measured(dataset, "points"), history, "point")
+        if trained.config.dataset.kind == "xor":
+            figures["learned_3d"] = xor_in_space(
+                dataset.title, describe(trained.model), dataset.train, trained.model
+            )
+        return draw_learned(trained, dataset.title, folder, "learned") + save_all(figures, folder)
 
 
 def draw_learned(trained: TrainedRun, title: str, folder: Path, name: str) -> list[str]:

@@ -12,11 +12,9 @@ from pipeline.data.augmentation import distortion_for
 from pipeline.data.dataset import Dataset, Part
 from pipeline.figures import curves, images, mistakes
 from pipeline.figures.animation import evenly_spaced, save_gif
-from pipeline.figures.problems import describe, draw_learned, xor_in_space
 from pipeline.figures.style import legible, save, style
 from pipeline.figures.weights import Weights
 from pipeline.nn.exact import exact_sum
-from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
 from pipeline.runs.evaluation import (
     Predictions,
@@ -26,6 +24,7 @@ from pipeline.runs.evaluation import (
     reported_part,
 )
 from pipeline.runs.history import Row
+from pipeline.runs.models import TrainedModel
 from pipeline.runs.trained import TrainedRun
 from pipeline.support.errors import tell
 
@@ -77,24 +76,6 @@ class Results:
     def images(self, part: Part, rows: np.ndarray) -> np.ndarray:
         """Return the images of `part` in these rows: (n, height, width)."""
         return part.images[rows].reshape(-1, *self.dataset.image_shape)
-
-
-def draw_problem(trained: TrainedRun) -> list[str]:
-    """Draw the training of a small problem and what its network has learned; return the files' names.
-
-    Raises:
-        UserError: if history or snapshots are missing or damaged; then nothing is written.
-    """
-    history, dataset = trained.history(), trained.dataset
-    title = headline(dataset, history, {"train": history[-1]["train_accuracy"]})
-    folder = trained.run.figures
-    with style():
-        figures = draw_curves(title, measured(dataset, "points"), history, "point")
-        if trained.config.dataset.kind == "xor":
-            figures["learned_3d"] = xor_in_space(
-                dataset.title, describe(trained.model), dataset.train, trained.model
-            )
-        return draw_learned(trained, dataset.title, folder, "learned") + save_all(figures, folder)
 
 
 def draw_images(trained: TrainedRun) -> list[str]:
@@ -258,7 +239,7 @@ def moving_weights(results: Results) -> Iterator[Figure]:
         yield weights.show(subtitle(epoch), layers[epoch][units])
 
 
-def first_layer(model: MLP, parameters: Array) -> Array:
+def first_layer(model: TrainedModel, parameters: Array) -> Array:
     """Return the first layer's weights, (units, inputs), in the `parameters` of a network like `model`."""
     shape = model.weights[0].shape
     return parameters[: math.prod(shape)].reshape(shape)

@@ -1,19 +1,26 @@
 """From the configuration to the objects that it describes: nothing that trains sees a configuration."""
 
+import math
+import os
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from pipeline.config.schema import Config
 from pipeline.data.augmentation import distortion_for
 from pipeline.data.dataset import Dataset
+from pipeline.nn.arithmetic import ARITHMETICS
 from pipeline.nn.batches import MiniBatches
 from pipeline.nn.callbacks import Measuring, Snapshots
 from pipeline.nn.dropout import Dropout
 from pipeline.nn.measurement import Parts
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Callback, Trainer
+from pipeline.support.errors import UserError, shorten
+
+ROW_BYTES = 1000  # of what is kept of an epoch that was measured
 
 
 class Streams:
@@ -113,3 +120,55 @@ def build_training(config: Config, dataset: Dataset) -> Training:
         build_measuring(config, dataset),
         streams,
     )
+
+
+def check_network(config: Config, dataset: Dataset) -> None:
+    """Raise `UserError` if the network or training that `config` describes is impossible on `dataset`."""
+    images, outputs = len(dataset.train.images), dataset.train.labels.shape[1]
+    if (config.training.batch_size or 1) > images:
+        raise UserError(
+            f"training.batch_size = {config.training.batch_size}: should be at most the number of training"
+            f" images, {images}, or null for all of them at once"
+        )
+    if config.model.output == "softmax" and outputs == 1:
+        raise UserError(
+            f"model.output = softmax: of a single output, as {dataset.name} has it, it always makes 1;"
+            " sigmoid is what tells two classes apart"
+        )
+    check_memory(config, dataset)
+
+
+def check_memory(config: Config, dataset: Dataset) -> None:
+    """Raise `UserError` if training on `dataset` needs more memory than the machine has, at the least."""
+    images, inputs = dataset.train.images.shape
+    widths = [inputs, *config.model.hidden, dataset.train.labels.shape[1]]
+    size = np.dtype(ARITHMETICS[config.training.arithmetic].dtype).itemsize
+    parameters = sum((before + config.model.bias) * after for before, after in pairwise(widths))
+    needed = {
+        f"model.hidden = {config.model.hidden}": parameters * size * 2,  # and a gradient for each
+        f"training.batch_size = {config.training.batch_size}": (
+            (config.training.batch_size or images) * sum(widths[1:]) * size
+        ),
+        f"training.measure_every = {config.training.measure_every}": (
+            config.training.epochs // config.training.measure_every * ROW_BYTES
+        ),
+    }
+    if config.training.snapshots:  # each is kept twice in the end, then as float16
+        count = 1 + math.ceil(config.training.epochs / config.training.snapshots)
+        needed[f"training.snapshots = {config.training.snapshots}"] = count * parameters * (size + 2)
+    total, most = sum(needed.values()), memory()
+    if total > most:
+        largest = max(needed, key=lambda key: needed[key])
+        cause = next((key for key in needed if needed[key] > most), largest)
+        raise UserError(
+            f"{shorten(cause, 200)}: training would take at least {total / 1e9:,.0f} GB of memory, and this"
+            f" machine has {most / 1e9:,.0f} GB"
+        )
+
+
+def memory() -> float:
+    """Return how many bytes of memory the machine has; infinity where Python cannot tell, as on Windows."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf

@@ -28,6 +28,8 @@ CODE = (
     "pipeline/support/elementary.py",
 )
 """The files and folders that a model depends on: the code in train's deps in dvc.yaml."""
+LIBRARIES = ("numpy",)
+"""Those that a model depends on, and that its file needs to be used."""
 
 
 def fingerprint(config: Config) -> str:
@@ -41,11 +43,13 @@ def fingerprint(config: Config) -> str:
 
 @cache
 def digest_code() -> str:
-    """Return a hash of NumPy's version and the code that models depend on.
+    """Return a hash of the libraries' versions and the code that models depend on.
 
     The code is hashed at the first call only, since later changes do not reach this process.
     """
-    return digest_values({"numpy": version("numpy"), **{path: hash_files(ROOT / path) for path in CODE}})
+    return digest_values(
+        {**{name: version(name) for name in LIBRARIES}, **{path: hash_files(ROOT / path) for path in CODE}}
+    )
 
 
 def digest_values(values: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A trained network as a file: its parameters and what is needed to rebuild it."""
+"""A trained network as a file, with all that is needed to rebuild it, and what it says of images."""
 
 import json
 import math
@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.arithmetic import ARITHMETICS
 from pipeline.nn.callbacks import Snapshots
+from pipeline.nn.fast import predict, probabilities
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
 from pipeline.support.files import reading, replacing
@@ -19,8 +20,11 @@ from pipeline.support.files import reading, replacing
 MANY = 1_000_000  # numbers in a file of snapshots
 LARGEST_MEMBER_BYTES = 2_000_000_000  # of a zip file in its first format
 
+TrainedModel = MLP
+"""What training makes, and what is measured, drawn and served."""
 
-def save_model(mlp: MLP, path: Path, made_from: Mapping[str, Any] | None = None) -> None:
+
+def save_model(mlp: TrainedModel, path: Path, made_from: Mapping[str, Any] | None = None) -> None:
     """Write `mlp` to an npz file without pickled objects; equal networks of equal trainings give equal bytes.
 
     It holds `parameters`, the vector of every weight and then every bias; `architecture`, the rest of the
@@ -40,7 +44,7 @@ def save_model(mlp: MLP, path: Path, made_from: Mapping[str, Any] | None = None)
     write_npz(path, {**arrays, "parameters": mlp.parameters.vector})
 
 
-def load_model(path: Path) -> MLP:
+def load_model(path: Path) -> TrainedModel:
     """Rebuild the network that `save_model` wrote to `path`.
 
     Raises:
@@ -79,7 +83,7 @@ def read_made_from(path: Path) -> dict[str, Any] | None:
         return made_from
 
 
-def misfit(mlp: MLP, image_shape: Sequence[int], classes: Sequence[str]) -> str | None:
+def misfit(mlp: TrainedModel, image_shape: Sequence[int], classes: Sequence[str]) -> str | None:
     """Say how `mlp` does not fit images of this shape and these classes; None where it does.
 
     A single output tells two classes apart.
@@ -91,6 +95,21 @@ def misfit(mlp: MLP, image_shape: Sequence[int], classes: Sequence[str]) -> str 
         f"takes {inputs} values and tells {outputs} classes apart, but the images have"
         f" {math.prod(image_shape)} and {len(classes)}"
     )
+
+
+def classify(mlp: TrainedModel, images: Array) -> tuple[np.ndarray, Array]:
+    """Return what `mlp` takes `images`, shape (n, d), for.
+
+    A single output is the probability of the second of two classes.
+
+    Returns:
+        The most probable class of each image, shape (n,), as its position in the dataset's list of classes;
+        and the probability of every class, shape (n, k). Of equal probabilities, the larger output counts.
+    """
+    outputs = predict(mlp, images)
+    if outputs.shape[1] == 1:
+        outputs = np.hstack([1 - outputs, outputs])
+    return outputs.argmax(axis=1), probabilities(mlp, outputs)
 
 
 def save_snapshots(snapshots: Snapshots, path: Path) -> None:

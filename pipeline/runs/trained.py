@@ -14,10 +14,9 @@ from pipeline.config.reading import read_params
 from pipeline.config.schema import Config, parse
 from pipeline.data.dataset import PROCESSED, Dataset, digest, load_dataset
 from pipeline.data.generated import generate
-from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
 from pipeline.runs.history import Row, read_history
-from pipeline.runs.models import load_model, load_snapshots, misfit, read_made_from
+from pipeline.runs.models import TrainedModel, load_model, load_snapshots, misfit, read_made_from
 from pipeline.runs.run import Run
 from pipeline.runs.training_data import check_fit
 from pipeline.support.errors import UserError, tell
@@ -74,7 +73,7 @@ class TrainedRun:
     run: Run
     config: Config
     dataset: Dataset
-    model: MLP
+    model: TrainedModel
 
     @classmethod
     def open(cls, run: Run) -> Self:

@@ -20,7 +20,7 @@ from typing import Any
 from mlflow.entities import Metric, Param
 
 from pipeline.config.reading import dump
-from pipeline.config.schema import flatten, ingredients
+from pipeline.config.schema import flatten, ingredients, run_name
 from pipeline.runs.history import read_history
 from pipeline.runs.journal import FAILED, FINISHED, KILLED, Record, read_journal
 from pipeline.runs.run import Run
@@ -289,13 +289,6 @@ def recipe(config: Mapping[str, Any], data: DataSource) -> str:
     """Return a hash of all that a model is made from, but for the code."""
     made_from = json.dumps(ingredients(config, data.digest), sort_keys=True)
     return hashlib.sha256(made_from.encode()).hexdigest()
-
-
-def run_name(config: Mapping[str, Any]) -> str:
-    """Tell runs apart at a glance: `relu 100, sgd 0.1, seed 0`."""
-    model, optimizer = config["model"], config["optimizer"]
-    network = [model["activation"], "-".join(map(str, model["hidden"]))] if model["hidden"] else ["linear"]
-    return f"{' '.join(network)}, {optimizer['name']} {optimizer['learning_rate']:g}, seed {config['seed']}"
 
 
 def metric_name(column: str) -> str:

@@ -12,6 +12,7 @@ from mlflow.types.schema import Map
 
 import pipeline
 from pipeline.data.dataset import write_description
+from pipeline.runs.fingerprint import LIBRARIES
 from pipeline.tracking.dataset import DataSource
 
 # The model itself checks its inputs: flat or square images, or a table with a row for each, which no single
@@ -49,7 +50,7 @@ def log_model(client: mlflow.MlflowClient, run_id: str, network: Path, data: Dat
                 "dataset": (Path(folder) / "dataset.json").as_uri(),
             },
             code_paths=[str(Path(pipeline.__file__).parent)],
-            pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "numpy", "pandas")],
+            pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "pandas", *LIBRARIES)],
             signature=SIGNATURE,
             input_example=np.array(data.dataset.train.images[:1]),
         )

@@ -11,8 +11,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from pipeline.nn.fast import predict, probabilities
-from pipeline.runs.models import load_model
+from pipeline.runs.models import classify, load_model
 
 # A number in [0, 1], and the .1, .2, … that pandas writes behind a name of a column that comes again.
 PIXEL = re.compile(r"([01]|[01]?\.\d+|\d(\.\d+)?[eE]-\d+)(\.\d+)?")
@@ -23,7 +22,7 @@ class Classifier(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the network and the names of its classes."""
-        self.mlp = load_model(Path(context.artifacts["model"]))
+        self.model = load_model(Path(context.artifacts["model"]))
         dataset = json.loads(Path(context.artifacts["dataset"]).read_text(encoding="utf-8"))
         self.classes: list[str] = dataset["classes"]
         self.image_shape: tuple[int, ...] = tuple(dataset["image_shape"])
@@ -46,16 +45,13 @@ class Classifier(PythonModel):
         Raises:
             MlflowException: `INVALID_PARAMETER_VALUE`, HTTP's 400, if the input is anything else.
         """
-        outputs = predict(self.mlp, self._images(model_input))
-        if outputs.shape[1] == 1:  # the probability of the second of two classes
-            outputs = np.hstack([1 - outputs, outputs])
-        chances = probabilities(
-            self.mlp, outputs
-        )  # of equal ones the outputs still tell which is the largest
+        found, probabilities = classify(self.model, self._images(model_input))
         return pd.DataFrame(
             {
-                "label": [self.classes[i] for i in outputs.argmax(axis=1)],
-                "probabilities": [dict(zip(self.classes, map(float, row), strict=True)) for row in chances],
+                "label": [self.classes[i] for i in found],
+                "probabilities": [
+                    dict(zip(self.classes, map(float, row), strict=True)) for row in probabilities
+                ],
             }
         )
 
