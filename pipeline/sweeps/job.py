@@ -27,7 +27,7 @@ from pipeline.support.errors import UserError, add_report_note, in_need_of_room,
 from pipeline.sweeps.outcome import read_outcome, write_json
 from pipeline.sweeps.plan import read_plan
 
-FINISHED = Path("multirun/finished")  # says of each job that ever finished in which folder it is, by its key
+FINISHED = Path("multirun/finished")  # says in which folder each finished job is, by its key
 
 
 def run_job(values: DictConfig) -> float:
@@ -70,7 +70,7 @@ def do_job(values: DictConfig) -> float:
     with FileLock(FINISHED / f"{key}.lock"):  # another sweep may be at the same job
         finished = find_finished(key) if config.sweep.resume else None
         run = finished or claim_folder(Path(os.path.relpath(hydra.runtime.output_dir)), key)
-        record = read_journal(run)
+        record = read_journal(run)  # of a finished job; another has none yet
         token = record.header["token"] if record else uuid.uuid4().hex
         job = {"key": key, "sweep": plan["key"], "token": token, "name": label(overrides, plan["swept"])}
         where = {"folder": str(run.folder), "overrides": overrides, "skipped": bool(finished)}

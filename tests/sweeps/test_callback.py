@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,13 @@ from omegaconf import DictConfig
 
 import pipeline.sweeps.callback
 from pipeline.runs.history import read_history
+from pipeline.runs.journal import Journal
+from pipeline.runs.run import Run
+from pipeline.support.errors import UserError
 from pipeline.sweeps.callback import SweepReport
 from pipeline.sweeps.job import FINISHED
 from pipeline.sweeps.launchers import POLL_S
+from pipeline.sweeps.outcome import write_json
 from tests.commands import (
     PATIENCE,
     ROOT,
@@ -81,17 +86,12 @@ def test_one_parent_run_with_table_figure_and_the_best_jobs_metrics(tracked: Pat
     assert [line.split(":")[0] for line in done.stdout.splitlines()[:4]] == [f"job {i}" for i in range(4)]
 
 
-@pytest.mark.stress
-def test_a_sweep_of_nothing_is_one_job(tracked: Path) -> None:
-    assert sweep(tracked, base=TRACKED).returncode == 0
-    [parent], _ = runs(client(tracked))
-    assert parent.info.run_name == "sweep of one job"
-
-
 @pytest.mark.parametrize(
     ("swept", "combinations", "status"),
     [
-        (["optimizer.learning_rate=0.1,0.3", "model.hidden=[5],[9]"], 4, 0),
+        pytest.param(
+            ["optimizer.learning_rate=0.1,0.3", "model.hidden=[5],[9]"], *(4, 0), marks=pytest.mark.stress
+        ),
         pytest.param(
             ["optimizer.learning_rate=0.1,0.3", "model.hidden=[5],[9]", "optimizer=sgd,adam"],
             *(8, 0),
@@ -111,14 +111,6 @@ def test_every_sweep_gets_a_table_and_a_figure(
     assert (workspace / "sweep/sweep.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_objective_is_the_error_on_the_validation_part_where_there_is_one(workspace: Path) -> None:
-    assert sweep(workspace, "seed=3", "split.validation=50").returncode == 0
-    last = read_history(workspace / "sweep/0/reports/history.csv")[-1]
-    error = float(table(workspace)[0]["validation_error"])
-    assert error == pytest.approx(1 - last["validation_accuracy"], abs=1e-6)
-    assert last["validation_accuracy"] != last["test_accuracy"]
-
-
 class Returned(Callback):
     """Notes what each job returned, which is what a sweeper minimises."""
 
@@ -127,12 +119,17 @@ class Returned(Callback):
             print(job_return.return_value, file=file)
 
 
-def test_to_a_sweeper_a_failed_job_is_infinitely_bad(workspace: Path) -> None:
+def test_to_a_sweeper_a_failed_job_is_infinitely_bad_and_another_as_bad_as_on_the_validation_part(
+    workspace: Path,
+) -> None:
     note = "+hydra.callbacks.returned._target_=tests.sweeps.test_callback.Returned"
-    assert sweep(workspace, *EXPLODING, "optimizer.learning_rate=9,0.01", note).returncode == 1
+    options = [*EXPLODING, "optimizer.learning_rate=9,0.01", "split.validation=50", note]
+    assert sweep(workspace, *options).returncode == 1
     failed, good = (workspace / "sweep/returned").read_text().split()
-    assert failed == "inf"
-    assert float(good) == pytest.approx(float(table(workspace)[0]["test_error"]), abs=1e-6)
+    last = read_history(workspace / "sweep/1/reports/history.csv")[-1]
+    assert (failed, float(good)) == ("inf", pytest.approx(1 - last["validation_accuracy"], abs=1e-6))
+    assert last["validation_accuracy"] != last["test_accuracy"]
+    assert float(table(workspace)[0]["validation_error"]) == float(good)
 
 
 class Lost(Callback):
@@ -218,7 +215,9 @@ def test_what_an_earlier_sweep_left_in_the_folder_is_none_of_this_one(
 ) -> None:
     monkeypatch.chdir(workspace)
     monkeypatch.setattr("pipeline.sweeps.callback.NFS_DELAY_S", 0.0)
-    assert sweep(workspace, "seed=7,8").returncode == 0
+    with suppress(UserError), Journal(Run(Path("sweep/7")), {}):
+        raise UserError("this job failed")
+    write_json(Path("sweep/jobs/7.json"), {"folder": "sweep/7", "overrides": {}, "skipped": False})
     report = SweepReport()
     with composed("seed=0") as config:
         report.on_multirun_start(config)
@@ -237,7 +236,7 @@ atexit.register(lambda: print(sorted(name for name in sys.modules if name.starts
 """
 
 
-def test_a_single_training_imports_of_the_sweeps_what_hydra_needs_and_reads_no_dvc_yaml(
+def test_a_single_training_imports_only_the_callback_and_reads_no_dvc_yaml(
     tmp_path: Path,
 ) -> None:
     code = copy_code(tmp_path / "code")

@@ -5,8 +5,59 @@ from pathlib import Path
 import pytest
 
 from pipeline.support.errors import UserError
-from pipeline.sweeps.plan import make_plan
-from tests.sweeping import JOBLIB, composed, sweep, table
+from pipeline.sweeps.plan import Plan, make_plan
+from tests.commands import SMALL
+from tests.forked import run_each
+from tests.sweeping import JOBLIB, composed
+
+
+def plan(*options: str) -> Plan:
+    """Return the plan of the sweep that `options` start in the current folder."""
+    with composed(*options) as config:
+        return make_plan(config)
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "swept"),
+    [
+        ([], "sweep of one job", []),
+        (["seed=0"], "sweep of one job", []),
+        (["seed=0,1,2"], "sweep of seed, 3 jobs", ["seed"]),
+        (
+            ["optimizer.learning_rate=0.1,0.2", "seed=range(3)"],
+            "sweep of learning_rate × seed, 6 jobs",
+            ["optimizer.learning_rate", "seed"],
+        ),
+        (["experiment=quick,sheet_mnist"], "sweep of experiment, 2 jobs", ["experiment"]),
+    ],
+)
+def test_a_plan_names_what_is_swept_and_counts_the_jobs(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], name: str, swept: list[str]
+) -> None:
+    monkeypatch.chdir(workspace)
+    planned = plan(*options)
+    assert (planned.name, planned.swept, planned.title) == (name, swept, "Strokes")
+    assert name.endswith("one job" if len(planned.jobs) == 1 else f"{len(planned.jobs)} jobs")
+
+
+def test_the_same_jobs_in_another_order_are_the_same_sweep_unless_it_begins_anew(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    first, other_order, more = plan("seed=0,1"), plan("seed=1,0"), plan("seed=0,1,2")
+    assert first.key == other_order.key != more.key
+    assert first.jobs == other_order.jobs[::-1] == more.jobs[:2]
+    assert first.key != plan("seed=0,1", "sweep.resume=false").key
+
+
+def test_what_is_given_takes_the_place_of_what_a_recipe_sweeps(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    planned = plan("experiment=dying_relu", "model.activation=relu", "optimizer.learning_rate=0.1,0.2")
+    assert (planned.swept, len(planned.jobs)) == (["optimizer.learning_rate"], 2)
+    assert planned.overrides["optimizer.learning_rate"] == "0.1,0.2"
+    assert planned.overrides["model.activation"] == "relu"
 
 
 def test_two_options_that_make_the_same_job_are_told_before_any_job(
@@ -14,17 +65,8 @@ def test_two_options_that_make_the_same_job_are_told_before_any_job(
 ) -> None:
     monkeypatch.chdir(workspace)
     told = "^training.checkpoint=2.0 is the same job as training.checkpoint=1.0: leave one of them out"
-    with composed("training.checkpoint=1.0,2.0") as config, pytest.raises(UserError, match=told):
-        make_plan(config)
-
-
-@pytest.mark.stress
-def test_what_is_given_takes_the_place_of_what_a_recipe_sweeps(workspace: Path) -> None:
-    options = ["experiment=dying_relu", "model.activation=relu", "optimizer.learning_rate=0.1,0.2"]
-    done = sweep(workspace, *options)
-    assert done.returncode == 0, done.stderr
-    assert sorted(row["optimizer.learning_rate"] for row in table(workspace)) == ["0.1", "0.2"]
-    assert done.stdout.startswith("job 0: learning_rate 0.1: test error")
+    with pytest.raises(UserError, match=told):
+        plan("training.checkpoint=1.0,2.0")
 
 
 @pytest.mark.parametrize(
@@ -66,27 +108,28 @@ def test_jobs_that_cannot_work_are_refused(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], told: str
 ) -> None:
     monkeypatch.chdir(workspace)
-    with composed(*options) as config, pytest.raises(UserError) as caught:
-        make_plan(config)
+    with pytest.raises(UserError) as caught:
+        plan(*options)
     assert str(caught.value).startswith(told)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (["seed=0,1,0"], "seed=0 is there twice: leave one of them out"),
-        (["optimizer.rate=1,2"], "there is no key optimizer.rate"),
-        (["hydra/launcher=slurmy"], "In 'hydra/config': Could not find 'hydra/launcher/slurmy'"),
-        (["seed=0,1", "hydra.sweep.dir=params.yaml"], "params.yaml: a file is where a folder is needed"),
-        (["tracking.enabled=true", "seed=0,1"], "MLFLOW_TRACKING_URI: nothing answers at http://127.0.0.1:9"),
-    ],
-)
+REFUSED = {
+    "seed=0,1,0": "seed=0 is there twice: leave one of them out",
+    "optimizer.rate=1,2": "there is no key optimizer.rate",
+    "hydra/launcher=slurmy": "In 'hydra/config': Could not find 'hydra/launcher/slurmy'",
+    "hydra.sweep.dir=params.yaml": "params.yaml: a file is where a folder is needed",
+    "tracking.enabled=true": "MLFLOW_TRACKING_URI: nothing answers at http://127.0.0.1:9",
+}
+
+
 def test_what_cannot_work_is_told_in_one_line_before_any_job(
-    workspace: Path, options: list[str], told: str
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = sweep(workspace, *options, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {told}")
-    assert done.stderr.count("\n") == 1
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    commands = [["-m", *SMALL, "hydra.sweep.dir=sweep", option] for option in REFUSED]
+    for told, done in zip(REFUSED.values(), run_each(workspace, commands), strict=True):
+        assert done.status == 1
+        assert done.stderr.startswith(f"error: {told}")
+        assert done.stderr.count("\n") == 1
     assert not list(workspace.glob("sweep/[0-9]*"))
