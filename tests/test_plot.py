@@ -13,8 +13,8 @@ from matplotlib.image import imread
 
 from pipeline import plot
 from pipeline.nn.callbacks import Snapshots
-from pipeline.runs.models import save_snapshots
 from pipeline.runs.run import Run
+from pipeline.runs.snapshots import save_snapshots
 from pipeline.support.errors import UserError
 from tests.commands import run_module
 from tests.digits import prepare

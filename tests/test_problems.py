@@ -14,8 +14,8 @@ from pipeline.data.generated import xor
 from pipeline.figures.problems import ALONG, DecisionPlane
 from pipeline.nn.callbacks import Snapshots
 from pipeline.nn.mlp import MLP
-from pipeline.runs.models import save_snapshots
 from pipeline.runs.run import Run
+from pipeline.runs.snapshots import save_snapshots
 from pipeline.runs.trained import TrainedRun
 from tests.commands import ROOT, files, made_once, run_module
 

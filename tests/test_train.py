@@ -18,7 +18,8 @@ from pipeline.data.dataset import load_dataset
 from pipeline.nn.fast import predict
 from pipeline.runs.build import Streams, check_memory
 from pipeline.runs.history import read_history
-from pipeline.runs.models import load_model, load_snapshots, read_made_from
+from pipeline.runs.models import load_model, read_made_from
+from pipeline.runs.snapshots import load_snapshots
 from pipeline.runs.training_data import check_fit
 from pipeline.support.errors import UserError
 from tests.commands import (

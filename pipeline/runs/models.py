@@ -4,23 +4,19 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-from zipfile import ZipFile, ZipInfo
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.arithmetic import ARITHMETICS
-from pipeline.nn.callbacks import Snapshots
 from pipeline.nn.fast import predict, probabilities
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
-from pipeline.support.files import reading, replacing
+from pipeline.runs.npz import write_npz
+from pipeline.support.files import reading
 
-MANY = 1_000_000  # numbers in a file of snapshots
-LARGEST_MEMBER_BYTES = 2_000_000_000  # of a zip file in its first format
-
-TrainedModel = MLP
+TrainedModel: TypeAlias = MLP
 """What training makes, and what is measured, drawn and served."""
 
 
@@ -110,43 +106,3 @@ def classify(mlp: TrainedModel, images: Array) -> tuple[np.ndarray, Array]:
     if outputs.shape[1] == 1:
         outputs = np.hstack([1 - outputs, outputs])
     return outputs.argmax(axis=1), probabilities(mlp, outputs)
-
-
-def save_snapshots(snapshots: Snapshots, path: Path) -> None:
-    """Write `snapshots` to an npz file; without any, the file holds none.
-
-    It holds `epochs`, (s,), and `parameters`, (s, number of parameters), in float32 or, where there are many
-    of them, in float16: they are for pictures.
-    """
-    epochs = np.array(snapshots.epochs, np.int64)
-    many = sum(vector.size for vector in snapshots.vectors) > MANY
-    parameters = np.array(snapshots.vectors, np.float16 if many else np.float32)
-    write_npz(path, {"epochs": epochs, "parameters": parameters})
-
-
-def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write `arrays` as `np.savez` does, but with the same bytes on every system and in every Python.
-
-    A zip file says which system made it, and Python writes its sizes in two formats.
-    """
-    with replacing(path) as temporary, ZipFile(temporary, "w") as archive:
-        for name, array in arrays.items():
-            member = ZipInfo(f"{name}.npy")  # of 1980, the earliest time that a zip file can hold
-            member.create_system = 3  # Unix
-            with archive.open(member, "w", force_zip64=array.nbytes > LARGEST_MEMBER_BYTES) as file:
-                np.lib.format.write_array(file, array, allow_pickle=False)
-
-
-def load_snapshots(path: Path) -> list[tuple[int, Array]]:
-    """Return epoch and parameters, float32, of each snapshot that `save_snapshots` wrote to `path`.
-
-    Raises:
-        UserError: if the file is missing, cannot be read, is damaged, or not such a file.
-    """
-    with reading(path, "train"), np.load(path, allow_pickle=False) as file:
-        epochs, parameters = file["epochs"], file["parameters"]
-        if epochs.dtype != np.int64 or len(epochs) == 1 or np.any(np.diff(epochs) <= 0):
-            raise ValueError("the epochs should increase, from the one before training to the last")
-        if parameters.dtype not in (np.float16, np.float32):
-            raise ValueError("the parameters should be in float16 or float32")
-        return list(zip(epochs.tolist(), parameters.astype(np.float32), strict=True))

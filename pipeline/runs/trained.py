@@ -16,8 +16,9 @@ from pipeline.data.dataset import PROCESSED, Dataset, digest, load_dataset
 from pipeline.data.generated import generate
 from pipeline.nn.types import Array
 from pipeline.runs.history import Row, read_history
-from pipeline.runs.models import TrainedModel, load_model, load_snapshots, misfit, read_made_from
+from pipeline.runs.models import TrainedModel, load_model, misfit, read_made_from
 from pipeline.runs.run import Run
+from pipeline.runs.snapshots import load_snapshots
 from pipeline.runs.training_data import check_fit
 from pipeline.support.errors import UserError, tell
 from pipeline.support.files import FileError

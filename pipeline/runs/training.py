@@ -16,8 +16,9 @@ from pipeline.runs.checkpoints import Checkpoints
 from pipeline.runs.fingerprint import fingerprint
 from pipeline.runs.history import Row, write_history
 from pipeline.runs.journal import Journal
-from pipeline.runs.models import save_model, save_snapshots
+from pipeline.runs.models import save_model
 from pipeline.runs.run import Run
+from pipeline.runs.snapshots import save_snapshots
 from pipeline.runs.training_data import data_for, warn_of_data
 from pipeline.support.cores import product_threads
 from pipeline.support.errors import UserError, in_need_of_room, tell

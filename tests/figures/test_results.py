@@ -20,8 +20,9 @@ from pipeline.figures.style import style
 from pipeline.nn.callbacks import Snapshots
 from pipeline.runs.evaluation import Predictions
 from pipeline.runs.history import read_history
-from pipeline.runs.models import load_model, load_snapshots, save_snapshots
+from pipeline.runs.models import load_model
 from pipeline.runs.run import Run
+from pipeline.runs.snapshots import load_snapshots, save_snapshots
 from pipeline.runs.trained import TrainedRun
 from tests.digits import prepare
 from tests.pictures import sheet, tiles

@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.nn.callbacks import Snapshots
 from pipeline.nn.mlp import MLP
-from pipeline.runs.models import load_model, load_snapshots, save_model, save_snapshots
+from pipeline.runs.models import load_model, save_model
+from pipeline.runs.snapshots import load_snapshots, save_snapshots
 from pipeline.support.errors import UserError
 
 VECTOR = np.arange(6, dtype=np.float32)

@@ -24,7 +24,8 @@ from pipeline.runs.evaluation import (
     write_predictions,
 )
 from pipeline.runs.history import read_history, write_history
-from pipeline.runs.models import load_model, load_snapshots, save_model, save_snapshots
+from pipeline.runs.models import load_model, save_model
+from pipeline.runs.snapshots import load_snapshots, save_snapshots
 from pipeline.support.errors import UserError
 
 CLASSES = ["few", "many"]
