@@ -66,6 +66,11 @@ class Run:
         """The folder of the figures."""
         return self.folder / "reports/figures"
 
+    @property
+    def page(self) -> Path:
+        """The page to look at and to play with."""
+        return self.folder / "reports/page.html"
+
     def is_dvcs(self) -> bool:
         """Return whether this is the run of `dvc repro`."""
         return self.folder == Path()

@@ -1,0 +1,96 @@
+// Curves as SVG, with a slider below that says the values; the pointer moves the slider.
+"use strict";
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 560;
+const HEIGHT = 260;
+const EDGE = { left: 58, right: 12, top: 12, bottom: 34 };
+
+function svg(tag, attributes, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+// A figure with a line for each of `lines`: { name, values }, over the numbers `x`, which increase. `unit` is what x
+// counts. The scale is logarithmic where `log` says so and all values are above 0; `falling` puts the least value at
+// the top. `say` words a value.
+function chart({ title, lines, x, unit, say, log = false, falling = false }) {
+  const values = lines.flatMap((line) => line.values);
+  let [low, high] = [Math.min(...values), Math.max(...values)];
+  const scale = log && low > 0 ? Math.log : (value) => value;
+  if (scale === Math.log) [low, high] = [low / 1.15, high * 1.15];
+  else [low, high] = [low - 0.05 * (high - low || 1), high + 0.05 * (high - low || 1)];
+  const across = (value) =>
+    EDGE.left + ((WIDTH - EDGE.left - EDGE.right) * (value - x[0])) / (x.at(-1) - x[0] || 1);
+  const down = (value) => {
+    const share = (scale(value) - scale(low)) / (scale(high) - scale(low));
+    return EDGE.top + (HEIGHT - EDGE.top - EDGE.bottom) * (falling ? share : 1 - share);
+  };
+
+  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", "aria-hidden": "true" });
+  for (const tick of scale === Math.log ? logTicks(low, high) : ticks(low, high)) {
+    const y = down(tick);
+    drawing.append(svg("line", { x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y, y2: y, class: "grid" }));
+    drawing.append(svg("text", { x: EDGE.left - 6, y: y + 4, "text-anchor": "end" }, say(tick)));
+  }
+  for (const tick of ticks(x[0], x.at(-1)).filter(Number.isInteger)) {
+    drawing.append(svg("text", { x: across(tick), y: HEIGHT - 14, "text-anchor": "middle" }, String(tick)));
+  }
+  const cursor = svg("line", { y1: EDGE.top, y2: HEIGHT - EDGE.bottom, class: "cursor" });
+  drawing.append(cursor);
+  const dots = lines.map((line, i) => {
+    const points = line.values.map((value, k) => `${across(x[k]).toFixed(1)},${down(value).toFixed(1)}`);
+    drawing.append(svg("polyline", { points: points.join(" "), class: `line line-${i}` }));
+    return drawing.appendChild(svg("circle", { r: 4, class: `dot line-${i}` }));
+  });
+
+  const words = make("output");
+  const slider = make("input", { type: "range", min: 0, max: x.length - 1, "aria-label": `${title}: ${unit}` });
+  const show = () => {
+    const k = Number(slider.value);
+    const told = lines.map((line) => `${line.name} ${say(line.values[k])}`);
+    words.replaceChildren(`${unit} ${x[k]}: `);
+    lines.forEach((line, i) => words.append(i ? ", " : "", make("b", { class: `name line-${i}` }, told[i])));
+    slider.setAttribute("aria-valuetext", `${unit} ${x[k]}: ${told.join(", ")}`);
+    for (const end of ["x1", "x2"]) cursor.setAttribute(end, across(x[k]));
+    dots.forEach((dot, i) => {
+      dot.setAttribute("cx", across(x[k]));
+      dot.setAttribute("cy", down(lines[i].values[k]));
+    });
+  };
+  const follow = ({ clientX }) => {
+    const { left, width } = drawing.getBoundingClientRect();
+    const place = ((clientX - left) * WIDTH) / width;
+    const distances = x.map((value) => -Math.abs(across(value) - place));
+    slider.value = argmax(distances);
+    show();
+  };
+  slider.value = x.length - 1;
+  slider.addEventListener("input", show);
+  drawing.addEventListener("pointermove", follow);
+  drawing.addEventListener("pointerdown", follow);
+  show();
+  return make("figure", { class: "grow" }, make("figcaption", {}, make("h3", {}, title)), drawing, slider, words);
+}
+
+// Round numbers between `low` and `high`.
+function ticks(low, high) {
+  const rough = (high - low) / 5 || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const distance = power * [1, 2, 5, 10].find((digit) => digit * power >= rough);
+  const found = [];
+  for (let k = Math.ceil(low / distance); k * distance <= high; k++) found.push(Number((k * distance).toPrecision(12)));
+  return found;
+}
+
+// Round numbers between `low` and `high`, about as far apart on a log scale.
+function logTicks(low, high) {
+  const found = [];
+  const digits = high > 1000 * low ? [1] : high > 20 * low ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 6, 8];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
+    for (const digit of digits) found.push(Number(`${digit}e${power}`));
+  }
+  return found.filter((tick) => low <= tick && tick <= high);
+}

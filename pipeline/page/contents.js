@@ -1,0 +1,64 @@
+// What Python has put into the page, decoded, and helpers that every part uses.
+"use strict";
+
+const contents = JSON.parse(document.getElementById("contents").textContent);
+const { classes } = contents;
+const [imageRows, imageColumns] = contents.imageShape;
+const trainedNetwork = decodeNetwork(contents.network);
+
+function decodeBytes(base64) {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
+
+// The network as network.js has it, from its architecture and its parameters: every weight, then every bias.
+function decodeNetwork({ widths, activation, output, bias, parameters }) {
+  const vector = Float64Array.from(new Float32Array(decodeBytes(parameters).buffer));
+  let end = 0;
+  const take = (count) => vector.slice(end, (end += count));
+  const weights = widths.slice(1).map((width, i) => take(width * widths[i]));
+  const biases = bias ? widths.slice(1).map(take) : [];
+  return { widths, activation, output, weights, biases };
+}
+
+const byId = (id) => document.getElementById(id);
+
+// An element with attributes, event handlers (`onclick`) and children, which are elements or texts.
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null) element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+// A share between 0 and 1 as a percentage to be read.
+const percent = (share, decimals = 2) => `${(100 * share).toFixed(decimals)} %`;
+
+// A number with three significant digits, with the real minus sign: 0.0123, −4.5·10⁻⁷.
+function short(value) {
+  const size = Math.abs(value);
+  if (size === 0 || (size >= 1e-4 && size < 1e5)) return String(Number(value.toPrecision(3))).replace("-", "−");
+  const [digits, power] = value.toExponential(1).split("e");
+  return `${digits.replace("-", "−")}·10${raised(power)}`;
+}
+
+const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+
+// The position of the largest element.
+const argmax = (values) => values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
+
+// −12 → ⁻¹²
+const raised = (number) => String(number).replace(/[-+\d]/g, (each) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(each)] ?? "");
+
+// 2 → ⁽²⁾
+const layerNumber = (l) => `⁽${raised(l)}⁾`;
+
+// Make a part of the page visible, and name it in the list of parts.
+function showPart(id) {
+  const section = byId(id);
+  section.hidden = false;
+  document.querySelector("nav").append(make("a", { href: `#${id}` }, section.querySelector("h2").textContent));
+}

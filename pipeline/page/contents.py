@@ -1,0 +1,165 @@
+"""What of a run the page shows, as plain values for JSON. Numbers of large arrays are bytes in base64.
+
+Nothing is compressed: a compressed file's bytes depend on the library that compresses, and the page's should
+depend on the run alone.
+"""
+
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.config.schema import GeneratedDataset, flatten
+from pipeline.data.dataset import Part
+from pipeline.runs.evaluation import (
+    Predictions,
+    parts_with_images,
+    read_accuracies,
+    read_predictions,
+    reported_part,
+)
+from pipeline.runs.history import Row
+from pipeline.runs.models import read_made_from
+from pipeline.runs.trained import TrainedRun
+from pipeline.support.files import sha256
+
+PART_NAMES = {"train": "training", "validation": "validation", "test": "test", "official": "official test"}
+MOST_IMAGES = 1000
+CONFIDENCE_DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the page shows of a run.
+
+    Attributes:
+        title: of the page.
+        sentence: what the run is, and how well it does.
+        data: everything else, as `contents.js` reads it.
+    """
+
+    title: str
+    sentence: str
+    data: dict[str, Any]
+
+
+def read_contents(trained: TrainedRun) -> Contents:
+    """Read from the run's folder what the page shows.
+
+    Raises:
+        UserError: if a file is missing or damaged.
+    """
+    dataset, config, history = trained.dataset, trained.config, trained.history()
+    made_from = read_made_from(trained.run.model) or {}
+    data: dict[str, Any] = {
+        "classes": dataset.classes,
+        "imageShape": dataset.image_shape,
+        "network": describe_network(trained),
+        "training": {"loss": config.loss.name, "smoothing": config.loss.label_smoothing},
+        "history": curves(history),
+        "configuration": [[key, str(value)] for key, value in flatten(made_from).items() if key != "dataset"],
+        "hashes": hashes(trained, made_from),
+    }
+    if isinstance(config.dataset, GeneratedDataset):
+        right = history[-1]["train_accuracy"]
+        points = f"{round(right * len(dataset.train.images))} of {len(dataset.train.images):,} points"
+        return Contents(dataset.title, sentence(trained, history, f"gets {points} right"), data)
+
+    name = reported_part(dataset)
+    part, predictions = parts_with_images(dataset)[name], read_predictions(trained.run.predictions, dataset)
+    accuracy = read_accuracies(trained.run.metrics, dataset)[name]
+    images = f"{len(part.images):,} {PART_NAMES[name]} images"
+    data["confusion"] = {
+        "part": images,
+        "counts": predictions.confusion_matrix(len(dataset.classes)).tolist(),
+    }
+    data["images"] = sprite(part, predictions, len(dataset.classes))
+    title = f"{dataset.title}: {PART_NAMES[name]} accuracy {100 * accuracy:.2f} %"
+    reads = f"reads {100 * accuracy:.2f} % of {images} right"
+    return Contents(title, sentence(trained, history, reads), data)
+
+
+def sentence(trained: TrainedRun, history: list[Row], does: str) -> str:
+    """Say in a sentence what the run is: network, training, and what the network `does`."""
+    model, train = trained.model, trained.dataset.train
+    widths = "–".join(map(str, model.widths))
+    biases = "with biases" if model.bias else "without biases"
+    epochs = int(history[-1]["epoch"])
+    examples = "points" if isinstance(trained.config.dataset, GeneratedDataset) else "images"
+    return (
+        f"A network {widths} ({model.activation}, output {model.output}, {biases}), trained for {epochs:,}"
+        f" epoch{'s' if epochs > 1 else ''} on {len(train.images):,} {examples}, {does}."
+    )
+
+
+def describe_network(trained: TrainedRun) -> dict[str, Any]:
+    """Return architecture and parameters, which are rounded to float32."""
+    model = trained.model
+    return {
+        "widths": model.widths,
+        "activation": model.activation,
+        "output": model.output,
+        "bias": model.bias,
+        "parameters": base64(model.parameters.vector.astype("<f4")),
+    }
+
+
+def curves(history: list[Row]) -> dict[str, Any]:
+    """Return epochs, loss, and the accuracy on each part that was followed."""
+    followed = [part for part in ("train", "validation", "test") if f"{part}_accuracy" in history[0]]
+    return {
+        "epoch": [int(row["epoch"]) for row in history],
+        "loss": [row["loss"] for row in history],
+        "accuracy": {part: [row[f"{part}_accuracy"] for row in history] for part in followed},
+    }
+
+
+def hashes(trained: TrainedRun, made_from: dict[str, Any]) -> list[list[str]]:
+    """Return name and SHA-256 of what identifies the run.
+
+    The commit is not among them: other commits make the same run, and the page is a function of the run.
+    """
+    data = made_from.get("dataset")
+    return [
+        [trained.run.model.name, sha256(trained.run.model)],
+        *([["dataset", data]] if isinstance(data, str) else []),
+    ]
+
+
+def sprite(part: Part, predictions: Predictions, classes: int) -> dict[str, Any]:
+    """Return the images that the page holds, the surest first, with what is known of each.
+
+    Each cell of the confusion matrix has as many as fit, `MOST_IMAGES` in all.
+    """
+    rows = chosen_images(predictions, classes)
+    pixels = np.rint(255 * part.images[rows]).astype(np.uint8)
+    return {
+        "pixels": base64(pixels),
+        "index": rows.tolist(),
+        "label": predictions.labels[rows].tolist(),
+        "prediction": predictions.classes[rows].tolist(),
+        "confidence": predictions.confidence[rows].round(CONFIDENCE_DECIMALS).tolist(),
+    }
+
+
+def chosen_images(predictions: Predictions, classes: int) -> np.ndarray:
+    """Return the rows of the surest images of each pair of label and prediction, `MOST_IMAGES` at most.
+
+    Every pair has the same number, or all of its images where there are fewer.
+    """
+    pairs = classes * predictions.labels + predictions.classes
+    surest = np.argsort(-predictions.confidence, kind="stable")
+    by_pair = surest[np.argsort(pairs[surest], kind="stable")]
+    ends = np.cumsum(np.bincount(pairs))
+    place = np.arange(len(pairs)) - np.concatenate([[0], ends])[pairs[by_pair]]  # within its pair
+    number = np.bincount(place).cumsum()  # of images, with one, two, three … of each pair
+    most = int(np.searchsorted(number, MOST_IMAGES, side="right"))
+    kept = np.zeros(len(pairs), dtype=bool)
+    kept[by_pair[place < max(most, 1)][:MOST_IMAGES]] = True
+    return surest[kept[surest]]
+
+
+def base64(array: np.ndarray) -> str:
+    """Return the bytes of `array`."""
+    return b64encode(array.tobytes()).decode("ascii")

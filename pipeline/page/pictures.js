@@ -1,0 +1,60 @@
+// Pictures in canvases. Ink is black of some opacity; the style sheet inverts it where the page is dark. Numbers with a
+// sign are blue above 0 and orange below, the more opaque the larger.
+"use strict";
+
+const ABOVE = [30, 125, 205];
+const BELOW = [225, 100, 15];
+
+// A canvas of `columns` × `rows` pixels, which the style sheet enlarges. `colour` gives red, green, blue and opacity,
+// each from 0 to 255, of the pixel with this number.
+function paint(canvas, rows, columns, colour) {
+  canvas.width = columns;
+  canvas.height = rows;
+  const context = canvas.getContext("2d");
+  const picture = context.createImageData(columns, rows);
+  for (let i = 0; i < rows * columns; i++) picture.data.set(colour(i), 4 * i);
+  context.putImageData(picture, 0, 0);
+  return canvas;
+}
+
+// An image with pixels between 0 and 1.
+function paintInk(canvas, pixels, rows = imageRows, columns = imageColumns) {
+  return paint(canvas, rows, columns, (i) => [0, 0, 0, 255 * pixels[i]]);
+}
+
+// Numbers with a sign; `largest` is what has the full colour.
+function paintSigned(canvas, values, rows, columns, largest = largestOf(values)) {
+  return paint(canvas, rows, columns, (i) => signedColour(values[i], largest));
+}
+
+function signedColour(value, largest) {
+  const opacity = largest > 0 ? Math.min(Math.abs(value) / largest, 1) : 0;
+  return [...(value > 0 ? ABOVE : BELOW), 255 * Math.sqrt(opacity)];
+}
+
+function largestOf(values) {
+  let largest = 0;
+  for (const value of values) largest = Math.max(largest, Math.abs(value));
+  return largest;
+}
+
+// The numbers of a layer as a row of cells, a few rows where there are many.
+function paintUnits(canvas, values, largest = largestOf(values)) {
+  const columns = Math.min(values.length, 50);
+  const rows = Math.ceil(values.length / columns);
+  canvas.style.setProperty("--columns", columns);
+  return paint(canvas, rows, columns, (i) => (i < values.length ? signedColour(values[i], largest) : [0, 0, 0, 0]));
+}
+
+// A figure: a canvas that has been painted, with a caption; the label is for who cannot see it.
+function pictured(canvas, label, ...caption) {
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", label);
+  return make("figure", {}, canvas, make("figcaption", {}, ...caption));
+}
+
+// The weights that lead to unit `i` of the first layer, as an image.
+function paintFirstLayer(canvas, W, i, largest) {
+  const pixels = imageRows * imageColumns;
+  return paintSigned(canvas, W.subarray(i * pixels, (i + 1) * pixels), imageRows, imageColumns, largest);
+}

@@ -1,0 +1,172 @@
+"""The page in a real browser, operated as a person would."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from pipeline.page.__main__ import main
+from pipeline.runs.run import Run
+from pipeline.support.files import sha256
+from tests.browser import Browser
+from tests.digits import prepare
+
+ONE = [[(0.5, 0.15), (0.5, 0.4), (0.5, 0.65), (0.5, 0.85)]]
+BARS = "[...document.querySelectorAll('.bar')].map((bar) => bar.getAttribute('aria-label'))"
+LOSS = "document.querySelector('#losses output').textContent"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a network that was trained on scikit-learn's 8×8 digits for three epochs."""
+    folder, before = tmp_path_factory.mktemp("digits"), Path.cwd()
+    os.chdir(folder)
+    try:
+        main(prepare())
+    finally:
+        os.chdir(before)
+    return folder / Run().page
+
+
+@pytest.fixture
+def page(written: Path, browser: Browser) -> Iterator[Browser]:
+    """The browser with that page. Whatever a test does, the page logs no error and requests nothing."""
+    browser.resize(1024)
+    browser.open(written)
+    yield browser
+    assert browser.logged() == []
+    assert browser.requests() == [written.as_uri()]
+
+
+def test_it_says_what_the_run_is(page: Browser, written: Path) -> None:
+    accuracy = json.loads(written.with_name("metrics.json").read_text(encoding="utf-8"))["test"]["accuracy"]
+    share = f"{100 * accuracy:.2f} %"
+    assert page.text("h1") == page.driver.title == f"Digits: test accuracy {share}"
+    assert page.text(".lead") == (
+        "A network 64–20–10 (relu, output relu, without biases), trained for 3 epochs on 1,447 images, reads"
+        f" {share} of 300 test images right."
+    )
+    page.click("#origin summary")
+    assert "optimizer.learning_rate 0.1" in " ".join(page.text("#origin").split())
+    assert sha256(written.parents[1] / "models/model.npz") in page.value("document.body.textContent")
+
+
+def test_the_curves_tell_their_values_to_pointer_and_keyboard(page: Browser) -> None:
+    assert page.text("#curves output").startswith("epoch 3: train 9")
+    page.press("#curves input", "ARROW_LEFT")
+    assert page.text("#curves output").startswith("epoch 2: train ")
+    assert page.value("document.querySelector('#curves input').ariaValueText") == page.text("#curves output")
+    page.drag("#curves svg", [[(0.12, 0.5), (0.12, 0.6)]])
+    assert page.text("#curves output").startswith("epoch 1: train ")
+
+
+def test_a_cell_of_the_confusion_matrix_opens_its_images(page: Browser) -> None:
+    page.click(".confusion button.right")
+    heading = page.text("#mistakes h3[role=status]")
+    images = int(heading.removeprefix("0 read as 0: ").removesuffix(" images"))
+    assert images == int(page.text(".confusion button.right"))
+    shown = "document.querySelectorAll('.tile').length"
+    while page.find(".grow > button").is_displayed():
+        before = page.value(shown)
+        page.click(".grow > button")
+        assert page.value(shown) > before
+    assert page.value(shown) == images
+    page.press(".confusion button.right", "ARROW_RIGHT", "ARROW_DOWN", "ENTER")
+    assert page.text("#mistakes h3[role=status]").startswith("1 read as 1: ")
+
+
+def test_a_misread_image_can_be_put_before_the_network(page: Browser) -> None:
+    label, _, prediction = page.text(".tile span").partition(" → ")
+    page.click(".tile")
+    assert page.text("#verdict").startswith(f"{prediction}, ")
+    assert page.text("#pad-status").endswith(f"label {label}.")
+
+
+@pytest.mark.parametrize("kind", ["mouse", "pen", "touch"])
+def test_what_is_drawn_is_read(kind: str, page: Browser) -> None:
+    page.click("#clear")
+    assert page.text("#verdict") == "Nothing is drawn yet."
+    page.drag("#pad", ONE, kind)
+    page.wait("document.getElementById('verdict').textContent.startsWith('1, ')")
+    assert any(words.startswith("1: ") for words in page.value(BARS))
+    page.click("#clear")
+    assert page.text("#verdict") == "Nothing is drawn yet."
+
+
+def test_the_keyboard_draws_too(page: Browser) -> None:
+    page.click("#clear")
+    page.press("#pad", "SPACE", *(["ARROW_DOWN"] * 15), "SPACE", "ARROW_DOWN")
+    page.wait("document.getElementById('verdict').textContent.startsWith('1, ')")
+    assert page.text("#pad-status") == "The pen is up, 50 % from the left, 82 % from the top."
+
+
+def test_another_class_can_be_explained(page: Browser) -> None:
+    page.click("#example")
+    read = page.text("#verdict").partition(",")[0]
+    assert page.text("#evidence-title") == f"Pixels that speak for and against {read}"
+    page.click(".bar:last-child")
+    assert page.text("#evidence-title") == "Pixels that speak for and against 9"
+    page.click(".bar:last-child")
+    assert page.text("#evidence-title") == f"Pixels that speak for and against {read}"
+
+
+def test_each_step_lowers_the_loss_until_reset(page: Browser) -> None:
+    page.click("#example")
+    page.value("document.getElementById('label').value = '7'")
+    losses = []
+    for number in range(1, 6):
+        page.click("#step")
+        assert page.text("#learned").startswith(f"After {number} step")
+        assert "fell" in page.text("#learned")
+        losses.append(page.value(LOSS))
+    titles = page.value("[...document.querySelectorAll('#phases h3')].map((title) => title.firstChild.data)")
+    assert titles == [
+        "Forward, layer 1 (relu)",
+        "Forward, layer 2 (relu)",
+        "Loss",
+        "Backward, layer 2",
+        "Backward, layer 1",
+        "Gradient, layer 1",
+        "Gradient, layer 2",
+        "The changed weights, layer 1",
+        "The changed weights, layer 2",
+    ]
+    assert len(set(losses)) == 5
+    page.click("#reset")
+    assert page.text("#learned") == "The network is as it was trained."
+    page.click("#step")
+    assert page.value(LOSS) == losses[0]
+
+
+def test_a_network_learns_the_label_that_it_is_given(page: Browser) -> None:
+    page.click("#example")
+    page.press("#label", "7")
+    page.value("document.getElementById('rate').value = '0.05'")
+    for _ in range(30):
+        page.click("#step")
+    assert page.text("#learned").endswith("The drawing is now read as 7.")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1024, 1600])
+def test_it_fits_every_screen(width: int, scheme: Literal["light", "dark"], page: Browser) -> None:
+    page.prefer(scheme)
+    page.resize(width)
+    page.click("#step")
+    assert page.value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    page.prefer("light")
+
+
+def test_all_that_can_be_operated_has_a_name_and_every_picture_a_description(page: Browser) -> None:
+    page.click("#step")
+    nameless = page.value(
+        """[...document.querySelectorAll("button, input, select, :not(button) > canvas, summary, a")]
+        .filter((each) => each.checkVisibility())
+        .filter((each) => !(each.ariaLabel || each.textContent.trim() || each.labels?.length
+                            || each.getAttribute("aria-labelledby")))
+        .map((each) => each.outerHTML)"""
+    )
+    assert nameless == []
