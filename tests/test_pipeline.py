@@ -29,7 +29,7 @@ from tests.commands import (
     wait_until_frozen,
 )
 
-CHAIN = ["download", "preprocess", "train", "evaluate", "plot"]
+CHAIN = ["download", "preprocess", "train", "evaluate", "plot", "page"]
 STAGES = [*CHAIN, "problems"]
 
 
@@ -171,10 +171,10 @@ def test_verify_tells_whether_the_committed_results_are_reproduced(clone: Path) 
 @pytest.mark.parametrize(
     ("key", "value", "stages"),
     [
-        ("optimizer.learning_rate", 0.05, ["train", "evaluate", "plot"]),
-        ("seed", 1, ["train", "evaluate", "plot"]),
-        ("split.validation", 50, ["train", "evaluate", "plot"]),
-        ("split.test", 90, ["preprocess", "train", "evaluate", "plot"]),
+        ("optimizer.learning_rate", 0.05, ["train", "evaluate", "plot", "page"]),
+        ("seed", 1, ["train", "evaluate", "plot", "page"]),
+        ("split.validation", 50, ["train", "evaluate", "plot", "page"]),
+        ("split.test", 90, ["preprocess", "train", "evaluate", "plot", "page"]),
         ("dataset.official", 61, CHAIN),
     ],
 )
@@ -274,7 +274,7 @@ def test_dvc_tells_what_changed_and_takes_back_what_was_from_its_cache(clone: Pa
     assert "accuracy" in run(clone, "dvc", "metrics", "show")
     rate = set_param(clone, "optimizer.learning_rate", 0.3)
     assert "optimizer.learning_rate" in run(clone, "dvc", "params", "diff")
-    assert ran(run(clone, "dvc", "repro")) == ["train", "evaluate", "plot"]
+    assert ran(run(clone, "dvc", "repro")) == ["train", "evaluate", "plot", "page"]
     assert model.read_bytes() != trained
     changed = json.loads(run(clone, "dvc", "metrics", "diff", "--json"))
     assert {path: set(metrics) for path, metrics in changed.items()} == {
@@ -292,7 +292,7 @@ def test_dvc_tells_what_changed_and_takes_back_what_was_from_its_cache(clone: Pa
 
     set_param(clone, "optimizer.learning_rate", rate)
     output = run(clone, "dvc", "repro")
-    assert ran(output) == ["plot"] and output.count("is cached") == len(["train", "evaluate"])
+    assert ran(output) == ["plot"] and output.count("is cached") == len(["train", "evaluate", "page"])
     assert model.read_bytes() == trained
 
 
@@ -308,7 +308,7 @@ def test_params_that_are_changed_while_a_stage_runs_are_not_noted_for_its_output
         os.kill(pid, signal.SIGCONT)
         assert repro.wait() != 0
     assert (clone / "dvc.lock").read_bytes() == noted
-    assert ran(run(clone, "dvc", "repro")) == ["train", "evaluate", "plot"]
+    assert ran(run(clone, "dvc", "repro")) == ["train", "evaluate", "plot", "page"]
 
 
 def experiment(clone: Path, name: str, *options: str, rate: float) -> None:

@@ -11,13 +11,15 @@ from pipeline.page.contents import read_contents
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun, chosen_run, files_of
 from pipeline.support.files import write_text
+from pipeline.tracking import MirrorProcess
 
 
 def main(run: Run) -> None:
     """Write the page of `run`."""
     trained = TrainedRun.open(run)
-    write_text(run.page, assemble(read_contents(trained)))
-    print(f"page: {run.page}", flush=True)
+    with MirrorProcess(run, trained.config, "page"):
+        write_text(run.page, assemble(read_contents(trained)))
+        print(f"page: {run.page}", flush=True)
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ class ResultsMirror:
     Args:
         session: with the store.
         run: the model's folder.
-        what: "evaluate", "plot", or "record" for the model alone.
+        what: "evaluate", "plot", "page", or "record" for the model alone.
         config: what the model was trained by, nested.
     """
 
@@ -193,6 +193,8 @@ class ResultsMirror:
             self._log_evaluation()
         elif self.what == "plot":
             self.session.client.log_artifacts(self.run_id, str(self.run.figures), "figures")
+        elif self.what == "page":
+            self.session.client.log_artifact(self.run_id, str(self.run.page))
 
     def _log_evaluation(self) -> None:
         """Log what was measured. The accuracies that the history has are there already, as curves."""

@@ -49,7 +49,7 @@ class MirrorProcess:
         folder: the run, several runs that are trained one after another, or the folder of a sweep.
         config: the run's configuration; of several runs or of a sweep, only its `tracking` counts.
         what: what is done in the block: "train"; "record", which is nothing, but the model in the folder gets
-            its run; "evaluate", "plot" or "sweep".
+            its run; "evaluate", "plot", "page" or "sweep".
 
     Attributes:
         process: the child, from entering the block on; None where tracking is off.
@@ -60,7 +60,7 @@ class MirrorProcess:
         self,
         folder: Run | Sequence[Run] | Path,
         config: Config,
-        what: Literal["train", "record", "evaluate", "plot", "sweep"],
+        what: Literal["train", "record", "evaluate", "plot", "page", "sweep"],
     ) -> None:
         self.runs = [folder] if isinstance(folder, Run) else [] if isinstance(folder, Path) else folder
         self.folders = [folder] if isinstance(folder, Path) else [run.folder for run in self.runs]
@@ -152,7 +152,7 @@ class MirrorProcess:
         if self.what == "sweep":
             remedy = "the same command again"
         elif folder == Path():
-            remedy = "`dvc repro -sf evaluate plot`"
+            remedy = "`dvc repro -sf evaluate plot page`"
         elif folder.is_relative_to("models/problems"):
             remedy = "`dvc repro -sf problems`"
         else:

@@ -33,6 +33,7 @@ def make_trained(folder: Path) -> None:
         run.predictions.write_text("index,label,prediction,confidence\n0,7,7,0.9\n")
         run.figures.mkdir()
         (run.figures / "accuracy.png").write_bytes(b"an image")
+        run.page.write_bytes(b"a page")
     assert not (folder / "mlflow.db").exists()  # tracking was off
 
 

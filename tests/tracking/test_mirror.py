@@ -52,7 +52,7 @@ def assert_epochs_recorded(store: Any, run: Any) -> None:
 
 @pytest.fixture(scope="module")
 def recorded(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Train, then evaluate twice and plot, in a copy of the tree as DVC makes it."""
+    """Train, then evaluate twice, plot and write the page, in a copy of the tree as DVC makes it."""
 
     def record(folder: Path) -> None:
         shutil.copytree(trained, folder, dirs_exist_ok=True)
@@ -63,7 +63,7 @@ def recorded(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             copy = shutil.copytree(folder, folder / ".dvc/tmp/exps/standalone/tmp1")
             (copy / "mlflow.db").unlink()
             patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-            for what in ("evaluate", "evaluate", "plot"):
+            for what in ("evaluate", "evaluate", "plot", "page"):
                 patch.chdir(copy)
                 mirror(what, configuration())
         assert not (copy / "mlflow.db").exists()
@@ -111,10 +111,12 @@ def test_each_accuracy_has_one_name_and_they_come_first_on_the_page(records: Any
 def test_files(records: Any, run: Any, recorded: Path) -> None:
     assert {file.path for file in records.list_artifacts(run.info.run_id)} == {
         "params.yaml", "history.csv", "metrics.json", "classes.csv", "predictions.csv", "figures",
+        "page.html",
     }  # fmt: skip
     artifacts = local_path(run.info.artifact_uri)
     assert artifacts.is_relative_to(recorded / "mlruns")
     assert (artifacts / "figures/accuracy.png").read_bytes() == b"an image"
+    assert (artifacts / "page.html").read_bytes() == b"a page"
     assert read_params(artifacts / "params.yaml") == configuration()
 
 

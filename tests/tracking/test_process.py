@@ -161,7 +161,7 @@ def test_servers_that_fail_cost_nothing(
     ):
         assert warning.startswith("warning: not recorded in MLflow: http://127.0.0.1:")
         assert reason in warning
-        assert "The results are safe; `dvc repro -sf evaluate plot` records what was missed." in warning
+        assert "The results are safe; `dvc repro -sf evaluate plot page` records what was missed." in warning
         assert "secret" not in warning
     assert before == {path: path.read_bytes() for path in before}
 
@@ -273,7 +273,7 @@ def broken_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("folder", "what", "remedy"),
     [
-        (Run(), "train", "`dvc repro -sf evaluate plot`"),
+        (Run(), "train", "`dvc repro -sf evaluate plot page`"),
         ([Run(Path("models/problems/xor"))], "train", "`dvc repro -sf problems`"),
         (Run(Path("outputs/my first")), "train", "`python -m pipeline.tracking 'outputs/my first'`"),
         (Path("multirun/first"), "sweep", "the same command again"),
@@ -321,7 +321,17 @@ def test_no_process_where_tracking_is_off(project: Path) -> None:
 
 def test_stages_and_sweeps_do_without_mlflow() -> None:
     """Its import takes seconds."""
-    commands = ("download", "preprocess", "train", "evaluate", "plot", "problems", "promote", "recipes")
+    commands = (
+        "download",
+        "preprocess",
+        "train",
+        "evaluate",
+        "plot",
+        "page.__main__",
+        "problems",
+        "promote",
+        "recipes",
+    )
     modules = ", ".join(f"pipeline.{name}" for name in [*commands, "sweeps.callback"])
     program = f"import sys, {modules}; assert 'mlflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
