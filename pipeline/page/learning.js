@@ -131,7 +131,8 @@ function outputTable(a, y, delta) {
   const head = make("tr", {}, make("td"), ...names.map((name) => make("th", { scope: "col" }, name)));
   const [n, body] = [layerNumber(depth), make("tbody")];
   body.append(row(`a${n}`, a), row("y", y), row(`δ${n}`, delta));
-  return make("div", { class: "scroll" }, make("table", { class: "numbers" }, make("thead", {}, head), body));
+  const scroll = { class: "scroll", tabindex: 0, role: "region", "aria-label": "output, target and δ of each class" };
+  return make("div", scroll, make("table", { class: "numbers" }, make("thead", {}, head), body));
 }
 
 // A matrix of layer l. Of the first layer, which is large, it is the rows of the units whose weights change most, as

@@ -95,7 +95,7 @@ function drawMistakes({ part, counts }) {
       more.hidden = tiles.children.length >= images.length;
     }
     addMore();
-    const heading = make("h3", { role: "status" }, what);
+    const heading = make("div", { role: "status" }, make("h3", {}, what));
     panel.replaceChildren(heading, make("p", { class: "quiet" }, `The surest first${some}. Choose one to draw it below.`), tiles, more);
   }
 
@@ -108,7 +108,8 @@ function drawMistakes({ part, counts }) {
 // A button with an image of the data, which puts it before the network.
 function tile(image) {
   const [label, prediction] = [classes[image.label], classes[image.prediction]];
-  const words = `No. ${image.index}: label ${label}, read as ${prediction}, probability ${percent(image.confidence, 1)}`;
+  const pair = label === prediction ? label : `${label} → ${prediction}`;
+  const words = `${pair} ${percent(image.confidence, 1)}, image no. ${image.index}`;
   const choose = () => {
     showImage(image);
     byId("draw").scrollIntoView();
@@ -117,7 +118,8 @@ function tile(image) {
     "button",
     { type: "button", class: "tile", "aria-label": words, title: words, onclick: choose },
     paintInk(make("canvas", { class: "ink" }), image.pixels),
-    make("span", {}, label === prediction ? label : `${label} → ${prediction}`),
+    make("span", {}, pair),
+    " ",
     make("span", { class: "quiet" }, percent(image.confidence, 1)),
   );
 }

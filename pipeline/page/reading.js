@@ -64,6 +64,7 @@ function makeBars() {
         },
       },
       make("span", { class: "name" }, name),
+      " ",
       make("span", { class: "track" }, make("span", { class: "fill" })),
       make("span", { class: "share" }),
     ),
@@ -78,7 +79,7 @@ function showBars(shares, empty) {
     row.style.setProperty("--share", share);
     row.classList.toggle("read", i === read && !empty);
     row.querySelector(".share").textContent = empty ? "" : percent(share, 1);
-    row.setAttribute("aria-label", `${classes[i]}: ${empty ? "nothing drawn" : percent(share, 1)}; explain`);
+    row.setAttribute("aria-label", `${classes[i]} ${empty ? "" : percent(share, 1)}, explain`);
     row.setAttribute("aria-pressed", i === explained);
   });
 }
