@@ -74,7 +74,7 @@ def test_the_same_run_gives_the_same_bytes_wherever_and_whenever(run: Run) -> No
 
 def test_it_holds_the_network_the_measurements_and_the_images(run: Run) -> None:
     main(run)
-    held, dataset, model = contents(run.page), load_dataset(), load_model()
+    held, dataset, model = contents(run.page), load_dataset(), load_model(run.model)
     parameters = np.frombuffer(b64decode(held["network"]["parameters"]), "<f4")  # type: ignore[index]
     np.testing.assert_array_equal(parameters, model.parameters.vector.astype(np.float32))
     images: dict[str, object] = held["images"]  # type: ignore[assignment]
