@@ -33,7 +33,7 @@ from pipeline.runs.run import Run as RunFolder
 from pipeline.support.cores import usable_cores
 from pipeline.support.errors import UserError
 from pipeline.support.files import write_text
-from pipeline.tracking.store import describe_commit
+from pipeline.support.git import describe_commit
 from pipeline.train import train_and_record
 
 FOLDER = ROOT / "outputs/records"
@@ -200,7 +200,7 @@ def train_and_measure(run: Run) -> None:
         print(f"{run.folder}: finished before", flush=True)
         return
     print(f"{run.folder}: see {run.workspace / run.folder}/log.txt", flush=True)
-    commit = describe_commit(ROOT).get("git.commit", "unknown")  # outside of Git
+    commit = describe_commit(ROOT).get("commit", "unknown")  # outside of Git
     started = time.perf_counter()
     with (run.folder / "log.txt").open("a", encoding="utf-8") as log, redirect_stderr(log):
         train_and_record(run.config, run.folder)

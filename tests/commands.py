@@ -104,6 +104,13 @@ def files(folder: Path) -> dict[str, str]:
     }
 
 
+def git(folder: Path, *arguments: str) -> str:
+    """Return what Git prints for `arguments` in `folder`, as a user of some name."""
+    options = ["-c", "user.name=A", "-c", "user.email=a@b.c", "-C", str(folder)]
+    done = subprocess.run(["git", *options, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
 def kill(*pids: int) -> None:
     """Kill the processes that are still there."""
     for pid in pids:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.commands import SMALL, made_once, run_module
+from tests.commands import SMALL, TRACKED, made_once, run_module
 from tests.stores import client
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
@@ -52,3 +52,18 @@ def tracked(workspace: Path, store_template: Path) -> Path:
     """A workspace with an empty store."""
     shutil.copy(store_template, workspace / "mlflow.db")
     return workspace
+
+
+@pytest.fixture(scope="module")
+def swept(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which two networks were trained, the first of them hardly at all."""
+
+    def train(folder: Path) -> None:
+        (folder / "data").symlink_to(prepared / "data")
+        (folder / "params.yaml").write_text((prepared / "params.yaml").read_text())
+        options = ["hydra.sweep.dir=sweep", "optimizer.learning_rate=0.0001,0.3"]
+        done = run_module(folder, "pipeline.train", "-m", *TRACKED, *options)
+        assert done.returncode == 0, done.stderr
+
+    trained = made_once("swept", train, tmp_path_factory)
+    return shutil.copytree(trained, tmp_path_factory.mktemp("promote") / "copy", symlinks=True)

@@ -14,7 +14,8 @@ from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.parse import urlsplit
+from urllib.request import url2pathname, urlopen
 
 from pipeline.config.reading import read_params
 from pipeline.config.schema import Config, parse
@@ -62,6 +63,11 @@ def address_of_this_process() -> Iterator[None]:
         mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # which unsets it
         if address:
             os.environ["MLFLOW_TRACKING_URI"] = address
+
+
+def local_path(uri: str) -> Path:
+    """Return the file or folder at a `file:` URI."""
+    return Path(url2pathname(urlsplit(uri).path))
 
 
 def runs(store: Any, view: int = 1) -> list[Any]:

@@ -50,7 +50,7 @@ def main() -> None:
         return
     served = address().startswith("http")
     host, port = ("", 0) if served else choose_port()
-    server = public(address()).rstrip("/") if served else f"http://{reachable(host, brackets=True)}:{port}"
+    server = public(address()).rstrip("/") if served else f"http://{reachable(host)}:{port}"
     asked = "workflowType=machine_learning&viewStateShareKey=results"
     for experiment in shown:
         print(
@@ -73,17 +73,16 @@ def choose_port() -> tuple[str, int]:
         socket.create_connection((reachable(host), int(given)), timeout=1).close()
     except OSError:  # nothing listens there
         return host, int(given)
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as free:
+    with socket.socket() as free:
         free.bind((host, 0))
         port = free.getsockname()[1]
     tell(f"port {given} is taken by another program: MLflow takes {port}")
     return host, port
 
 
-def reachable(host: str, brackets: bool = False) -> str:
+def reachable(host: str) -> str:
     """Return the name by which what listens at `host` is reached from this machine."""
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"[{name}]" if brackets and ":" in name else name
+    return "127.0.0.1" if host == "0.0.0.0" else host
 
 
 def serve(host: str, port: int) -> None:

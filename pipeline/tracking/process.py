@@ -77,6 +77,7 @@ class MirrorProcess:
             try:
                 self._start()
             except OSError as error:
+                self.process = None
                 self._warn(str(error), recoverable=True)
         return self
 

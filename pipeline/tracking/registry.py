@@ -10,7 +10,7 @@ from pipeline.tracking.store import database, find_experiment, missing_folder, o
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 
 PARTS = ("validation", "test")  # by which runs are chosen; test only where there is no validation part
@@ -64,23 +64,18 @@ def promote_best(experiment: str, alias: str, part: str | None = None) -> Promot
         return runs[0] if runs else None
 
     for name in [part] if part else PARTS:
+        images = f"tags.`images.{name}`"
         measured = (
-            f"attributes.status = 'FINISHED' and metrics.{name}_accuracy >= 0 and tags.model_sha256 != ''"
+            f"attributes.status = 'FINISHED' and tags.model_sha256 != '' and metrics.{name}_accuracy >= 0"
         )
-        if newest := first(f"{measured} and tags.`images.{name}` != ''", "attributes.start_time DESC"):
-            alike = f"{measured} and tags.`images.{name}` = '{newest.data.tags[f'images.{name}']}'"
+        if newest := first(f"{measured} and {images} != ''", "attributes.start_time DESC"):
+            alike = f"{measured} and {images} = '{newest.data.tags[f'images.{name}']}'"
             best = first(alike, f"metrics.{name}_accuracy DESC")
             assert best
             return register(client, best, alias, name)
-    wanted = part or "validation or test"
-    if first(measured, "attributes.start_time DESC"):
-        raise UserError(
-            f"the runs of the experiment {experiment} do not say which {wanted} images they were measured on,"
-            " as an earlier version recorded them: `--run ID` promotes one of them"
-        )
     raise UserError(
-        f"the experiment {experiment} has no finished run with a {wanted} accuracy: that takes images and"
-        f" split.{part or 'test'} above 0"
+        f"the experiment {experiment} has no finished run with a {part or 'validation or test'} accuracy:"
+        f" that takes images and split.{part or 'test'} above 0"
     )
 
 
@@ -126,8 +121,6 @@ def register(client: "MlflowClient", run: "Run", alias: str, part: str) -> Promo
     A model that is registered already gets no second version. Description and tags of the version say what
     is known of it, with the accuracy on `part`.
     """
-    from mlflow.exceptions import MlflowException  # only now: it takes seconds
-
     assert run.inputs and run.outputs  # as every run has that is finished
     [output, *_] = run.outputs.model_outputs
     if gone := missing_folder(client.get_logged_model(output.model_id).artifact_location):
@@ -135,9 +128,41 @@ def register(client: "MlflowClient", run: "Run", alias: str, part: str) -> Promo
             f"the model of {run.info.run_name} is not in {gone}: bring that folder back, or delete the run"
             " and train anew"
         )
-    dataset = run.inputs.dataset_inputs[0].dataset
-    rows, columns = json.loads(str(dataset.profile))["image_shape"]
     experiment = client.get_experiment(run.info.experiment_id)
+    name = register_name(client, experiment)
+    versions = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
+    model = (
+        versions[0]
+        if versions
+        else client.create_model_version(
+            name, f"models:/{output.model_id}", run_id=run.info.run_id, model_id=output.model_id
+        )
+    )
+    version = str(model.version)
+    dataset = run.inputs.dataset_inputs[0].dataset
+    accuracy = run.data.metrics[f"{part}_accuracy"]
+    commit = run.data.tags.get("git.commit", "")
+    description = f"{experiment.name}: {run.info.run_name}, {part} accuracy {accuracy:.2%}"
+    description += f", commit {commit[:7]}" if commit else ""
+    description += " with uncommitted changes" if run.data.tags.get("git.dirty") == "true" else ""
+    client.update_model_version(name, version, description)
+    tags = {"dataset": dataset.name, "accuracy": str(accuracy), "part": part}
+    tags |= {"commit": commit} if commit else {}
+    for key, value in tags.items():
+        client.set_model_version_tag(name, version, key, value)
+    client.set_registered_model_alias(name, alias, version)
+    rows, columns = json.loads(str(dataset.profile))["image_shape"]
+    return Promoted(f"models:/{name}@{alias}", version, run.info.run_name, part, accuracy, (rows, columns))
+
+
+def register_name(client: "MlflowClient", experiment: "Experiment") -> str:
+    """Return the name of the registered model of `experiment`, which is registered if it is not yet.
+
+    Raises:
+        UserError: if another experiment's title gives the same name.
+    """
+    from mlflow.exceptions import MlflowException  # only now: it takes seconds
+
     # A title may be any text: MLflow refuses / and : in a name, and a quotation mark would end the filter.
     name = re.sub(r"[^\w.-]+", "-", experiment.name.lower()).strip("-.") or "model"
     try:
@@ -151,31 +176,4 @@ def register(client: "MlflowClient", run: "Run", alias: str, part: str) -> Promo
                 f"the registered model {name} is of the experiment {client.get_experiment(owner).name}, so"
                 f" {experiment.name} needs another title: `mlflow experiments rename` gives one"
             ) from None
-    accuracy = run.data.metrics[f"{part}_accuracy"]
-    commit = run.data.tags.get("git.commit")
-    dirty = run.data.tags.get("git.dirty") == "true"
-    description = f"{experiment.name}: {run.info.run_name}, {part} accuracy {accuracy:.2%}"
-    if commit:
-        description += f", commit {commit[:7]}" + (" with uncommitted changes" if dirty else "")
-    tags = {"dataset": dataset.name, "accuracy": str(accuracy), "part": part}
-    if commit:
-        tags["commit"] = commit
-    versions = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
-    if versions:
-        version = versions[0].version
-    else:
-        version = client.create_model_version(
-            name, f"models:/{output.model_id}", run_id=run.info.run_id, model_id=output.model_id
-        ).version
-    client.update_model_version(name, version, description)
-    for key, value in tags.items():
-        client.set_model_version_tag(name, version, key, value)
-    client.set_registered_model_alias(name, alias, version)
-    return Promoted(
-        uri=f"models:/{name}@{alias}",
-        version=str(version),
-        run=run.info.run_name,
-        part=part,
-        accuracy=accuracy,
-        image_shape=(rows, columns),
-    )
+    return name

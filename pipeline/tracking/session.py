@@ -16,12 +16,12 @@ from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
 from pipeline.support.errors import UserError, public
+from pipeline.support.git import describe_commit
 from pipeline.tracking.page import TAGS
 from pipeline.tracking.store import (
     address,
     artifact_root,
     database,
-    describe_commit,
     find_experiment,
     open_store,
 )
@@ -87,14 +87,15 @@ class Session:
         Raises:
             UserError: if it was deleted.
         """
-        if not find_experiment(self.client, title):
+        experiment = find_experiment(self.client, title)
+        if not experiment:
             path = database()
             location = artifact_root(path).as_uri() if path else None
             with suppress(MlflowException):  # another process may create it at this very moment
                 return self.client.create_experiment(title, location, TAGS)
-        experiment = find_experiment(self.client, title)
-        if not experiment:
-            raise MlflowException(f"the experiment {title} cannot be created")
+            experiment = self.client.get_experiment_by_name(title)
+            if not experiment:
+                raise MlflowException(f"the experiment {title} cannot be created")
         for key in TAGS.keys() - experiment.tags.keys():
             self.client.set_experiment_tag(experiment.experiment_id, key, TAGS[key])
         return experiment.experiment_id
@@ -104,7 +105,9 @@ class Session:
         """The tags that say where a run comes from: its owner, the commit, the user and DVC's experiment."""
         tags = {"owner": self.owner, "mlflow.source.type": "LOCAL"}
         try:
-            tags |= describe_commit(self.root)
+            commit = describe_commit(self.root)
+            tags |= {f"git.{key}": value for key, value in commit.items()}
+            tags |= {"mlflow.source.git.commit": commit["commit"]} if commit else {}
         except UserError as error:
             self.warnings.add(str(error))
         with suppress(KeyError, OSError):

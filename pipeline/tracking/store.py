@@ -1,7 +1,6 @@
 """Where runs are kept: the tracking store, its address, and what can be wrong with it."""
 
 import os
-import subprocess
 import textwrap
 import time
 from collections.abc import Iterator
@@ -196,31 +195,3 @@ def find_experiment(client: "MlflowClient", name: str) -> "Experiment | None":
             f" `MLFLOW_TRACKING_URI={public(address())} mlflow gc` removes it for good"
         )
     return experiment
-
-
-def describe_commit(folder: Path) -> dict[str, str]:
-    """Return the tags that name the commit checked out around `folder`; none outside of a Git repository.
-
-    What the stages themselves write does not count as dirt: `dvc.lock` and the numbers in `reports/`.
-
-    Raises:
-        UserError: if Git refuses to say it, as in a repository of another owner.
-    """
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        environment = {**os.environ, "LC_ALL": "C"}
-        return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
-
-    try:
-        commit = git("rev-parse", "--verify", "--quiet", "HEAD").strip()
-        written = [f":(exclude){name}" for name in ("dvc.lock", "reports")]
-        changes = git("status", "--porcelain", "--untracked-files=no", "--", ":/", *written)
-    except OSError:  # there is no Git
-        return {}
-    except subprocess.CalledProcessError as error:
-        if not error.stderr or "not a git repository" in error.stderr:  # the former: there is no commit yet
-            return {}
-        refusal = " ".join(error.stderr.split())
-        raise UserError(f"recorded without its commit, which Git does not tell: {refusal}") from None
-    return {"git.commit": commit, "git.dirty": str(bool(changes)).lower(), "mlflow.source.git.commit": commit}

@@ -23,10 +23,10 @@ from pipeline.config.schema import Config, flat
 from pipeline.runs.history import read_history
 from pipeline.runs.journal import Journal
 from pipeline.runs.run import Run
-from pipeline.runs.training import journal_header
+from pipeline.runs.training import journal_header, train_run
 from pipeline.support.errors import UserError
 from pipeline.tracking import MirrorProcess
-from tests.commands import PATIENCE, ROOT, wait_for
+from tests.commands import PATIENCE, ROOT, git, wait_for
 from tests.stores import client, configuration, failing_server, free_port, mirror, mlflow_server, runs
 
 What = Literal["train", "evaluate", "plot", "sweep"]
@@ -44,7 +44,7 @@ import time
 from pipeline.config.reading import read_params
 from pipeline.runs.journal import Journal
 from pipeline.runs.run import Run
-from pipeline.runs.training import journal_header
+from pipeline.runs.training import journal_header, train_run
 from pipeline.tracking import MirrorProcess
 
 config, run = read_params(), Run()
@@ -335,3 +335,21 @@ def test_stages_and_sweeps_do_without_mlflow() -> None:
     modules = ", ".join(f"pipeline.{name}" for name in [*commands, "sweeps.callback"])
     program = f"import sys, {modules}; assert 'mlflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+def test_where_git_refuses_to_name_the_commit_the_stage_says_so_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    git(project, "init", "--quiet")
+    git(project, "commit", "--quiet", "--allow-empty", "--message", "first")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    for scope in ("GLOBAL", "SYSTEM"):
+        monkeypatch.setenv(f"GIT_CONFIG_{scope}", os.devnull)
+    trainings = {Path("first"): configuration(), Path("second"): configuration(seed=1)}
+    with MirrorProcess([Run(folder) for folder in trainings], configuration(), "train"):
+        for folder, config in trainings.items():
+            train_run(config, Run(folder))
+    [told] = [line for line in capfd.readouterr().err.splitlines() if "Git" in line]
+    assert told.startswith("warning: recorded without its commit, which Git does not tell: fatal: detected")
+    assert f"git config --global --add safe.directory {project}" in told
+    assert {run.info.status for run in runs(client(project))} == {"FINISHED"}

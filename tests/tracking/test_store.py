@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.runs.run import Run
-from pipeline.runs.training import train_run
 from pipeline.support.errors import public
 from pipeline.tracking import MirrorProcess
-from pipeline.tracking.store import describe_commit
 from tests.commands import ROOT, run_module, wait_for
 from tests.stores import client, configuration, failing_server, runs
 
@@ -163,50 +161,3 @@ def test_a_new_store_whose_address_has_options(project: Path, monkeypatch: pytes
     with MirrorProcess(Run(), configuration(), "record"):
         pass
     assert len(runs(client(project))) == 1
-
-
-def git(folder: Path, *arguments: str) -> str:
-    options = ["-c", "user.name=A", "-c", "user.email=a@b.c", "-C", str(folder)]
-    done = subprocess.run(["git", *options, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-@pytest.mark.parametrize("below", ["", "course/project"])
-def test_the_commit_is_named_and_whether_the_code_is_still_its(tmp_path: Path, below: str) -> None:
-    project = tmp_path / below
-    (project / "reports").mkdir(parents=True)
-    assert describe_commit(project) == {}
-    git(tmp_path, "init", "--quiet")
-    assert describe_commit(project) == {}
-    for name in ("train.py", "dvc.lock", "reports/metrics.json"):
-        (project / name).write_text("before")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "--quiet", "--message", "first")
-    clean = {"git.commit": git(tmp_path, "rev-parse", "HEAD"), "git.dirty": "false"}
-    for change, dirty in (
-        ("report.png", "false"),
-        ("dvc.lock", "false"),
-        ("reports/metrics.json", "false"),
-        ("train.py", "true"),
-    ):
-        assert describe_commit(project).items() >= clean.items()
-        (project / change).write_text("after")
-        assert describe_commit(project)["git.dirty"] == dirty, change
-
-
-def test_where_git_refuses_to_name_the_commit_the_stage_says_so_once(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    git(project, "init", "--quiet")
-    git(project, "commit", "--quiet", "--allow-empty", "--message", "first")
-    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    for scope in ("GLOBAL", "SYSTEM"):
-        monkeypatch.setenv(f"GIT_CONFIG_{scope}", os.devnull)
-    trainings = {Path("first"): configuration(), Path("second"): configuration(seed=1)}
-    with MirrorProcess([Run(folder) for folder in trainings], configuration(), "train"):
-        for folder, config in trainings.items():
-            train_run(config, Run(folder))
-    [told] = [line for line in capfd.readouterr().err.splitlines() if "Git" in line]
-    assert told.startswith("warning: recorded without its commit, which Git does not tell: fatal: detected")
-    assert f"git config --global --add safe.directory {project}" in told
-    assert {run.info.status for run in runs(client(project))} == {"FINISHED"}

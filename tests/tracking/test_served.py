@@ -1,0 +1,159 @@
+"""What a promoted model answers, served over HTTP by the command that promoting prints, or loaded."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.scoring_server import invocations
+
+from pipeline.nn.fast import predict
+from pipeline.runs.models import load_model
+from tests.commands import PATIENCE, run_module, wait_for
+from tests.stores import answers, free_port
+
+
+@pytest.fixture(scope="module")
+def endpoint(swept: Path) -> Iterator[str]:
+    """The address at which MLflow serves what was promoted, by the command that promoting printed."""
+    promoted = run_module(swept, "pipeline.promote")
+    assert promoted.returncode == 0, promoted.stderr
+    assert promoted.stdout.startswith("models:/strokes@champion is version 1: learning_rate 0.3, test ")
+    assert "an image of 784 numbers from 0 to 1 shows; 28 rows of 28 do as well" in promoted.stdout
+    again = run_module(swept, "pipeline.promote")
+    assert again.stdout.startswith("models:/strokes@champion is version 1:")
+    port = free_port()
+    [command] = [line for line in promoted.stdout.splitlines() if "mlflow models serve" in line]
+    environment, *arguments = shlex.split(command)
+    name, _, address = environment.partition("=")
+    arguments[arguments.index("--port") + 1] = str(port)
+    server = subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=swept,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            name: address,
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/ping") or server.poll() is not None)
+        assert server.poll() is None
+        yield f"http://127.0.0.1:{port}/invocations"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+JSON = "application/json"
+
+
+def ask(endpoint: str, body: Any, content_type: str = JSON) -> list[dict]:
+    """Return what is predicted for `body`, which JSON is made of where it is no text."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    request = Request(endpoint, text.encode(), {"Content-Type": content_type})
+    with urlopen(request, timeout=PATIENCE) as answer:
+        return json.load(answer)["predictions"]
+
+
+def tables(images: np.ndarray) -> dict[str, tuple[Any, str]]:
+    """Return `images`, (n, d), in each format of tables that MLflow takes: a body and its content type."""
+    table = pd.DataFrame(images.astype(float))
+    named = table.add_prefix("pixel")
+    counted = table.set_axis(range(1, 1 + table.shape[1]), axis=1)
+    shuffled = table[sorted(table, key=str)]  # 0, 1, 10, 100, …
+    return {
+        "split": ({"dataframe_split": table.to_dict("split")}, JSON),
+        "split, no names": ({"dataframe_split": {"data": images.tolist()}}, JSON),
+        "split, from 1": ({"dataframe_split": counted.to_dict("split")}, JSON),
+        "records": ({"dataframe_records": named.to_dict("records")}, JSON),
+        "records in another order": ({"dataframe_records": shuffled.to_dict("records")}, JSON),
+        "CSV": (named.to_csv(index=False), "text/csv"),
+        "CSV, numbered": (table.to_csv(index=False), "text/csv; charset=utf-8"),
+    }
+
+
+@pytest.mark.stress
+def test_it_tells_label_and_probabilities_of_images_in_every_format(swept: Path, endpoint: str) -> None:
+    images = np.load(swept / "data/processed/test_images.npy")[:5]
+    outputs = predict(load_model(swept / "sweep/1/models/model.npz"), images)
+    flat = ask(endpoint, {"inputs": images.tolist()})
+    assert [answer["label"] for answer in flat] == [str(digit) for digit in outputs.argmax(axis=1)]
+    assert all(sum(answer["probabilities"].values()) == pytest.approx(1) for answer in flat)
+    assert ask(endpoint, {"instances": images.tolist()}) == flat
+    assert ask(endpoint, {"inputs": images.reshape(-1, 28, 28).tolist()}) == flat
+    for one in (images[0], images[0].reshape(28, 28)):
+        [answer] = ask(endpoint, {"inputs": one.tolist()})
+        assert answer["label"] == flat[0]["label"]
+    for name, (body, content_type) in tables(images).items():
+        assert ask(endpoint, body, content_type) == flat, name
+
+
+RIGHT = "; expected numbers in [0, 1] of shape (n, 784) or (n, 28, 28)"
+REFUSED: list[tuple[Any, str, str]] = [
+    ({"inputs": [[0.0] * 783]}, JSON, "shape (1, 783)" + RIGHT),
+    ({"inputs": [[2.0] * 784]}, JSON, "values outside [0, 1] or NaN" + RIGHT),
+    ({"inputs": [["ink"] * 784]}, JSON, RIGHT),
+    ({"inputs": [[0.0] * 784, [0.0]]}, JSON, "inhomogeneous shape"),
+    ({"dataframe_split": {"data": [[0.0] * 785]}}, JSON, "shape (1, 785)" + RIGHT),
+    ({"dataframe_records": [{"a": 0.0}, {"b": 1.0}]}, JSON, "shape (2, 2)" + RIGHT),
+    ({"dataframe_split": {"data": [[0.0] * 783 + [None]]}}, JSON, RIGHT),
+    (
+        ",".join(["0.25"] * 784),
+        "text/csv",
+        "numbers in the first line of CSV, which names the columns" + RIGHT,
+    ),
+    ("\n".join([",".join(["0", "1", "1e-05", ".5"] * 196)] * 2), "text/csv", "numbers in the first line"),
+]
+
+
+@pytest.mark.stress
+def test_anything_else_gets_a_400_that_says_what_is_right(endpoint: str) -> None:
+    for body, content_type, told in REFUSED:
+        with pytest.raises(HTTPError) as refused:
+            ask(endpoint, body, content_type)
+        assert refused.value.code == 400
+        assert told in json.load(refused.value)["message"]
+
+
+@pytest.fixture
+def invoke(swept: Path) -> Callable[[Any, str], list[dict]]:
+    """What MLflow's scoring server does with a request, without the server: the logged model is loaded."""
+    model = mlflow.pyfunc.load_model(next(swept.rglob("MLmodel")).parent.as_uri())
+
+    def invoke(body: Any, content_type: str) -> list[dict]:
+        text = body if isinstance(body, str) else json.dumps(body)
+        response = invocations(text, content_type, model, model.metadata.get_input_schema())
+        return json.loads(response.response)["predictions"]
+
+    return invoke
+
+
+def test_the_logged_model_takes_arrays_and_tables_and_refuses_what_is_neither(
+    swept: Path, invoke: Callable[[Any, str], list[dict]]
+) -> None:
+    images = np.load(swept / "data/processed/test_images.npy")[:3]
+    flat = invoke({"inputs": images.tolist()}, JSON)
+    assert invoke({"instances": images.reshape(-1, 28, 28).tolist()}, JSON) == flat
+    for name, (body, content_type) in tables(images).items():
+        assert invoke(body, content_type) == flat, name
+    for body, content_type, told in REFUSED:
+        with pytest.raises(MlflowException, match=re.escape(told)) as refused:
+            invoke(body, content_type)
+        assert refused.value.get_http_status_code() == 400
