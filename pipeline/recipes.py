@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.config.schema import AlternatingDataset, Config
 from pipeline.runs.history import Row, read_history
 from pipeline.support.errors import UserError
-from pipeline.sweeps.outcome import read_outcomes
+from pipeline.sweeps.outcome import read_outcome, started_jobs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,19 +41,23 @@ def read_jobs(folder: Path, recipe: str) -> list[Trained]:
     """Return configuration and history of each job of the sweep in `folder`, without rows where it failed.
 
     Raises:
-        UserError: if no job has ended well.
+        UserError: if a job has not ended, or none has ended well.
     """
-    outcomes = read_outcomes(folder)
-    if all(outcome.failure is not None for outcome in outcomes):
+    outcomes = [read_outcome(path) for path in started_jobs(folder)]
+    if lost := outcomes.count(None):
+        raise UserError(
+            f"{lost} of {len(outcomes)} jobs in {folder} have no result: the same sweep, from the same"
+            " folder, trains them"
+        )
+    jobs = [
+        (outcome.run.config(), [] if outcome.error is None else read_history(outcome.run.history))
+        for outcome in outcomes
+        if outcome
+    ]
+    if not any(history for _, history in jobs):
         raise UserError(
             f"no job in {folder} has ended well: `python -m pipeline.train experiment={recipe}` trains them"
         )
-    jobs: list[Trained] = []
-    for outcome in outcomes:
-        run = outcome.run
-        if not run.params.exists():
-            raise UserError(f"{run.folder} is gone: the same sweep, from the same folder, trains it anew")
-        jobs.append((run.config(), [] if outcome.failure is not None else read_history(run.history)))
     return jobs
 
 

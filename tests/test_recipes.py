@@ -1,6 +1,7 @@
 """The sweeps' recipes, shortened, and their figures."""
 
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,14 @@ def test_a_sweep_is_trained_and_drawn_by_its_name(tmp_path: Path, recipe: str) -
     figure = tmp_path / drawn.stdout.strip()
     height, width, _ = imread(figure).shape
     assert height > 300 and width > 700
+
+    shutil.rmtree(figure.parent / "0")  # and it is not drawn as if that job had never been
+    refused = run_module(tmp_path, "pipeline.recipes", recipe)
+    assert refused.returncode == 1
+    assert re.match(
+        rf"error: 1 of \d jobs in multirun/{recipe} have no result: the same sweep, ", refused.stderr
+    )
+    assert refused.stderr.count("\n") == 1
 
 
 @pytest.mark.stress
