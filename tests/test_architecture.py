@@ -1,4 +1,4 @@
-"""The house rules that keep the project easy to enter: imports go one way, and nothing is too large to read."""
+"""The house rules that keep the project easy to enter: imports go one way, nothing is too large to read."""
 
 import ast
 from functools import cache

@@ -2,14 +2,14 @@
 
 import sys
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.config.schema import Config, GeneratedDataset, ingredients
 from pipeline.data.dataset import PROCESSED, Dataset, digest
-from pipeline.nn.training import Callback, Diverged
+from pipeline.nn.training import Diverged
 from pipeline.runs.build import build_training
 from pipeline.runs.callbacks import History, ProgressBar
 from pipeline.runs.checkpoints import Checkpoints
@@ -26,9 +26,7 @@ from pipeline.support.errors import UserError, in_need_of_room, tell
 ROUNDING = 1e-6  # of the accuracies in the history
 
 
-def train_run(
-    config: Config, run: Run, job: Mapping[str, str] | None = None, callbacks: Sequence[Callback] = ()
-) -> Checkpoints:
+def train_run(config: Config, run: Run, job: Mapping[str, str] | None = None) -> Checkpoints:
     """Train as `config` says, and write model, snapshots, history and journal to the run's folder.
 
     Args:
@@ -36,7 +34,6 @@ def train_run(
         run: where to write.
         job: of a job of a sweep its `key`, `sweep` and `name`, which go into the journal. The sweep shows the
             progress and warns.
-        callbacks: what else the trainer is to call.
 
     Returns:
         The training's checkpoints. The caller removes them once the run is recorded: who is killed before
@@ -60,7 +57,7 @@ def train_run(
         ):
             history = History(journal)
             bar = ProgressBar(f"train on {dataset.title}", hidden=job is not None)
-            training.fit(history, bar, *callbacks, checkpoints)
+            training.fit(history, bar, checkpoints)
             if data and digest() != data:
                 checkpoints.remove()
                 raise UserError(f"{PROCESSED} changed while it was trained on: run the same command again")
