@@ -19,8 +19,9 @@ from pipeline.runs.run import Run
 from pipeline.support.files import find_root
 from pipeline.tracking.mirror import ResultsMirror, RunMirror, SweepMirror
 from pipeline.tracking.session import Session
-from pipeline.tracking.store import PAUSE_S, cause, failures
+from pipeline.tracking.store import cause, failures
 
+PAUSE_S = 0.5  # between two looks at the folders
 OUTAGE_S = 15.0  # that the store may go on failing once the stage is over: time to start a server anew
 
 

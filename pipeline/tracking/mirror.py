@@ -104,7 +104,7 @@ class RunMirror:
                 **self.session.origin,
                 **data.tags,
                 "tracker": header["token"],
-                "recipe": recipe(config, data),
+                "ingredients_sha256": hash_ingredients(config, data),
                 "mlflow.source.name": header["source"],
             }
             if self.parent:
@@ -140,7 +140,7 @@ class RunMirror:
             return False
         found = self.session.search(
             f"tags.model_sha256 = '{sha256(self.run.model)}' and attributes.status = 'FINISHED'"
-            f" and tags.recipe = '{recipe(record.header['config'], data)}'"
+            f" and tags.ingredients_sha256 = '{hash_ingredients(record.header['config'], data)}'"
         )
         if not found:
             return False
@@ -173,7 +173,7 @@ class ResultsMirror:
         self.run = run
         self.what = what
         self.config = config
-        self.training = RunMirror(session, run, bool)
+        self.training = RunMirror(session, run, bool)  # whatever the token
         self._of_files: Record | None = None
 
     @property
@@ -267,7 +267,7 @@ class SweepMirror:
     def _finish(self, metrics: Mapping[str, float], failure: str | None) -> None:
         """End the parent run with table and figure, and leave each job that is done a single run."""
         for run in self.session.search(f"tags.`mlflow.parentRunId` = '{self.run_id}'"):
-            done = self._jobs.get(run.data.tags["job"])
+            done = self._jobs.get(run.data.tags.get("job", ""))
             if done and done.run_id not in {"", run.info.run_id}:  # an earlier attempt, which broke off
                 self.client.delete_run(run.info.run_id)
         self.session.log_metrics(self.run_id, metrics)
@@ -287,7 +287,7 @@ def record_of_files(run: Run, config: Mapping[str, Any]) -> Record:
     return Record(header, now, epochs, FINISHED, ended_ms=now)
 
 
-def recipe(config: Mapping[str, Any], data: DataSource) -> str:
+def hash_ingredients(config: Mapping[str, Any], data: DataSource) -> str:
     """Return a hash of all that a model is made from, but for the code."""
     made_from = json.dumps(ingredients(config, data.digest), sort_keys=True)
     return hashlib.sha256(made_from.encode()).hexdigest()

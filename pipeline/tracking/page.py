@@ -1,8 +1,8 @@
-"""MLflow's page: `python -m pipeline.tracking.page` prints where on it our runs are, and serves it.
+"""MLflow's page: `python -m pipeline.tracking.page` prints the addresses of the runs, and serves it.
 
-The page opens on GenAI, its table of runs without params and metrics, and no setting of the server changes
-that. But an address can ask for training, and for one of the views that are kept among an experiment's tags:
-so each experiment has one with the columns that matter.
+MLflow's page opens on GenAI, where the table of runs has no params and no metrics, and no setting of the
+server changes that. But an address can ask for training, and for a view that is kept among the tags of an
+experiment. So each experiment has a view with the columns that matter.
 """
 
 from pipeline.support.program import program
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def choose_port() -> tuple[str, int]:
-    """Return the host and port of `MLFLOW_HOST` and `MLFLOW_PORT`, or a free port where that one is taken.
+    """Return the host and port of `MLFLOW_HOST` and `MLFLOW_PORT`, or a free port if that one is taken.
 
     Raises:
         UserError: if `MLFLOW_PORT` is no port.

@@ -1,4 +1,4 @@
-"""The model as MLflow serves it: the file that it runs to load one (models from code)."""
+"""The model that MLflow serves. MLflow runs this file to load one, as "models from code"."""
 
 import json
 import re
@@ -13,12 +13,12 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from pipeline.runs.models import classify, load_model
 
-# A number in [0, 1], and the .1, .2, … that pandas writes behind a name of a column that comes again.
+# A number in [0, 1], perhaps with the .1, .2, … that pandas appends to a column name that is there twice.
 PIXEL = re.compile(r"([01]|[01]?\.\d+|\d(\.\d+)?[eE]-\d+)(\.\d+)?")
 
 
 class Classifier(PythonModel):
-    """Images in, and for each the most probable class and every class's probability out."""
+    """Tells of each image the most probable class and the probability of every class."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the network and the names of its classes."""

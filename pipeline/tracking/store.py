@@ -2,7 +2,6 @@
 
 import os
 import textwrap
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,8 +29,7 @@ LOCATIONS = (
 )
 """The tables and columns in which MLflow's database keeps where files are, as absolute paths or URIs."""
 
-ANSWER_S = 5.0  # that a tracking server has to answer before anything is asked of it
-PAUSE_S = 0.5  # between two attempts
+ANSWER_S = 5.0  # that a tracking server has for its first answer
 
 
 def address() -> str:
@@ -49,7 +47,7 @@ def database() -> Path | None:
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Return what MLflow raises of a store that does not answer, or not as it should."""
+    """Return what MLflow raises if a store does not answer, or not as it should."""
     import requests
     from google.protobuf.json_format import ParseError
     from mlflow.exceptions import MlflowException
@@ -59,7 +57,7 @@ def failures() -> tuple[type[Exception], ...]:
 
 
 def cause(error: BaseException) -> str:
-    """Say in a line which store it is and what was at the bottom of `error`, without a password."""
+    """Return in one line which store failed and the first cause of `error`, without a password."""
     while (bottom := error.__cause__ or error.__context__) and not isinstance(bottom, KeyError):
         error = bottom
     message, *_ = public(str(error)).split(" Response body:")  # any web page, where it is no MLflow server
@@ -70,46 +68,40 @@ def cause(error: BaseException) -> str:
 
 @contextmanager
 def one_line_on_failures() -> Iterator[None]:
-    """Raise `UserError` where the tracking store fails in the block: MLflow's own errors show passwords."""
+    """Raise `UserError` if the store fails in the block, since MLflow's own errors show passwords."""
     try:
         yield
     except UserError:
-        raise  # without the import of MLflow, which it may have come before
+        raise  # and spare the import of MLflow below
     except Exception as error:
-        of_address = (ValueError, ImportError)  # of one that is none, or whose driver is missing
+        of_address = (ValueError, ImportError)  # it is not an address, or its driver is not installed
         if not isinstance(error, (*of_address, *failures())):
             raise
         raise UserError(f"the tracking store {cause(error)}") from None
 
 
 def check_server(advice: str = "start the server") -> None:
-    """Raise `UserError`, with `advice`, where the tracking URI is a server's and nothing answers there."""
+    """Raise `UserError`, with `advice`, if the tracking URI is a server's and nothing answers there."""
     import requests
 
-    deadline = time.monotonic() + ANSWER_S
     try:
-        if urlsplit(address()).scheme not in {"http", "https"}:
-            return
-        while time.monotonic() <= deadline:
-            try:
-                requests.get(f"{address().rstrip('/')}/health", timeout=ANSWER_S)
-                return
-            except requests.RequestException:
-                time.sleep(PAUSE_S)
-    except ValueError as error:
+        if urlsplit(address()).scheme in {"http", "https"}:
+            requests.get(f"{address().rstrip('/')}/health", timeout=ANSWER_S)
+    except (requests.exceptions.InvalidURL, ValueError) as error:
         raise UserError(f"MLFLOW_TRACKING_URI: {public(address())} is no address ({error})") from None
-    raise UserError(f"MLFLOW_TRACKING_URI: nothing answers at {public(address())}: {advice}")
+    except requests.RequestException:
+        raise UserError(f"MLFLOW_TRACKING_URI: nothing answers at {public(address())}: {advice}") from None
 
 
 def open_store() -> "MlflowClient":
     """Connect to the tracking store; a database that is not there yet is created by one process alone.
 
-    The others wait for it, whatever folders they work in, since the migrations that create it cannot run side
-    by side (https://github.com/daizutabi/hydraflow/issues/245). It appears whole: one that a kill left
-    half-migrated could never be opened again.
+    The other processes wait for it, since the migrations that create it cannot run side by side
+    (https://github.com/daizutabi/hydraflow/issues/245). The database gets its name once it is complete: one
+    that a kill left half-migrated could never be opened again.
 
     Raises:
-        ValueError: if the address is none, or where no database can be.
+        ValueError: if the address is none, or no database can be there.
     """
     import mlflow
     from sqlalchemy import create_engine, make_url
@@ -139,11 +131,12 @@ def artifact_root(database: Path) -> Path:
 
 
 def correct_locations(engine: "Engine", root: Path) -> None:
-    """Have a database name the artifacts below `root`, wherever its folder was when they were written.
+    """Correct the locations of artifacts in a database whose folder was moved or copied.
 
-    MLflow keeps absolute locations. After `mv` they name a folder that is gone, after `cp -r` the original's,
-    and MLflow would write there. A location becomes a URI, since MLflow unquotes paths: `my%20folder` would
-    become `my folder`. Runs whose artifacts are only at the old location keep it, to be read there.
+    MLflow keeps absolute locations. After `mv` they name a folder that is gone. After `cp -r` they name the
+    original's, and MLflow would write there. They are to be below `root`, and are written as URIs: MLflow
+    unquotes paths, so that `my%20folder` would become `my folder`. A run whose artifacts are only at the old
+    location keeps it, so that they can be read there.
     """
     from mlflow.utils.file_utils import local_file_uri_to_path
     from mlflow.utils.uri import is_local_uri
