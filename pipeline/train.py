@@ -34,7 +34,7 @@ CONF = Path(__file__).parents[1] / "conf"
 def train_and_record(config: Config, folder: Path) -> None:
     """Train as `config` says into `folder`, and track the run.
 
-    `config` goes there as well, as `params.yaml`, unless it is from there: under DVC `folder` is the root.
+    `config` is also written there, to `params.yaml`, except in DVC's run, which it was read from.
 
     Raises:
         UserError: if the data do not fit the configuration, or training diverges.
@@ -48,7 +48,7 @@ def train_and_record(config: Config, folder: Path) -> None:
 
 
 def check_chosen_config() -> None:
-    """Raise `UserError` if the file that `--config-name` chooses would take Hydra hours for its aliases."""
+    """Raise `UserError` if the file of `--config-name` has so many aliases that Hydra would need hours."""
     chosen, _ = get_args_parser().parse_known_args()
     if not chosen.config_name:
         return
@@ -61,7 +61,7 @@ def check_chosen_config() -> None:
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(values: DictConfig) -> float | None:
-    """Train on the configuration that Hydra composed and return, of a sweep's job, what is minimised."""
+    """Train on the configuration that Hydra composed; return the error of a sweep's job, for the sweeper."""
     with suppress(FileNotFoundError):  # on another machine, which `run_job` tells of
         os.chdir(HydraConfig.get().runtime.cwd)  # all is found from there, whatever hydra.job.chdir says
     if HydraConfig.get().mode == RunMode.MULTIRUN:

@@ -30,7 +30,7 @@ class Snapshots(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         if self.every and (trainer.epoch % self.every == 0 or trainer.epoch == trainer.epochs):
-            self._take(trainer.epoch, trainer.trained.parameters.vector)
+            self._take(trainer.epoch, trainer.to_measure.parameters.vector)
 
     def restore(self, epochs: Sequence[int], vectors: Sequence[Array]) -> None:
         """Go on from these snapshots."""
@@ -64,7 +64,7 @@ class Measuring(Callback):
         if trainer.epoch % self.every == 0 or trainer.epoch == trainer.epochs:
             self._pending = self._second_thread.submit(
                 measure,
-                trainer.trained.copy(),
+                trainer.to_measure.copy(),
                 self.parts,
                 epoch=trainer.epoch,
                 loss=trainer.mean_loss,
@@ -79,4 +79,4 @@ class Measuring(Callback):
         """Wait for what is being measured, if anything is, and tell the callbacks of it."""
         if self._pending:
             measurement, self._pending = self._pending.result(), None
-            trainer.measured(measurement)
+            trainer.report(measurement)

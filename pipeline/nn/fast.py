@@ -30,7 +30,7 @@ class Buffers:
         z: the pre-activations.
         a: the activations.
         passed_on: what the next layer takes in: `a` itself, or with dropout the part of it that is left.
-        delta: ∂C/∂z.
+        delta: ∂C/∂z, times the factor that backpropagation was given, such as the learning rate.
         row_by_row: room for a wide layer's `delta` in the other layout; None for a narrow layer.
     """
 

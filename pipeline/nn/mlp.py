@@ -79,7 +79,7 @@ class MLP:
         return loss.value(self.functions[-1], z[-1], a[-1], y), gradient
 
     def step(self, gradient: Parameters, learning_rate: float) -> None:
-        """Go down the gradient: θ ← θ − η ∂C/∂θ."""
+        """Go down the gradient: θ ← θ − η ∂C/∂θ. The trainer steps by an optimizer instead."""
         self.parameters.vector -= learning_rate * gradient.vector
 
     def copy(self) -> Self:

@@ -19,10 +19,13 @@ from pipeline.nn.types import Array
 
 
 class Callback:
-    """What a trainer calls while it trains. A hook that is not overridden does nothing."""
+    """What a trainer calls while it trains.
+
+    A hook that is not overridden does nothing. Each hook is called on all callbacks, in their order.
+    """
 
     def on_start(self, trainer: "Trainer") -> None:
-        """Called before the first epoch, in the order of the callbacks, as all hooks are."""
+        """Called before the first epoch."""
 
     def on_epoch_end(self, trainer: "Trainer") -> None:
         """Called after each epoch, which is `trainer.epoch`."""
@@ -35,7 +38,10 @@ class Callback:
 
 
 class Diverged(ArithmeticError):
-    """The loss, a gradient's square that is needed, or at the last step a parameter, became NaN or infinite.
+    """Training became NaN or infinite.
+
+    That is the loss of a step, or the square of its gradient, if the optimizer uses that, or the parameters
+    after the last step.
 
     Attributes:
         epoch: in which epoch, from 1.
@@ -56,14 +62,14 @@ class Trainer:
         loss: what to minimise.
         optimizer: how to step down the gradient.
         schedule: how the learning rate changes.
-        dropout: what leaves hidden units out, drawn anew for each image of a step; None for nothing.
+        dropout: dropout of hidden units, drawn anew for each image and step; None for none.
         ema: decay of the moving average of the parameters. Where it is not 0, that average is what is
             measured, and what `mlp` has in the end.
 
     Attributes:
         epoch: how many epochs have been trained.
         epochs: how many `fit` trains.
-        seconds: the latest epoch took.
+        seconds: how long the latest epoch took.
         mean_loss: over the latest epoch's images, each with the parameters of its mini-batch.
         callbacks: those of `fit`.
     """
@@ -92,8 +98,7 @@ class Trainer:
         """Train for so many `epochs`, each one pass over `batches`.
 
         Raises:
-            Diverged: at the step whose loss is NaN or infinite, or the square of whose gradient is, where the
-                optimizer needs it; at the last one, whose parameters are.
+            Diverged: as soon as training becomes NaN or infinite.
         """
         self.prepare(batches, epochs, callbacks)
         for callback in callbacks:
@@ -152,11 +157,11 @@ class Trainer:
             raise Diverged("the parameters became infinite", self.epochs, self.steps_an_epoch)
 
     @property
-    def trained(self) -> MLP:
+    def to_measure(self) -> MLP:
         """The network to measure: with the averaged parameters, where they are averaged."""
         return self.average.mlp if self.average else self.mlp
 
-    def measured(self, measurement: Measurement) -> None:
+    def report(self, measurement: Measurement) -> None:
         """Tell the callbacks that an epoch has been measured."""
         for callback in self.callbacks:
             callback.on_measured(measurement)

@@ -1,4 +1,7 @@
-"""From the configuration to the objects that it describes: nothing that trains sees a configuration."""
+"""From the configuration to the objects that it describes. The trainer never sees a configuration.
+
+Loss, optimizer and schedule are parts of a configuration, and objects already.
+"""
 
 import math
 import os
@@ -84,7 +87,7 @@ def build_measuring(config: Config, dataset: Dataset) -> Measuring:
 
 
 @dataclass(frozen=True)
-class Training:
+class BuiltTraining:
     """All that a configuration describes: a trainer, what it learns from, and what it calls."""
 
     trainer: Trainer
@@ -108,11 +111,11 @@ class Training:
         self.trainer.fit(self.batches, self.epochs, [self.snapshots, self.measuring, *callbacks])
 
 
-def build_training(config: Config, dataset: Dataset) -> Training:
+def build_training(config: Config, dataset: Dataset) -> BuiltTraining:
     """Return the training that `config` describes, on `dataset`."""
     streams = Streams(config.seed)
     trainer = build_trainer(config, dataset, streams)
-    return Training(
+    return BuiltTraining(
         trainer,
         build_batches(config, dataset, trainer.mlp, streams),
         config.training.epochs,
@@ -153,7 +156,7 @@ def check_memory(config: Config, dataset: Dataset) -> None:
             config.training.epochs // config.training.measure_every * ROW_BYTES
         ),
     }
-    if config.training.snapshots:  # each is kept twice in the end, then as float16
+    if config.training.snapshots:  # at the end each is in memory twice: as taken, and as float16 to be saved
         count = 1 + math.ceil(config.training.epochs / config.training.snapshots)
         needed[f"training.snapshots = {config.training.snapshots}"] = count * parameters * (size + 2)
     total, most = sum(needed.values()), memory()

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from pipeline.nn.measurement import Measurement
 from pipeline.nn.training import Callback, Trainer
 from pipeline.nn.types import Array
-from pipeline.runs.build import Training
+from pipeline.runs.build import BuiltTraining
 from pipeline.support.files import find_root, replacing
 
 CHECKPOINTS = Path("models/checkpoints")
@@ -39,7 +39,7 @@ class Checkpoints(Callback):
         training: what to keep checkpoints of, besides the trainer: its random streams and snapshots.
     """
 
-    def __init__(self, fingerprint: str, minutes: float, training: Training) -> None:
+    def __init__(self, fingerprint: str, minutes: float, training: BuiltTraining) -> None:
         self.fingerprint = fingerprint
         self.root = find_root(Path.cwd()) / CHECKPOINTS
         self._seconds = 60 * minutes
@@ -82,7 +82,7 @@ class Checkpoints(Callback):
         for stream, state in zip(self._streams.all, notes["streams"], strict=True):
             stream.bit_generator.state = state
         for measurement in measurements:
-            trainer.measured(measurement)
+            trainer.report(measurement)
         say_above_bar(f"training goes on after epoch {trainer.epoch}, from the checkpoint in {where}")
 
     def on_measured(self, measurement: Measurement) -> None:

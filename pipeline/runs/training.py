@@ -32,12 +32,12 @@ def train_run(config: Config, run: Run, job: Mapping[str, str] | None = None) ->
     Args:
         config: what to train.
         run: where to write.
-        job: of a job of a sweep its `key`, `sweep` and `name`, which go into the journal. The sweep shows the
-            progress and warns.
+        job: `key`, `sweep` and `name` of a sweep's job, for the journal; None for a single training. A sweep
+            shows the progress itself.
 
     Returns:
-        The training's checkpoints. The caller removes them once the run is recorded: who is killed before
-        goes on from there.
+        The training's checkpoints. The caller removes them once the run is recorded. Until then, a training
+        that is killed can resume from them.
 
     Raises:
         UserError: if the data do not fit the configuration, or training diverges.

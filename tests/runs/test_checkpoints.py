@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.config.reading import read_params
 from pipeline.nn.training import Trainer
-from pipeline.runs.build import Training, build_training
+from pipeline.runs.build import BuiltTraining, build_training
 from pipeline.runs.checkpoints import Checkpoints
 from pipeline.runs.training_data import data_for
 from pipeline.train import train_and_record
@@ -50,7 +50,7 @@ EVERYTHING = [
 ]
 
 
-def fitted(checkpoints: Callable[[Training], Checkpoints], epochs: int) -> Checkpoints:
+def fitted(checkpoints: Callable[[BuiltTraining], Checkpoints], epochs: int) -> Checkpoints:
     """Return the checkpoints of a small training that has ended."""
     config = replace(XOR, training=replace(XOR.training, epochs=epochs))
     training = build_training(config, data_for(config))
