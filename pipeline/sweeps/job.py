@@ -73,7 +73,7 @@ def do_job(values: DictConfig) -> float:
         record = read_journal(run)  # of a finished job; another has none yet
         token = record.header["token"] if record else uuid.uuid4().hex
         job = {"key": key, "sweep": plan["key"], "token": token, "name": label(overrides, plan["swept"])}
-        where = {"folder": str(run.folder), "overrides": overrides, "skipped": bool(finished)}
+        where = {"folder": run.folder.as_posix(), "overrides": overrides, "skipped": bool(finished)}
         write_json(started, {**job, **where})
         if not finished:
             attempt(config, run, job)
@@ -82,7 +82,7 @@ def do_job(values: DictConfig) -> float:
         assert outcome
         if outcome.error is None:
             return math.inf
-        write_json(FINISHED / f"{key}.json", {"folder": str(run.folder)})
+        write_json(FINISHED / f"{key}.json", {"folder": run.folder.as_posix()})
         return outcome.error
 
 

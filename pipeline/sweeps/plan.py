@@ -59,9 +59,8 @@ class Plan:
     jobs: list[str]
 
     def write(self, folder: Path) -> None:
-        """Write the plan, with the time and a token for this attempt at it, to the sweep's `folder`."""
-        begun = {"token": uuid.uuid4().hex, "time_ms": time.time_ns() // 1_000_000}
-        write_json(folder / PLAN, {**asdict(self), **begun})
+        """Write the plan to the sweep's `folder`, with the time."""
+        write_json(folder / PLAN, {**asdict(self), "time_ms": time.time_ns() // 1_000_000})
 
 
 def make_plan(config: DictConfig) -> Plan:
