@@ -30,12 +30,12 @@ class SweepReport(Callback):
     """Check all jobs of a sweep before the first one starts, show their progress, and rank them in the end.
 
     The two hooks are called in the process that the user started. Launchers send the callback to the
-    processes of the jobs, where it has nothing to do but to lead them to the sweep's folder.
+    processes of the jobs, where unpickling it changes to the folder in which the sweep was started.
     """
 
     def __reduce__(self) -> tuple[Callable[[str], "SweepReport"], tuple[str]]:
-        """Pickle to a call of `enter_sweep_folder`, with the folder in which the sweep was started."""
-        return enter_sweep_folder, (str(Path.cwd()),)
+        """Pickle to a call of `enter_start_folder`, with the folder in which the sweep was started."""
+        return enter_start_folder, (str(Path.cwd()),)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check every job, write the plan to the sweep's folder, and begin to track and to show the progress.
@@ -47,7 +47,7 @@ class SweepReport(Callback):
         from pipeline.sweeps.plan import make_plan
         from pipeline.tracking import MirrorProcess
 
-        with ending_the_program():
+        with ending_the_program_on_errors():
             with composing("sweep"):
                 self.plan = make_plan(config)
             self.folder = Path(os.path.relpath(config.hydra.sweep.dir))
@@ -72,7 +72,7 @@ class SweepReport(Callback):
 
         Called after all jobs have returned, in the process that the user started; not if the sweep broke off.
         """
-        with ending_the_program():
+        with ending_the_program_on_errors():
             deliver_interrupts_to_workers(True)
             if signal.getsignal(signal.SIGINT) is interrupt:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -121,7 +121,7 @@ class SweepReport(Callback):
                 self.over.wait(POLL_S)
 
 
-def enter_sweep_folder(folder: str) -> SweepReport:
+def enter_start_folder(folder: str) -> SweepReport:
     """Go to `folder`, where the sweep was started, and return its callback.
 
     Called in the process of a job, which a launcher may have started anywhere.
@@ -137,8 +137,8 @@ def interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 @contextmanager
-def ending_the_program() -> Iterator[None]:
-    """End the program if the block fails: of an exception in a callback, Hydra only makes a warning."""
+def ending_the_program_on_errors() -> Iterator[None]:
+    """End the program if the block raises: Hydra would only warn of an exception in a callback."""
     try:
         with one_line_errors():
             yield

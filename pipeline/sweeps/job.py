@@ -33,7 +33,7 @@ FINISHED = Path("multirun/finished")  # says in which folder each finished job i
 def run_job(values: DictConfig) -> float:
     """Do the job that Hydra composed, unless it is finished.
 
-    A job that fails is not raised, since the other jobs are to go on.
+    The error of a failed job is not raised, so that the other jobs go on.
 
     Returns:
         The objective, which a sweeper minimises; infinity if the job failed.
@@ -70,14 +70,14 @@ def do_job(values: DictConfig) -> float:
     with FileLock(FINISHED / f"{key}.lock"):  # another sweep may be at the same job
         finished = find_finished(key) if config.sweep.resume else None
         run = finished or claim_folder(Path(os.path.relpath(hydra.runtime.output_dir)), key)
-        record = read_journal(run)  # of a finished job; another has none yet
+        record = read_journal(run)  # None if the job is still to be done
         token = record.header["token"] if record else uuid.uuid4().hex
         job = {"key": key, "sweep": plan["key"], "token": token, "name": label(overrides, plan["swept"])}
         where = {"folder": run.folder.as_posix(), "overrides": overrides, "skipped": bool(finished)}
         write_json(started, {**job, **where})
         if not finished:
             attempt(config, run, job)
-            check_unchanged(config, plan, hydra.job.num)  # or the job would be taken for what it is not
+            check_unchanged(config, plan, hydra.job.num)  # or what changed would be noted as finished
         outcome = read_outcome(started)
         assert outcome
         if outcome.error is None:
@@ -97,8 +97,8 @@ def check_unchanged(config: Config, plan: Mapping[str, Any], number: int) -> Non
     else:
         return
     raise UserError(
-        f"{what} on {platform.node()} is not what the sweep began with: the same command again makes"
-        " a sweep of what it is now"
+        f"{what} on {platform.node()} has changed since the sweep began: the same command again starts"
+        " a sweep with it as it is now"
     )
 
 
@@ -146,6 +146,6 @@ def attempt(config: Config, run: Run, job: Mapping[str, str]) -> None:
     except Exception as error:
         if not isinstance(error, UserError):
             traceback.print_exc()
-        if not run.journal.exists():  # the training had not begun
+        if not run.journal.exists():  # the training failed before it opened one, whose end says why
             with suppress(type(error)), Journal(run, journal_header(config, job)):
                 raise

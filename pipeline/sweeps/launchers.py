@@ -83,7 +83,7 @@ def check_threads(launcher: DictConfig, job: Config, jobs: int) -> None:
             if threads > max(reserved, 1):
                 raise UserError(
                     f"training.threads = {threads} is more than the {reserved} processors that"
-                    f" hydra.launcher.{key} reserves for a job: set it to {threads}"
+                    f" hydra.launcher.{key} reserves for a job: set hydra.launcher.{key}={threads}"
                 )
             return  # how many processors the machines have, only the cluster knows
     cores, workers = usable_cores(), launcher.get("n_jobs", 1)
@@ -110,8 +110,8 @@ def lost_processes() -> Iterator[None]:
 def prepare_workers(launcher: DictConfig) -> None:
     """Have each worker of joblib's `launcher` call `end_with_parent` first.
 
-    The processes that clean up after workers are started here, before any worker, with a standard error that
-    is discarded: for each lock that a killed worker leaves they print a warning, or a traceback.
+    This also starts joblib's clean-up processes, before any worker, and discards their standard error. They
+    would print a warning or a traceback for each lock that a killed worker leaves.
     """
     with open_dict(launcher):
         launcher.initializer = {"_target_": "hydra.utils.get_method", "path": f"{__name__}.end_with_parent"}
@@ -135,8 +135,8 @@ def prepare_workers(launcher: DictConfig) -> None:
 def deliver_interrupts_to_workers(deliver: bool) -> None:
     """Set whether Ctrl-C reaches the workers that this thread starts from now on.
 
-    A worker that is interrupted while it starts prints a traceback. If `deliver` is false, Ctrl-C still
-    interrupts this program, which ends its workers, as long as another of its threads takes the signal.
+    A worker that is interrupted while it starts prints a traceback. If `deliver` is false, Ctrl-C
+    still reaches this program through another of its threads, and the program then ends its workers.
     """
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
         signal.pthread_sigmask(signal.SIG_UNBLOCK if deliver else signal.SIG_BLOCK, {signal.SIGINT})

@@ -53,7 +53,7 @@ def started_jobs(folder: Path) -> list[Path]:
 
 
 def read_outcome(path: Path) -> Outcome | None:
-    """Return how the job ended that wrote `path`; None while it is at work, or if its process was killed.
+    """Return how the job of the file `path` ended; None while it is at work, or if its process was killed.
 
     Raises:
         UserError: if `path`, or the history of a job that finished, is damaged.
@@ -71,7 +71,7 @@ def read_outcome(path: Path) -> Outcome | None:
 
 
 def read_outcomes(folder: Path) -> list[Outcome]:
-    """Return how those jobs ended that the sweep in `folder` has started and that have ended."""
+    """Return the outcomes of the jobs of the sweep in `folder` that have ended."""
     outcomes = [read_outcome(path) for path in started_jobs(folder)]
     return [outcome for outcome in outcomes if outcome]
 

@@ -22,7 +22,7 @@ from pipeline.tracking.session import Session
 from pipeline.tracking.store import cause, failures
 
 PAUSE_S = 0.5  # between two looks at the folders
-OUTAGE_S = 15.0  # that the store may go on failing once the stage is over: time to start a server anew
+OUTAGE_S = 15.0  # of failures in a row after the stage, before it is given up; enough to restart a server
 
 
 class Stage:
@@ -65,8 +65,9 @@ def make_mirrors(task: dict[str, Any], session: Session) -> list[RunMirror | Res
 def work(stage: Stage, report: Callable[..., None]) -> None:
     """Mirror what `stage` does until it is over and all of it is in the store.
 
-    As long as the stage is at work, every failure of the store is waited out. Afterwards an outage may take
-    `OUTAGE_S`, from its first failure or from the latest run that was completed in spite of it.
+    As long as the stage is at work, every failure of the store is waited out. After that, the store is given
+    up once it has failed for `OUTAGE_S`, counted from the first failure or from the last run that was
+    completed, whichever is later.
 
     Raises:
         Exception: what MLflow raised at the end of a longer outage.
@@ -78,7 +79,7 @@ def work(stage: Stage, report: Callable[..., None]) -> None:
     mirrors: list[RunMirror | ResultsMirror | SweepMirror] = []
     failing_since_s = 0.0
     while True:
-        over = stage.over.is_set()  # before the look at the folders, which then holds all
+        over = stage.over.is_set()  # read first: if it is set, the folders are complete when they are read
         begun_s = time.monotonic()
         try:
             session = session or Session(root)

@@ -1,4 +1,4 @@
-"""What MLflow has of a training, of its results or of a sweep is brought up to what the folder holds.
+"""Bring MLflow up to date with the folder of a training, of its results or of a sweep.
 
 All that is done here may be done again at any time, by the same process, by a later stage or by another
 command: what is in the folder and not yet in the store goes there, and the rest is left alone. So an attempt
@@ -36,14 +36,14 @@ Result = Mapping[str, Any] | None
 class RunMirror:
     """One training in MLflow.
 
-    Its run has the journal's token as its tag `tracker`. A model by one configuration has one run: where it
-    has been trained before, the run that ended first stays. Jobs of sweeps have a run each all the same.
+    Its run has the journal's token as its tag `tracker`. If the same model is
+    trained again, the run that ended first is kept and the others are deleted. Jobs of sweeps keep theirs.
 
     Args:
         session: with the store.
         run: the training's folder.
-        is_ours: whether a journal with this token is of the training that is meant; the folder may hold the
-            journal of an earlier one.
+        is_ours: tells by a journal's token whether it is this training's; the folder may still hold an
+            earlier one's.
         parent: the run of the sweep that this is a job of.
 
     Attributes:
@@ -119,7 +119,7 @@ class RunMirror:
         self._described = True
 
     def _log_epochs(self, record: Record) -> None:
-        """Log the epochs that are new. The store takes the same value of the same moment as one."""
+        """Log the epochs that are new. To log a value twice with the same time changes nothing."""
         metrics = [
             Metric(metric_name(column), value, epoch["time_ms"], int(epoch["row"]["epoch"]))
             for epoch in record.epochs[self._logged :]
@@ -133,8 +133,8 @@ class RunMirror:
     def _keep_first(self, record: Record, data: DataSource) -> bool:
         """Stay with the run of the model that ended first, if any has, and delete the others.
 
-        Processes that record the same model may be here at once. Each looks after its own run has ended, so
-        the last of them sees all, and all agree on which was the first.
+        Several processes may record the same model at once. Each searches only once its own run has ended. So
+        the last one to search sees all of them, and all agree on which was the first.
         """
         if self.parent:
             return False
@@ -247,7 +247,7 @@ class SweepMirror:
             self._finish(result["metrics"], result["failure"])
 
     def _open(self) -> None:
-        """Open the parent run; one that broke off, or is looked at again, goes on."""
+        """Open the parent run, or continue that of an earlier attempt."""
         sweep = json.loads((self.folder / "sweep.json").read_text(encoding="utf-8"))
         if found := self.session.search(f"tags.sweep = '{sweep['key']}'"):
             run = found[0]

@@ -186,7 +186,7 @@ def test_a_job_during_which_the_data_changed_is_not_finished(do: Do) -> None:
         np.save(labels, np.load(labels)[::-1])
         return checkpoints
 
-    with pytest.raises(UserError, match=r"data/processed on .* is not what the sweep began with"):
+    with pytest.raises(UserError, match=r"data/processed on .* has changed since the sweep began"):
         do(train=train)
     assert not finished(Path())
 
@@ -206,7 +206,7 @@ def test_a_job_whose_process_starts_after_the_code_has_changed_is_refused(worksp
     (code / "sitecustomize.py").write_text(CHANGES_THE_CODE, encoding="utf-8")
     done = sweep(workspace, JOBLIB, "seed=0,1", PYTHONPATH=str(code))
     assert done.returncode == 1
-    assert "is not what the sweep began with" in done.stderr.splitlines()[-1]
+    assert "has changed since the sweep began" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert not finished(workspace)
 
@@ -262,7 +262,7 @@ def test_jobs_are_refused_once_something_that_they_are_made_from_has_changed(
     done = sweep(workspace, *options, PYTHONPATH=str(code))
     assert done.returncode == 1
     assert f"error: {told} on " in done.stderr.splitlines()[-1]
-    assert "is not what the sweep began with" in done.stderr.splitlines()[-1]
+    assert "has changed since the sweep began" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert len(finished(workspace)) == 1
 
