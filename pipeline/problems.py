@@ -16,7 +16,7 @@ from pipeline.nn.fast import predict
 from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Part
-from pipeline.runs.run import Run
+from pipeline.runs.run import PROBLEMS, Run
 from pipeline.runs.trained import TrainedRun
 from pipeline.runs.training import train_run
 from pipeline.support.files import refuse_links, remove_leftovers, warn_of_others, write_text
@@ -29,14 +29,13 @@ TITLES = {
     "xor": "XOR",
 }
 RECIPES = tuple(TITLES)
-MODELS = Path("models/problems")
 METRICS = Path("reports/problems.json")
 FIGURES = Path("reports/problems")
 
 
 def main() -> None:
     """Train each recipe below `models/problems/`; write `reports/problems.json` and `reports/problems/`."""
-    runs = {recipe: Run(MODELS / recipe) for recipe in RECIPES}
+    runs = {recipe: Run(PROBLEMS / recipe) for recipe in RECIPES}
     written = [path.parent for run in runs.values() for path in (run.model, run.history)]
     for folder in (FIGURES, *written):
         refuse_links(folder, "remove the link, and the stage makes the folder")
@@ -91,7 +90,7 @@ def draw(trained: dict[str, TrainedRun]) -> None:
         subtitle = f"The label as third axis; {describe(xor.model)}"
         save(xor_in_space(TITLES["xor"], subtitle, xor.dataset.train, xor.model), FIGURES / "xor_3d.png")
     warn_of_others(FIGURES, drawn)
-    warn_of_others(MODELS, RECIPES)
+    warn_of_others(PROBLEMS, RECIPES)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pipeline.data.generated import xor
 from pipeline.figures.problems import ALONG, DecisionPlane
 from pipeline.nn.callbacks import Snapshots
 from pipeline.nn.mlp import MLP
-from pipeline.runs.run import Run
+from pipeline.runs.run import PROBLEMS, Run
 from pipeline.runs.snapshots import save_snapshots
 from pipeline.runs.trained import TrainedRun
 from tests.commands import ROOT, files, made_once, run_module
@@ -80,11 +80,11 @@ def test_no_animation_of_an_earlier_run_stays_and_no_other_file_goes(
 ) -> None:
     folder = shutil.copytree(done, tmp_path / "copy")
     monkeypatch.chdir(folder)
-    mine = [problems.MODELS / "mine/model.npz", problems.FIGURES / "mine.gif"]
+    mine = [PROBLEMS / "mine/model.npz", problems.FIGURES / "mine.gif"]
     for path in mine:
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
-    runs = {recipe: Run(problems.MODELS / recipe) for recipe in problems.RECIPES}
+    runs = {recipe: Run(PROBLEMS / recipe) for recipe in problems.RECIPES}
     for run in runs.values():
         save_snapshots(Snapshots(None), run.snapshots)
     problems.draw({recipe: TrainedRun.open(run) for recipe, run in runs.items()})

@@ -4,9 +4,8 @@ matplotlib's own `PillowWriter` draws the whole figure for each frame, which tak
 files are almost twice as large, since each frame has a palette of its own.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -21,14 +20,6 @@ DPI = 100
 FRAME_MS, LAST_FRAME_MS = 120, 2500
 COLOURS = 256
 MOST_FRAMES = 40
-
-T = TypeVar("T")
-
-
-def evenly_spaced(snapshots: Sequence[T], count: int = MOST_FRAMES) -> list[T]:
-    """Return at most `count` of `snapshots`, the first and the last among them."""
-    rows = np.linspace(0, len(snapshots) - 1, min(count, len(snapshots))).round().astype(int)
-    return [snapshots[row] for row in rows]
 
 
 def animate(axes: Axes) -> None:

@@ -12,12 +12,13 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from pipeline.data.dataset import Part
-from pipeline.figures.animation import animate, evenly_spaced, save_gif
+from pipeline.figures.animation import MOST_FRAMES, animate, save_gif
 from pipeline.figures.results import draw_curves, headline, measured, save_all
 from pipeline.figures.style import BLUE, FAINT, INK, QUIET, VERMILION, new_figure, save, style
 from pipeline.nn.fast import predict
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
+from pipeline.runs.snapshots import evenly_spaced
 from pipeline.runs.trained import TrainedRun
 
 SIDES = LinearSegmentedColormap.from_list("sides", [BLUE, "#ffffff", VERMILION])
@@ -60,7 +61,7 @@ def draw_learned(trained: TrainedRun, title: str, folder: Path, name: str) -> li
     Raises:
         UserError: if the snapshots are missing or damaged; then nothing is written.
     """
-    snapshots = evenly_spaced(trained.snapshots())
+    snapshots = evenly_spaced(trained.snapshots(), MOST_FRAMES)
     model, problem, training = trained.model, trained.dataset.train, trained.config.training
     batches = -(-len(problem.images) // (training.batch_size or len(problem.images)))
     learned = (LearnedFunction if problem.images.shape[1] == 1 else DecisionPlane).draw(title, problem)

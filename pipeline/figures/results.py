@@ -1,6 +1,5 @@
 """The figures of one training: which there are, what they are drawn from, and what is written above them."""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +10,12 @@ from matplotlib.figure import Figure
 from pipeline.data.augmentation import distortion_for
 from pipeline.data.dataset import Dataset, Part
 from pipeline.figures import curves, images, mistakes
-from pipeline.figures.animation import evenly_spaced, save_gif
+from pipeline.figures.animation import MOST_FRAMES, save_gif
 from pipeline.figures.style import legible, save, style
 from pipeline.figures.weights import Weights
-from pipeline.nn.exact import exact_sum
 from pipeline.nn.types import Array
 from pipeline.runs.evaluation import (
+    PART_NAMES,
     Predictions,
     parts_with_images,
     read_accuracies,
@@ -24,7 +23,7 @@ from pipeline.runs.evaluation import (
     reported_part,
 )
 from pipeline.runs.history import Row
-from pipeline.runs.models import TrainedModel
+from pipeline.runs.snapshots import evenly_spaced, first_layer, most_moved
 from pipeline.runs.trained import TrainedRun
 from pipeline.support.errors import tell
 
@@ -35,7 +34,6 @@ UNITS = 100
 MOVING_UNITS = 20
 DISTORTIONS = 20
 SHOWN_NAMES = 10
-PART_NAMES = {"train": "training", "validation": "validation", "test": "test", "official": "official test"}
 
 
 @dataclass(frozen=True)
@@ -226,23 +224,15 @@ def moving_weights(results: Results) -> Iterator[Figure]:
     dataset, model = results.dataset, results.trained.model
     layers = {epoch: first_layer(model, parameters) for epoch, parameters in results.snapshots}
     first, *_, last = layers
-    change = layers[last].astype(np.float64) - layers[first]
-    moved = exact_sum(change * change, axis=1)  # so that every machine draws the same units
-    units = np.argsort(-moved, kind="stable")[:MOVING_UNITS]
+    units = most_moved(layers[first], layers[last], MOVING_UNITS)
 
     def subtitle(epoch: int) -> str:
         return f"The {len(units)} units whose weights change most, after {epoch} of {last} epochs"
 
     title = f"{dataset.title}: the first layer learns"
     weights = Weights.draw(title, subtitle(last), layers[last][units], dataset.image_shape)
-    for epoch in evenly_spaced(list(layers)):
+    for epoch in evenly_spaced(list(layers), MOST_FRAMES):
         yield weights.show(subtitle(epoch), layers[epoch][units])
-
-
-def first_layer(model: TrainedModel, parameters: Array) -> Array:
-    """Return the first layer's weights, (units, inputs), in the `parameters` of a network like `model`."""
-    shape = model.weights[0].shape
-    return parameters[: math.prod(shape)].reshape(shape)
 
 
 def legible_names(dataset: Dataset) -> list[str]:

@@ -4,21 +4,28 @@
 const contents = JSON.parse(document.getElementById("contents").textContent);
 const { classes } = contents;
 const [imageRows, imageColumns] = contents.imageShape;
-const trainedNetwork = decodeNetwork(contents.network);
 
 function decodeBytes(base64) {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
-// The network as network.js has it, from its architecture and its parameters: every weight, then every bias.
-function decodeNetwork({ widths, activation, output, bias, parameters }) {
-  const vector = Float64Array.from(new Float32Array(decodeBytes(parameters).buffer));
+const decodeFloats = (base64) => Float64Array.from(new Float32Array(decodeBytes(base64).buffer));
+
+// What pipeline/page/encoding.py has quantised.
+function decodeQuantised({ step, values }) {
+  return Float64Array.from(new Int8Array(decodeBytes(values).buffer), (value) => step * value);
+}
+
+// A network as network.js has it, from its architecture and its parameters: every weight, then every bias.
+function makeNetwork({ widths, activation, output, bias }, vector) {
   let end = 0;
   const take = (count) => vector.slice(end, (end += count));
   const weights = widths.slice(1).map((width, i) => take(width * widths[i]));
   const biases = bias ? widths.slice(1).map(take) : [];
   return { widths, activation, output, weights, biases };
 }
+
+const trainedNetwork = makeNetwork(contents.network, decodeFloats(contents.network.parameters));
 
 const byId = (id) => document.getElementById(id);
 
@@ -52,6 +59,9 @@ const argmax = (values) => values.reduce((best, value, i) => (value > values[bes
 
 // −12 → ⁻¹²
 const raised = (number) => String(number).replace(/[-+\d]/g, (each) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(each)] ?? "");
+
+// 12 → ₁₂
+const lowered = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
 
 // 2 → ⁽²⁾
 const layerNumber = (l) => `⁽${raised(l)}⁾`;

@@ -1,10 +1,5 @@
-"""What of a run the page shows, as plain values for JSON. Numbers of large arrays are bytes in base64.
+"""What of a run the page shows, as plain values for JSON."""
 
-Nothing is compressed: a compressed file's bytes depend on the library that compresses, and the page's should
-depend on the run alone.
-"""
-
-from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +7,10 @@ import numpy as np
 
 from pipeline.config.schema import GeneratedDataset, flatten
 from pipeline.data.dataset import Part
+from pipeline.page.encoding import base64, floats
+from pipeline.page.over_training import describe_first_layer, describe_problems
 from pipeline.runs.evaluation import (
+    PART_NAMES,
     Predictions,
     parts_with_images,
     read_accuracies,
@@ -24,7 +22,6 @@ from pipeline.runs.models import read_made_from
 from pipeline.runs.trained import TrainedRun
 from pipeline.support.files import sha256
 
-PART_NAMES = {"train": "training", "validation": "validation", "test": "test", "official": "official test"}
 MOST_IMAGES = 1000
 CONFIDENCE_DECIMALS = 4
 
@@ -60,6 +57,7 @@ def read_contents(trained: TrainedRun) -> Contents:
         "history": curves(history),
         "configuration": [[key, str(value)] for key, value in flatten(made_from).items() if key != "dataset"],
         "hashes": hashes(trained, made_from),
+        "problems": describe_problems(trained),
     }
     if isinstance(config.dataset, GeneratedDataset):
         right = history[-1]["train_accuracy"]
@@ -74,6 +72,7 @@ def read_contents(trained: TrainedRun) -> Contents:
         "part": images,
         "counts": predictions.confusion_matrix(len(dataset.classes)).tolist(),
     }
+    data["firstLayer"] = describe_first_layer(trained)
     data["images"] = sprite(part, predictions, len(dataset.classes))
     title = f"{dataset.title}: {PART_NAMES[name]} accuracy {100 * accuracy:.2f} %"
     reads = f"reads {100 * accuracy:.2f} % of {images} right"
@@ -101,7 +100,7 @@ def describe_network(trained: TrainedRun) -> dict[str, Any]:
         "activation": model.activation,
         "output": model.output,
         "bias": model.bias,
-        "parameters": base64(model.parameters.vector.astype("<f4")),
+        "parameters": floats(model.parameters.vector),
     }
 
 
@@ -158,8 +157,3 @@ def chosen_images(predictions: Predictions, classes: int) -> np.ndarray:
     kept = np.zeros(len(pairs), dtype=bool)
     kept[by_pair[place < max(most, 1)][:MOST_IMAGES]] = True
     return surest[kept[surest]]
-
-
-def base64(array: np.ndarray) -> str:
-    """Return the bytes of `array`."""
-    return b64encode(array.tobytes()).decode("ascii")

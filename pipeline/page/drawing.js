@@ -107,10 +107,12 @@ function makePad(canvas, status, drawn) {
   }
 
   function read() {
+    const start = performance.now();
     const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
     const ink = new Float64Array(data.length / 4);
     for (let i = 0; i < ink.length; i++) ink[i] = data[4 * i + 3] / 255;
     drawn(inDataForm(ink, canvas.height, canvas.width, imageRows, imageColumns));
+    performance.measure("from a stroke to the bars", { start });
   }
 
   function clear() {

@@ -148,7 +148,7 @@ function matrix(M, network, l, delta, what) {
   const shown = order.slice(0, CHANGED).filter((i) => delta[i] !== 0);
   const largest = Math.max(...shown.map((i) => largestOf(M.subarray(i * columns, (i + 1) * columns))));
   const tiles = shown.map((i) => {
-    const canvas = paintFirstLayer(make("canvas"), M, i, largest);
+    const canvas = paintRow(make("canvas"), M, i, largest);
     return pictured(canvas, `${what} of unit ${i}`, `δ = ${short(delta[i])}`);
   });
   const words = shown.length

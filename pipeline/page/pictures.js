@@ -53,8 +53,8 @@ function pictured(canvas, label, ...caption) {
   return make("figure", {}, canvas, make("figcaption", {}, ...caption));
 }
 
-// The weights that lead to unit `i` of the first layer, as an image.
-function paintFirstLayer(canvas, W, i, largest) {
+// Row `i` of a matrix with a column for each pixel, such as the weights that lead to a unit of the first layer.
+function paintRow(canvas, W, i, largest) {
   const pixels = imageRows * imageColumns;
   return paintSigned(canvas, W.subarray(i * pixels, (i + 1) * pixels), imageRows, imageColumns, largest);
 }

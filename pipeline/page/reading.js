@@ -4,6 +4,7 @@
 const STRONGEST = 12; // units whose weights are shown
 const watchers = []; // what is called with each image that is before the network
 let seen = new Float64Array(imageRows * imageColumns);
+const learned = firstLayerLearned();
 let explained = null; // the class that was chosen to be explained; null for the one that is read
 
 if (contents.images) startReading();
@@ -32,9 +33,16 @@ function startReading() {
   else see(seen);
 }
 
+// How far training moved the weights of the first layer; where that is not known, the weights.
+function firstLayerLearned() {
+  const [W] = trainedNetwork.weights;
+  if (!contents.firstLayer) return W;
+  const start = decodeQuantised(contents.firstLayer.start);
+  return W.map((each, i) => each - start[i]);
+}
+
 // Put an image before the network.
 function see(pixels) {
-  const begun = performance.now();
   seen = pixels;
   paintInk(byId("input"), pixels);
   const empty = pixels.every((pixel) => pixel === 0);
@@ -47,7 +55,6 @@ function see(pixels) {
   showEvidence(pass, explained ?? read);
   showUnits(pass);
   for (const watcher of watchers) watcher(pixels, read);
-  performance.measure("reading", { start: begun });
 }
 
 function makeBars() {
@@ -115,10 +122,12 @@ function showUnits({ z, a }) {
   const order = Array.from(a[1].keys()).sort((i, j) => a[1][j] - a[1][i]);
   const shown = a.length > 2 ? order.slice(0, STRONGEST).filter((i) => a[1][i] > 0) : [];
   const tiles = shown.map((i) => {
-    const canvas = paintFirstLayer(make("canvas"), trainedNetwork.weights[0], i);
-    return pictured(canvas, `weights of unit ${i}`, make("span", { class: "equation" }, "a"), ` = ${short(a[1][i])}`);
+    const canvas = paintRow(make("canvas"), learned, i);
+    return pictured(canvas, `unit ${i}`, make("span", { class: "equation" }, "a"), ` = ${short(a[1][i])}`);
   });
-  const heading = shown.length ? [make("p", { class: "quiet" }, "The weights of the units of layer 1 that fire most:")] : [];
+  const what = contents.firstLayer ? "how far training moved their weights" : "their weights";
+  const words = `The units of layer 1 that fire most, and ${what}:`;
+  const heading = shown.length ? [make("p", { class: "quiet" }, words)] : [];
   const none = layers.length ? [] : [make("p", { class: "quiet" }, "This network has no hidden layer.")];
   byId("units").replaceChildren(...none, ...layers, ...heading, make("div", { class: "tiles" }, ...tiles));
 }

@@ -12,6 +12,7 @@ from pipeline.data.dataset import PROCESSED, Dataset, Part
 from pipeline.support.files import reading, replacing, write_text
 
 DECIMALS = 6
+PART_NAMES = {"train": "training", "validation": "validation", "test": "test", "official": "official test"}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from pipeline.config.reading import read_params
 from pipeline.config.schema import Config
 from pipeline.support.files import PARAMS
 
+PROBLEMS = Path("models/problems")  # the folder of the small problems' runs
+
 
 @dataclass(frozen=True)
 class Run:

@@ -1,15 +1,22 @@
-"""The snapshots of a training as a file."""
+"""The snapshots of a training: the file that they are in, and what is shown of them."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from pipeline.nn.callbacks import Snapshots
+from pipeline.nn.exact import exact_sum
 from pipeline.nn.types import Array
+from pipeline.runs.models import TrainedModel
 from pipeline.runs.npz import write_npz
 from pipeline.support.files import reading
 
 MANY = 1_000_000  # numbers in a file of snapshots
+
+T = TypeVar("T")
 
 
 def save_snapshots(snapshots: Snapshots, path: Path) -> None:
@@ -37,3 +44,22 @@ def load_snapshots(path: Path) -> list[tuple[int, Array]]:
         if parameters.dtype not in (np.float16, np.float32):
             raise ValueError("the parameters should be in float16 or float32")
         return list(zip(epochs.tolist(), parameters.astype(np.float32), strict=True))
+
+
+def evenly_spaced(snapshots: Sequence[T], count: int) -> list[T]:
+    """Return at most `count` of `snapshots`, the first and the last among them."""
+    rows = np.linspace(0, len(snapshots) - 1, min(count, len(snapshots))).round().astype(int)
+    return [snapshots[row] for row in rows]
+
+
+def first_layer(model: TrainedModel, parameters: Array) -> Array:
+    """Return the first layer's weights, (units, inputs), in the `parameters` of a network like `model`."""
+    shape = model.weights[0].shape
+    return parameters[: math.prod(shape)].reshape(shape)
+
+
+def most_moved(start: Array, end: Array, count: int) -> np.ndarray:
+    """Return which `count` units' weights, (units, inputs), differ most between `start` and `end`."""
+    change = end.astype(np.float64) - start
+    moved = exact_sum(change * change, axis=1)  # so that every machine chooses the same units
+    return np.argsort(-moved, kind="stable")[:count]

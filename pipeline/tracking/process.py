@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 
 from pipeline.config.schema import Config
 from pipeline.runs.journal import read_journal
-from pipeline.runs.run import Run
+from pipeline.runs.run import PROBLEMS, Run
 from pipeline.support.errors import tell
 
 # A Ctrl-C in the terminal must not reach the child: it has to record that the training was interrupted.
@@ -154,7 +154,7 @@ class MirrorProcess:
             remedy = "the same command again"
         elif folder == Path():
             remedy = "`dvc repro -sf evaluate plot page`"
-        elif folder.is_relative_to("models/problems"):
+        elif folder.is_relative_to(PROBLEMS):
             remedy = "`dvc repro -sf problems`"
         else:
             remedy = f"`python -m pipeline.tracking {shlex.quote(str(folder))}`"

@@ -62,9 +62,3 @@ def test_the_last_frame_stays_longer_and_equal_frames_give_equal_bytes(tmp_path:
         first, last = (frame.info["duration"] for frame in ImageSequence.Iterator(gif))
     assert last > first
     assert {path.name for path in tmp_path.iterdir()} == {"one.gif", "other.gif"}
-
-
-def test_frames_are_evenly_spaced_from_the_first_to_the_last_snapshot() -> None:
-    assert animation.evenly_spaced(range(9), 5) == [0, 2, 4, 6, 8]
-    assert animation.evenly_spaced(range(3), 5) == [0, 1, 2]
-    assert animation.evenly_spaced([]) == []

@@ -6,6 +6,7 @@ import re
 import shutil
 from base64 import b64decode
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from pipeline.page.contents import MOST_IMAGES, chosen_images
 from pipeline.runs.evaluation import Predictions
 from pipeline.runs.models import load_model
 from pipeline.runs.run import Run
+from pipeline.runs.snapshots import load_snapshots
 from pipeline.support.errors import UserError
 from tests.commands import SMALL, run_module
 from tests.digits import prepare
@@ -44,10 +46,10 @@ def run(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return RUN
 
 
-def contents(page: Path) -> dict[str, object]:
+def contents(page: Path) -> dict[str, Any]:
     """Return what the page holds as JSON."""
     [found] = re.findall(r'id="contents">(.*?)</script>', page.read_text(encoding="utf-8"), re.DOTALL)
-    held: dict[str, object] = json.loads(found)
+    held: dict[str, Any] = json.loads(found)
     return held
 
 
@@ -75,10 +77,10 @@ def test_the_same_run_gives_the_same_bytes_wherever_and_whenever(run: Run) -> No
 def test_it_holds_the_network_the_measurements_and_the_images(run: Run) -> None:
     main(run)
     held, dataset, model = contents(run.page), load_dataset(), load_model(run.model)
-    parameters = np.frombuffer(b64decode(held["network"]["parameters"]), "<f4")  # type: ignore[index]
+    parameters = np.frombuffer(b64decode(held["network"]["parameters"]), "<f4")
     np.testing.assert_array_equal(parameters, model.parameters.vector.astype(np.float32))
-    images: dict[str, object] = held["images"]  # type: ignore[assignment]
-    pixels = np.frombuffer(b64decode(str(images["pixels"])), np.uint8).reshape(-1, 64)
+    images = held["images"]
+    pixels = np.frombuffer(b64decode(images["pixels"]), np.uint8).reshape(-1, 64)
     rows = np.array(images["index"])
     np.testing.assert_allclose(pixels / 255, dataset.test.images[rows], atol=0.5 / 255)
     np.testing.assert_array_equal(images["label"], dataset.test.labels[rows].argmax(axis=1))
@@ -116,6 +118,32 @@ def test_what_is_missing_is_said_in_one_line(missing: Path, message: str, run: R
     with pytest.raises(UserError, match=f"^{message}$"):
         main(run)
     assert not run.page.exists()
+
+
+def test_the_page_of_dvcs_run_has_the_small_networks_too(run: Run) -> None:
+    options = ["training.epochs=20", "tracking.enabled=false", "hydra.run.dir=models/problems/xor"]
+    done = run_module(Path(), "pipeline.train", "experiment=xor", *options)
+    assert done.returncode == 0, done.stderr
+    main(run)
+    [problem] = contents(run.page)["problems"]
+    assert problem["title"] == "XOR, 2–8–1, tanh"
+    parameters = np.frombuffer(b64decode(problem["parameters"]), "<f4").reshape(len(problem["epochs"]), -1)
+    trained = load_model(Run(Path("models/problems/xor")).model)
+    np.testing.assert_array_equal(parameters[-1], trained.parameters.vector.astype(np.float32))
+    Path("models/problems/xor/models/model.npz").write_bytes(b"damaged")
+    told = r"^models/problems/xor/models/model\.npz is not what .*: train that run again$"
+    with pytest.raises(UserError, match=told):
+        main(run)
+
+
+def test_the_weights_over_training_are_those_of_the_snapshots(run: Run) -> None:
+    main(run)
+    held, snapshots = contents(run.page)["firstLayer"], load_snapshots(run.snapshots)
+    assert held["epochs"] == [epoch for epoch, _ in snapshots]
+    step = held["weights"]["step"]
+    found = step * np.frombuffer(b64decode(held["weights"]["values"]), np.int8).reshape(2, 20, 64)
+    layers = np.array([vector[: 20 * 64].reshape(20, 64) for _, vector in snapshots])
+    np.testing.assert_allclose(found, layers[:, held["units"]], atol=step / 2 + 1e-7)
 
 
 def test_any_folder_of_a_run_gets_its_page(workspace: Path) -> None:

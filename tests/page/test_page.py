@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -150,6 +151,19 @@ def test_a_network_learns_the_label_that_it_is_given(page: Browser) -> None:
     assert page.text("#learned").endswith("The drawing is now read as 7.")
 
 
+def test_the_first_layer_moves_with_the_slider(page: Browser) -> None:
+    picture = "document.querySelector('#weights-tiles canvas').toDataURL()"
+    blank = "Object.assign(document.createElement('canvas'), {width: 8, height: 8}).toDataURL()"
+    shown = []
+    for told in ("3 of 3", "2 of 3", "1 of 3", "0 of 3"):
+        assert page.text("#weights-told") == told
+        shown.append(page.value(picture))
+        page.press("#weights-epoch", "ARROW_LEFT")
+    assert len(set(shown)) == 4 and shown[-1] == page.value(blank)
+    page.click("#weights-change")
+    assert page.value(picture) != page.value(blank)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1024, 1600])
 def test_it_fits_every_screen(width: int, scheme: Literal["light", "dark"], page: Browser) -> None:
@@ -170,3 +184,16 @@ def test_all_that_can_be_operated_has_a_name_and_every_picture_a_description(pag
         .map((each) => each.outerHTML)"""
     )
     assert nameless == []
+
+
+@pytest.mark.stress  # measures time
+def test_the_page_is_painted_within_a_second_and_a_stroke_is_read_within_a_frame(page: Browser) -> None:
+    assert page.value("performance.getEntriesByName('first-contentful-paint')[0].startTime") < 1000
+    page.click("#clear")
+    page.drag("#pad", [[(0.2 + 0.01 * k, 0.3 + 0.008 * (k % 7) * k) for k in range(40)]])
+    page.wait("document.getElementById('verdict').textContent.includes('%')")
+    durations = page.value(
+        "performance.getEntriesByName('from a stroke to the bars').map((each) => each.duration)"
+    )
+    assert len(durations) > 10
+    assert statistics.median(durations) < 16

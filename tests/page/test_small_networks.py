@@ -1,0 +1,144 @@
+"""The small networks on the page in a real browser: the numbers are Python's, each control does its work."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.data.generated import xor
+from pipeline.nn.losses import Canonical
+from pipeline.page.__main__ import main
+from pipeline.runs.run import Run
+from pipeline.runs.trained import TrainedRun
+from tests.browser import Browser
+from tests.commands import run_module
+
+EPOCHS = 60
+RUN = Run(Path("outputs/xor"))
+SET = (
+    "(({id, value}) => { const field = document.getElementById(id); field.value = value;"
+    " field.dispatchEvent(new Event('input')); field.dispatchEvent(new Event('change')); })(arguments[0])"
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+    """A network that has learned XOR for a while, with its page."""
+    folder, before = tmp_path_factory.mktemp("xor"), Path.cwd()
+    options = [f"training.epochs={EPOCHS}", "training.snapshots=20", "tracking.enabled=false"]
+    done = run_module(folder, "pipeline.train", "experiment=xor", *options, f"hydra.run.dir={RUN.folder}")
+    assert done.returncode == 0, done.stderr
+    os.chdir(folder)
+    try:
+        main(RUN)
+        opened = TrainedRun.open(RUN)
+    finally:
+        os.chdir(before)
+    return TrainedRun(Run(folder / RUN.folder), opened.config, opened.dataset, opened.model)
+
+
+@pytest.fixture
+def page(trained: TrainedRun, browser: Browser) -> Iterator[Browser]:
+    """The browser with that page. Whatever a test does, the page logs no error and requests nothing."""
+    browser.resize(1024)
+    browser.open(trained.run.page)
+    yield browser
+    assert browser.logged() == []
+    assert browser.requests() == [trained.run.page.as_uri()]
+
+
+def change(page: Browser, field: str, value: object) -> None:
+    page.value(SET, {"id": field, "value": str(value)})
+
+
+def loss(page: Browser) -> float:
+    [found] = re.findall(r"Loss C = (\S+), the mean over 4 points\.", page.text("#small-loss"))
+    return number(found)
+
+
+def number(text: str) -> float:
+    """Read a number as the page writes it."""
+    superscripts = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
+    return float(text.replace("·10", "e").translate(superscripts))
+
+
+def test_only_the_parts_that_a_small_network_has_are_there(page: Browser) -> None:
+    assert page.text("h1") == "XOR"
+    assert page.value("[...document.querySelectorAll('nav a')].map((link) => link.textContent)") == [
+        "What this run is",
+        "A small network, whole",
+    ]
+    assert not page.find("#draw").is_displayed()
+    assert page.find("#small").is_displayed()
+
+
+def test_the_slider_goes_through_training(page: Browser, trained: TrainedRun) -> None:
+    points, network = xor(), trained.model.copy()
+    for k, (epoch, parameters) in enumerate(trained.snapshots()):
+        change(page, "small-epoch", k)
+        assert page.text("#small-told") == f"{epoch} of {EPOCHS}"
+        network.parameters.vector[:] = parameters
+        value, _ = network.backpropagate(Canonical(), points.images, points.labels)
+        assert loss(page) == pytest.approx(value, rel=6e-3)
+        _, a = network.forward(points.images)
+        told = page.text("#small-function figcaption").partition("points: ")[2].removesuffix(".")
+        assert [number(each) for each in told.split(", ")] == pytest.approx(a[-1][:, 0].tolist(), rel=6e-2)
+
+
+def test_each_unit_shows_its_z_a_and_delta(page: Browser, trained: TrainedRun) -> None:
+    points, network = xor(), trained.model
+    z, a = network.forward(points.images)
+    last = (a[-1] - points.labels) / 4
+    deltas = [(last @ network.weights[1]) * (1 - a[1] ** 2), last]
+    change(page, "small-point", 2)
+    labels = page.value(
+        "[...document.querySelectorAll('.unit[role=button]')].map((each) => each.getAttribute('aria-label'))"
+    )
+    units = [(layer, i) for layer in (0, 1) for i in range(network.widths[layer + 1])]
+    for label, (layer, i) in zip(labels, units, strict=True):
+        place, _, told = label.partition(": ")
+        assert place == f"layer {layer + 1}, unit {i + 1}"
+        found = [number(each.split(" ")[1]) for each in told.split(", ")]
+        right = [z[layer][2, i], a[layer + 1][2, i], deltas[layer][2, i]]
+        np.testing.assert_allclose(found, right, rtol=6e-2, err_msg=label)
+
+
+def test_a_weight_can_be_changed_by_hand(page: Browser) -> None:
+    before = loss(page)
+    page.click(".unit[role=button] circle")
+    assert page.text("#small-unit h3").startswith("Layer 1, unit 1: z = ")
+    field = page.find("#small-unit input")
+    field.clear()
+    field.send_keys("5")
+    assert page.text("#small-loss").startswith("Changed by hand. ")
+    assert loss(page) != before
+    page.click("#small-reset")
+    assert loss(page) == before
+
+
+def test_steps_lower_the_loss_until_reset(page: Browser) -> None:
+    change(page, "small-epoch", 0)
+    change(page, "small-rate", 0.5)
+    losses = [loss(page)]
+    for button in ("1", "1", "100"):
+        page.click(f"#small-steps button[value='{button}']")
+        losses.append(loss(page))
+    assert losses == sorted(losses, reverse=True) and len(set(losses)) == 4
+    page.click("#small-reset")
+    assert loss(page) == losses[0]
+
+
+def test_the_units_can_be_reached_by_the_keyboard(page: Browser) -> None:
+    page.press(".unit.chosen", "ARROW_DOWN")
+    assert page.text("#small-unit h3").startswith("Layer 1, unit 2: ")
+    page.press(".unit.chosen", "ARROW_RIGHT")
+    assert page.text("#small-unit h3").startswith("Layer 2, unit 1: ")
+
+
+@pytest.mark.parametrize("width", [360, 1024, 1600])
+def test_it_fits_every_screen(width: int, page: Browser) -> None:
+    page.resize(width)
+    assert page.value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
