@@ -1,6 +1,6 @@
-"""Who trains in `benchmarks.time_to_accuracy`: `python -m benchmarks.accuracy_workers NAME RECIPE`.
+"""Who trains in `benchmarks.time_to_accuracy`: `python -m benchmarks.accuracy_workers NAME CONFIG`.
 
-RECIPE is a whole configuration in JSON. A worker prints its accuracy on the test part after each epoch.
+CONFIG is a whole configuration in JSON. A worker prints its accuracy on the test part after each epoch.
 """
 
 import json
@@ -188,4 +188,4 @@ WORKERS: dict[str, Callable[[Config, Dataset, Report], None]] = {
 if __name__ == "__main__":
     if hasattr(os, "sched_setaffinity"):  # Linux
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    WORKERS[sys.argv[1]](parse(json.loads(sys.argv[2]), "recipe"), load_dataset(), partial(print, flush=True))
+    WORKERS[sys.argv[1]](parse(json.loads(sys.argv[2]), "CONFIG"), load_dataset(), partial(print, flush=True))

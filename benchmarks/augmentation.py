@@ -17,7 +17,7 @@ from benchmarks.common import console, machine, progress, verdict
 from pipeline.data.augmentation import distortion_for
 from pipeline.data.dataset import Dataset
 from pipeline.nn.types import Part
-from pipeline.problems import read_recipe
+from pipeline.problems import read_experiment
 from pipeline.runs.build import build_network, build_training
 from pipeline.support.cores import product_threads
 
@@ -31,18 +31,18 @@ CHOICES = ("none", "affine", "elastic", "affine_elastic")
 
 def main() -> None:
     """Measure the choices in turns, round by round, and print the table."""
-    recipes = {name: read_recipe("best", f"augmentation={name}") for name in CHOICES}
-    recipe, rng = recipes["none"], np.random.default_rng(0)
+    experiments = {name: read_experiment("best", f"augmentation={name}") for name in CHOICES}
+    experiment, rng = experiments["none"], np.random.default_rng(0)
     images = rng.random((IMAGES, SHAPE[0] * SHAPE[1]), np.float32)
     part = Part(images, np.eye(10, dtype=np.uint8)[rng.integers(0, 10, IMAGES)])
     dataset = Dataset("noise", "noise", list("0123456789"), SHAPE, part, part, part)
-    batch_size = recipe.training.batch_size or IMAGES
-    widths = build_network(recipe, dataset, rng).widths
-    distortions = {name: distortion_for(other.augmentation, SHAPE) for name, other in recipes.items()}
+    batch_size = experiment.training.batch_size or IMAGES
+    widths = build_network(experiment, dataset, rng).widths
+    distortions = {name: distortion_for(other.augmentation, SHAPE) for name, other in experiments.items()}
 
     def epoch(name: str) -> float:
         # Built anew each time: after some epochs on noise most units are dead.
-        training = build_training(recipes[name], dataset)
+        training = build_training(experiments[name], dataset)
         trainer, batches = training.trainer, training.batches
         trainer.prepare(batches, epochs=1)
         trainer.train_epoch(batches)

@@ -11,28 +11,28 @@ from rich.table import Table
 from benchmarks.common import console, machine, progress, verdict
 from pipeline.config.schema import Config
 from pipeline.nn.fast import predict
-from pipeline.problems import read_recipe
+from pipeline.problems import read_experiment
 from pipeline.runs.build import build_training
 from pipeline.runs.training_data import data_for
 from pipeline.support.cores import product_threads
 
-RECIPES = ("alternating_solved", "xor")
+EXPERIMENTS = ("alternating_solved", "xor")
 SEEDS = range(10)
 ERROR = 0.05  # the largest |prediction − truth| of a problem that counts as solved
 SECONDS = 60
 
 
 def main() -> None:
-    """Train each recipe with each seed and print the table."""
-    table = Table("recipe", "seed", "largest error", "seconds", title="The small problems with ten seeds")
+    """Train each experiment with each seed and print the table."""
+    table = Table("experiment", "seed", "largest error", "seconds", title="The small problems with ten seeds")
     worst, total = 0.0, 0.0
-    for recipe in RECIPES:
-        config = read_recipe(recipe)
-        for seed in progress(SEEDS, f"training {recipe}"):
+    for experiment in EXPERIMENTS:
+        config = read_experiment(experiment)
+        for seed in progress(SEEDS, f"training {experiment}"):
             error, seconds = solve(replace(config, seed=seed))
             worst, total = max(worst, error), total + seconds
             last = seed == SEEDS[-1]
-            table.add_row(recipe, str(seed), f"{error:.4f}", f"{seconds:.2f}", end_section=last)
+            table.add_row(experiment, str(seed), f"{error:.4f}", f"{seconds:.2f}", end_section=last)
     console.print(machine())
     console.print(table)
     console.print(verdict(worst < ERROR, f"every |prediction − truth| below {ERROR} (largest {worst:.4f})"))

@@ -1,6 +1,6 @@
-"""The published results of plain networks, reproduced: `python -m benchmarks.records [recipe …]`.
+"""The published results of plain networks, reproduced: `python -m benchmarks.records [experiment …]`.
 
-Each recipe is trained with its seeds, as many runs side by side as there are cores for, in
+Each experiment is trained with its seeds, as many runs side by side as there are cores for, in
 `outputs/records/`. A run that is finished is not repeated, and one that was interrupted goes on from its
 checkpoint. Then the table in `docs/records.md` is written from all that is finished.
 """
@@ -26,7 +26,7 @@ from pipeline.data.dataset import PROCESSED, load_dataset
 from pipeline.download import download
 from pipeline.evaluate import measure_parts
 from pipeline.preprocess import preprocess
-from pipeline.problems import read_recipe
+from pipeline.problems import read_experiment
 from pipeline.runs.fingerprint import fingerprint
 from pipeline.runs.models import load_model
 from pipeline.runs.run import Run as RunFolder
@@ -64,15 +64,15 @@ class Record:
     """A published result, and what is to match it.
 
     Attributes:
-        recipe: the name of ours, in `conf/experiment`.
+        experiment: the name of ours, in `conf/experiment`.
         title: what is trained.
         source: where the result was published.
         published: the error on the official test images, in percent.
         seeds: of our runs.
-        changes: of the recipe.
+        changes: of the experiment.
     """
 
-    recipe: str
+    experiment: str
     title: str
     source: str
     published: float
@@ -149,15 +149,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog=command(), description="Reproduce the published results of plain networks."
     )
-    recipes = list(dict.fromkeys(record.recipe for record in RECORDS))
+    experiments = list(dict.fromkeys(record.experiment for record in RECORDS))
     parser.add_argument(
-        "recipes", nargs="*", metavar="recipe", help=f"any of {', '.join(recipes)} (default: all)"
+        "experiments", nargs="*", metavar="experiment", help=f"any of {', '.join(experiments)} (default: all)"
     )
-    wanted = parser.parse_args().recipes or recipes
-    if unknown := set(wanted) - set(recipes):
-        raise UserError(f"{', '.join(sorted(unknown))}: no such recipe; there are {', '.join(recipes)}")
+    wanted = parser.parse_args().experiments or experiments
+    if unknown := set(wanted) - set(experiments):
+        raise UserError(
+            f"{', '.join(sorted(unknown))}: no such experiment; there are {', '.join(experiments)}"
+        )
 
-    runs = [run for record in RECORDS if record.recipe in wanted for run in plan_runs(record)]
+    runs = [run for record in RECORDS if record.experiment in wanted for run in plan_runs(record)]
     for workspace in {run.workspace for run in runs}:
         prepare(workspace, next(run.config for run in runs if run.workspace == workspace))
     os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{ROOT / 'mlflow.db'}")
@@ -172,10 +174,10 @@ def main() -> None:
 
 def plan_runs(record: Record) -> list[Run]:
     """Return the runs of `record`."""
-    config = read_recipe(record.recipe, *record.changes)
+    config = read_experiment(record.experiment, *record.changes)
     workspace = FOLDER / str(config.split.train)
     return [
-        Run(record, replace(config, seed=seed), workspace, Path(record.recipe) / str(seed))
+        Run(record, replace(config, seed=seed), workspace, Path(record.experiment) / str(seed))
         for seed in record.seeds
     ]
 
@@ -248,7 +250,7 @@ def table(before: str) -> str:
 
 
 def row(record: Record, results: Sequence[Result]) -> str:
-    """Return the table's row for `record`, of which these are the `results`, by one recipe."""
+    """Return the table's row for `record`, of which these are the `results`, by one experiment."""
     cells = (
         record.title,
         record.source,
@@ -259,7 +261,7 @@ def row(record: Record, results: Sequence[Result]) -> str:
         f"{median(result.minutes for result in results):.1f}",
         f"{results[0].parameters:,}",
         ", ".join(dict.fromkeys(result.commit[:SHORT] for result in results)),
-        f"`python -m benchmarks.records {record.recipe}`",
+        f"`python -m benchmarks.records {record.experiment}`",
     )
     return as_line(cells)
 

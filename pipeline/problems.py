@@ -1,4 +1,4 @@
-"""Problems: train the problem sheet's small problems by their recipes, and draw what the networks learned."""
+"""Problems: train the problem sheet's small problems, and draw what the networks learned."""
 
 from pipeline.support.program import program
 
@@ -28,35 +28,35 @@ TITLES = {
     "alternating_solved": "A network that fits every alternating point",
     "xor": "XOR",
 }
-RECIPES = tuple(TITLES)
+EXPERIMENTS = tuple(TITLES)
 METRICS = Path("reports/problems.json")
 FIGURES = Path("reports/problems")
 
 
 def main() -> None:
-    """Train each recipe below `models/problems/`; write `reports/problems.json` and `reports/problems/`."""
-    runs = {recipe: Run(PROBLEMS / recipe) for recipe in RECIPES}
+    """Train each problem below `models/problems/`; write `reports/problems.json` and `reports/problems/`."""
+    runs = {experiment: Run(PROBLEMS / experiment) for experiment in EXPERIMENTS}
     written = [path.parent for run in runs.values() for path in (run.model, run.history)]
     for folder in (FIGURES, *written):
         refuse_links(folder, "remove the link, and the stage makes the folder")
         remove_leftovers(folder)
     tracking = read_params().tracking
-    recipes = {recipe: read_recipe(recipe) for recipe in RECIPES}
-    configs = {recipe: replace(config, tracking=tracking) for recipe, config in recipes.items()}
-    with MirrorProcess(list(runs.values()), configs[RECIPES[0]], "train"):
-        for recipe, config in configs.items():
-            write_params(config, runs[recipe].params)
-            train_run(config, runs[recipe]).remove()
-        trained = {recipe: TrainedRun.open(run) for recipe, run in runs.items()}
-        metrics = {recipe: measure(run.dataset.train, run.model) for recipe, run in trained.items()}
+    experiments = {experiment: read_experiment(experiment) for experiment in EXPERIMENTS}
+    configs = {experiment: replace(config, tracking=tracking) for experiment, config in experiments.items()}
+    with MirrorProcess(list(runs.values()), configs[EXPERIMENTS[0]], "train"):
+        for experiment, config in configs.items():
+            write_params(config, runs[experiment].params)
+            train_run(config, runs[experiment]).remove()
+        trained = {experiment: TrainedRun.open(run) for experiment, run in runs.items()}
+        metrics = {experiment: measure(run.dataset.train, run.model) for experiment, run in trained.items()}
         write_text(METRICS, json.dumps(metrics, indent=2) + "\n")
         draw(trained)
 
 
-def read_recipe(recipe: str, *changes: str) -> Config:
-    """Return the configuration that `experiment=recipe` and further `changes` compose."""
+def read_experiment(experiment: str, *changes: str) -> Config:
+    """Return the configuration that `experiment=experiment` and further `changes` compose."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return resolve(compose("config", [f"experiment={recipe}", *changes]), f"experiment={recipe}")
+        return resolve(compose("config", [f"experiment={experiment}", *changes]), f"experiment={experiment}")
 
 
 def measure(points: Part, model: MLP) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def measure(points: Part, model: MLP) -> dict[str, Any]:
 
 
 def draw(trained: dict[str, TrainedRun]) -> None:
-    """Draw the alternating points, and what each recipe's network has learned, into `reports/problems/`."""
+    """Draw the alternating points, and what each network has learned, into `reports/problems/`."""
     from pipeline.figures.problems import alternating_points, describe, draw_learned, xor_in_space
     from pipeline.figures.style import save, style
 
@@ -84,13 +84,13 @@ def draw(trained: dict[str, TrainedRun]) -> None:
         figure = alternating_points("The alternating points", subtitle, points)
         save(figure, FIGURES / "alternating_points.png")
         drawn = ["alternating_points.png", "xor_3d.png"]
-        for recipe, run in trained.items():
-            drawn += draw_learned(run, TITLES[recipe], FIGURES, recipe)
+        for experiment, run in trained.items():
+            drawn += draw_learned(run, TITLES[experiment], FIGURES, experiment)
         xor = trained["xor"]
         subtitle = f"The label as third axis; {describe(xor.model)}"
         save(xor_in_space(TITLES["xor"], subtitle, xor.dataset.train, xor.model), FIGURES / "xor_3d.png")
     warn_of_others(FIGURES, drawn)
-    warn_of_others(PROBLEMS, RECIPES)
+    warn_of_others(PROBLEMS, EXPERIMENTS)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from docs.links import LINK, mended
 from pipeline.config.reading import read_params, resolve
 from pipeline.config.schema import flat
 from pipeline.data.dataset import load_dataset
-from pipeline.recipes import DRAWN
+from pipeline.experiments import DRAWN
 from pipeline.runs.checkpoints import CHECKPOINTS
 from tests.commands import ROOT, run_module
 
@@ -142,8 +142,8 @@ def test_the_commands_that_the_pages_name_are_there() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert named(r"^(?:\w+=\S+ )?make ([a-z]+)") <= set(targets)
     assert named(r"^dvc repro (?:-\w+ )*([a-z]+)") <= STAGES.keys()
-    assert named(r"python -m benchmarks\.records (\w+)") <= {record.recipe for record in RECORDS}
-    assert named(r"python -m pipeline\.recipes (\w+)") <= DRAWN.keys()
+    assert named(r"python -m benchmarks\.records (\w+)") <= {record.experiment for record in RECORDS}
+    assert named(r"python -m pipeline\.experiments (\w+)") <= DRAWN.keys()
     for module in named(r"python -m ((?:pipeline|benchmarks)\.[a-z_.]+)"):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module

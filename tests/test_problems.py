@@ -41,10 +41,10 @@ THE_SHEETS = [0.016, 0.959, 0.052, 0.817, 0.550, 0.508, 0.503, 0.501]  # the pro
 
 def test_the_sheets_network_fails_where_the_other_fits(done: Path) -> None:
     metrics = json.loads((done / "reports/problems.json").read_text(encoding="utf-8"))
-    for recipe, labels in (("alternating_solved", [0, 1] * 4), ("xor", [0, 1, 1, 0])):
-        errors = np.abs(np.subtract(list(metrics[recipe]["predictions"].values()), labels))
-        assert metrics[recipe]["largest_error"] == pytest.approx(errors.max(), abs=1e-4)
-        assert metrics[recipe]["largest_error"] < 0.05
+    for experiment, labels in (("alternating_solved", [0, 1] * 4), ("xor", [0, 1, 1, 0])):
+        errors = np.abs(np.subtract(list(metrics[experiment]["predictions"].values()), labels))
+        assert metrics[experiment]["largest_error"] == pytest.approx(errors.max(), abs=1e-4)
+        assert metrics[experiment]["largest_error"] < 0.05
     sheet = list(metrics["sheet_alternating"]["predictions"].values())
     np.testing.assert_allclose(sheet, THE_SHEETS, atol=0.15)
     assert metrics["sheet_alternating"]["accuracy"] < 1
@@ -62,8 +62,8 @@ def test_a_network_that_cannot_decide_is_right_about_no_point() -> None:
 def test_every_figure_is_drawn_and_those_over_training_move(done: Path) -> None:
     folder = done / "reports/problems"
     assert {path.stem for path in folder.glob("*.png")} == FIGURES
-    for recipe in problems.RECIPES:
-        path = folder / f"{recipe}.gif"
+    for experiment in problems.EXPERIMENTS:
+        path = folder / f"{experiment}.gif"
         assert path.stat().st_size < 2_000_000
         with Image.open(path) as animation:
             frames = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(animation)]
@@ -84,10 +84,10 @@ def test_no_animation_of_an_earlier_run_stays_and_no_other_file_goes(
     for path in mine:
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
-    runs = {recipe: Run(PROBLEMS / recipe) for recipe in problems.RECIPES}
+    runs = {experiment: Run(PROBLEMS / experiment) for experiment in problems.EXPERIMENTS}
     for run in runs.values():
         save_snapshots(Snapshots(None), run.snapshots)
-    problems.draw({recipe: TrainedRun.open(run) for recipe, run in runs.items()})
+    problems.draw({experiment: TrainedRun.open(run) for experiment, run in runs.items()})
     assert [path.name for path in problems.FIGURES.glob("*.gif")] == ["mine.gif"]
     assert all(path.read_text() == "mine" for path in mine)
     told = capsys.readouterr().err
@@ -108,8 +108,8 @@ def test_the_stage_depends_on_those_files_of_the_menu_that_it_reads(tmp_path: Pa
 import sys
 from pipeline import problems
 sys.addaudithook(lambda event, arguments: event == "open" and print(arguments[0]))
-for recipe in problems.RECIPES:
-    problems.read_recipe(recipe)
+for experiment in problems.EXPERIMENTS:
+    problems.read_experiment(experiment)
 """
     (tmp_path / "program.py").write_text(program, encoding="utf-8")
     opened = {Path(line) for line in run_module(tmp_path, "program").stdout.splitlines()}
@@ -130,4 +130,4 @@ def test_bytes_do_not_depend_on_the_run(done: Path, tmp_path: Path) -> None:
 
 
 def test_the_default_by_name_is_the_default() -> None:
-    assert flat(problems.read_recipe("sheet_mnist")) == flat(read_params(ROOT / "params.yaml"))
+    assert flat(problems.read_experiment("sheet_mnist")) == flat(read_params(ROOT / "params.yaml"))

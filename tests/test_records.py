@@ -1,4 +1,4 @@
-"""The page of published results, and the recipes that are to match them."""
+"""The page of published results, and the experiments that are to match them."""
 
 import json
 import re
@@ -13,10 +13,10 @@ from pipeline.train import CONF
 from tests.commands import ROOT, run_module
 
 
-@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.recipe)
-def test_a_recipe_names_its_source_and_the_error_published_there(record: Record) -> None:
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.experiment)
+def test_a_experiment_names_its_source_and_the_error_published_there(record: Record) -> None:
     comment = (
-        (CONF / f"experiment/{record.recipe}.yaml").read_text(encoding="utf-8").partition("defaults:")[0]
+        (CONF / f"experiment/{record.experiment}.yaml").read_text(encoding="utf-8").partition("defaults:")[0]
     )
     words = " ".join(comment.replace("#", "").split())
     assert f"{record.published:g} % error" in words
@@ -29,7 +29,7 @@ def test_the_table_has_a_row_a_record() -> None:
     rows = re.findall(
         r"^\| (.*?) \| (.*?) \| ([\d.]+) % \|.*`python -m benchmarks.records (\w+)`", table, re.MULTILINE
     )
-    assert rows == [(r.title, r.source, f"{r.published:g}", r.recipe) for r in RECORDS]
+    assert rows == [(r.title, r.source, f"{r.published:g}", r.experiment) for r in RECORDS]
 
 
 def test_the_page_says_that_less_is_reported_where_predictions_are_averaged_over_distorted_copies() -> None:
@@ -61,7 +61,7 @@ def test_a_record_that_was_not_trained_here_keeps_its_row(
     ]
 
 
-def test_a_recipe_that_does_not_exist_is_named_in_one_line() -> None:
+def test_a_experiment_that_does_not_exist_is_named_in_one_line() -> None:
     done = run_module(ROOT, "benchmarks.records", "lenet")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: lenet: no such recipe; there are lecun_300, lecun_300_100,")
+    assert done.stderr.startswith("error: lenet: no such experiment; there are lecun_300, lecun_300_100,")

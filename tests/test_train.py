@@ -365,11 +365,11 @@ def test_each_means_of_training_changes_the_model(workspace: Path) -> None:
     assert len(set(made)) == len(made) - 1
 
 
-@pytest.mark.parametrize("recipe", ["lecun_300_100", "simard_800", "simard_800_elastic", "best"])
-def test_the_recipes_of_published_results_train(workspace: Path, recipe: str) -> None:
+@pytest.mark.parametrize("experiment", ["lecun_300_100", "simard_800", "simard_800_elastic", "best"])
+def test_the_experiments_of_published_results_train(workspace: Path, experiment: str) -> None:
     """With fewer units and epochs; what they reach is another matter."""
     few = ["training.batch_size=50", "model.hidden=[20,20]", "hydra.run.dir=out"]
-    done = run_module(workspace, "pipeline.train", f"experiment={recipe}", *SMALL, *few)
+    done = run_module(workspace, "pipeline.train", f"experiment={experiment}", *SMALL, *few)
     assert done.returncode == 0, done.stderr
     assert load_model(workspace / "out/models/model.npz").widths == (784, 20, 20, 10)
 

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from pipeline.nn.types import Part
-from pipeline.support.errors import UserError, tell
+from pipeline.support.errors import UserError, warn
 from pipeline.support.files import reading, sha256_once, write_text
 
 RAW = Path("data/raw")
@@ -132,7 +132,7 @@ def warn_of_unseen_classes(dataset: Dataset) -> None:
         return
     unseen = [name for name, there in zip(dataset.classes, seen, strict=True) if not there]
     more = f" and {len(unseen) - MAX_NAMED} more" if len(unseen) > MAX_NAMED else ""
-    tell(
+    warn(
         f"warning: none of the {len(dataset.train.images):,} training images of {dataset.title} is of the"
         f" class {', '.join(unseen[:MAX_NAMED])}{more}: the network cannot learn to tell what it never sees."
         " split takes the images in file order, so the file may be sorted by class: shuffle it"

@@ -25,7 +25,7 @@ from pipeline.runs.evaluation import (
 from pipeline.runs.history import Row
 from pipeline.runs.snapshots import evenly_spaced, first_layer, most_moved
 from pipeline.runs.trained import TrainedRun
-from pipeline.support.errors import tell
+from pipeline.support.errors import warn
 
 SOMETIMES_DRAWN = {"distortions.png", "weights.gif"}  # with augmentation; with snapshots
 DIGITS_A_CLASS = 12
@@ -245,7 +245,7 @@ def legible_names(dataset: Dataset) -> list[str]:
     if unknown:
         listed = ", ".join(f"#{i} for {names[i]}" for i in unknown[:SHOWN_NAMES])
         more = ", …" if len(unknown) > SHOWN_NAMES else ""
-        tell(f"warning: the figures' font cannot write all classes' names: they have {listed}{more}")
+        warn(f"warning: the figures' font cannot write all classes' names: they have {listed}{more}")
     return [f"#{i}" if i in unknown else name for i, name in enumerate(names)]
 
 

@@ -20,7 +20,7 @@ from pipeline.runs.models import TrainedModel, load_model, misfit, read_made_fro
 from pipeline.runs.run import Run
 from pipeline.runs.snapshots import load_snapshots
 from pipeline.runs.training_data import check_fit
-from pipeline.support.errors import UserError, tell
+from pipeline.support.errors import UserError, warn
 from pipeline.support.files import FileError
 
 
@@ -166,6 +166,6 @@ def _config_for(dataset: Dataset, run: Run, made_from: dict[str, Any] | None, pa
         if not run.is_dvcs():
             raise
         if params.tracking.enabled:
-            tell(f"warning: not recorded in MLflow: {reason}. `dvc repro train` trains what can be recorded")
+            warn(f"warning: not recorded in MLflow: {reason}. `dvc repro train` trains what can be recorded")
         return replace(params, tracking=replace(params.tracking, enabled=False))
     return config

@@ -21,7 +21,7 @@ from pipeline.runs.run import Run
 from pipeline.runs.snapshots import save_snapshots
 from pipeline.runs.training_data import data_for, warn_of_data
 from pipeline.support.cores import product_threads
-from pipeline.support.errors import UserError, in_need_of_room, tell
+from pipeline.support.errors import UserError, in_need_of_room, warn
 
 ROUNDING = 1e-6  # of the accuracies in the history
 
@@ -119,14 +119,14 @@ def warn_of_failure(last: Row, dataset: Dataset) -> None:
         layer.removeprefix("dead_") for layer, share in last.items() if layer[:5] == "dead_" and share == 1
     ]
     if dead:
-        tell(
+        warn(
             f"warning: every unit of hidden layer {' and '.join(dead)} is dead, so the output is the same for"
             " every input: try a smaller optimizer.learning_rate, or model.activation=leaky_relu"
         )
     shares = dataset.train.labels.mean(axis=0)
     commonest = max(shares) if len(shares) > 1 else max(shares[0], 1 - shares[0])
     if last["train_accuracy"] < commonest + ROUNDING:
-        tell(
+        warn(
             f"warning: the network is right about {last['train_accuracy']:.2%} of the training examples, no"
             f" more than the {commonest:.2%} of the commonest class: try another optimizer.learning_rate"
         )

@@ -6,7 +6,7 @@ from pipeline.config.schema import Config, GeneratedDataset
 from pipeline.data.dataset import PROCESSED, Dataset, load_dataset, warn_of_unseen_classes
 from pipeline.data.generated import generate
 from pipeline.runs.build import check_network
-from pipeline.support.errors import UserError, tell
+from pipeline.support.errors import UserError, warn
 
 
 def data_for(config: Config) -> Dataset:
@@ -28,7 +28,7 @@ def data_for(config: Config) -> Dataset:
 def warn_of_data(config: Config, dataset: Dataset) -> None:
     """Tell the user what there is about `dataset`, which `config` is trained on, that spoils the result."""
     if dataset.name != config.dataset.name:
-        tell(
+        warn(
             f"warning: {PROCESSED} holds {dataset.title}, which stands in for {config.dataset.title}:"
             f" NOTHING IS ABOUT {config.dataset.title}. `dvc repro` fetches it once a source can be reached"
         )

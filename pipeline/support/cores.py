@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from threadpoolctl import ThreadpoolController
 
-from pipeline.support.errors import tell
+from pipeline.support.errors import warn
 
 
 def usable_cores() -> int:
@@ -27,6 +27,6 @@ def product_threads(threads: int) -> Iterator[None]:
     """
     if threads > 1 and threads > (cores := usable_cores()):
         number = f"{cores} cores" if cores > 1 else "1 core"
-        tell(f"training.threads = {threads}: {number} may be used here, so expect training to crawl")
+        warn(f"training.threads = {threads}: {number} may be used here, so expect training to crawl")
     with ThreadpoolController().select(user_api="blas").limit(limits=threads):
         yield

@@ -49,12 +49,12 @@ def one_line_errors() -> Iterator[None]:
         with in_need_of_room("a file"):
             yield
     except UserError as error:
-        tell(f"error: {error}")
+        warn(f"error: {error}")
         raise SystemExit(1) from None
     except BrokenPipeError:  # as after `| head`
         # Python flushes stdout once more at its end, which would fail again: see "SIGPIPE" in its docs.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        tell("error: nobody reads the output any more (broken pipe)")
+        warn("error: nobody reads the output any more (broken pipe)")
         raise SystemExit(1) from None
     except OSError as error:
         if not error.filename:
@@ -62,10 +62,10 @@ def one_line_errors() -> Iterator[None]:
             raise
         in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
         reason = "a file is where a folder is needed" if in_the_way else error.strerror
-        tell(f"error: {error.filename}: {reason}")
+        warn(f"error: {error.filename}: {reason}")
         raise SystemExit(1) from None
     except KeyboardInterrupt as interruption:
-        tell(": ".join(["interrupted", *map(str, interruption.args)]))
+        warn(": ".join(["interrupted", *map(str, interruption.args)]))
         raise SystemExit(130) from None
     except Exception as error:
         add_report_note(error)
@@ -92,6 +92,6 @@ def shorten(text: str, longest: int = 600) -> str:
     return line if len(line) <= longest else f"{line[:longest]} …"
 
 
-def tell(message: str) -> None:
+def warn(message: str) -> None:
     """Print `message` to stderr, over a progress bar that may stand there."""
     print("\r\033[K" if sys.stderr.isatty() else "", message, sep="", file=sys.stderr)

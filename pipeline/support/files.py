@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from pipeline.support.errors import UserError, in_need_of_room, tell
+from pipeline.support.errors import UserError, in_need_of_room, warn
 
 PARAMS = Path("params.yaml")  # the configuration of a run, in the run's folder; DVC's is at the root
 EXPERIMENTS = Path(".dvc/tmp/exps")  # where DVC makes copies of the repository, for `dvc exp run --temp`
@@ -167,7 +167,7 @@ def warn_of_others(folder: Path, own: Collection[str]) -> None:
     """Warn the user if `folder`, an output of a stage, holds other files than the stage's `own`."""
     others = sorted({path.name for path in folder.glob("[!.]*")} - set(own))
     if others:
-        tell(
+        warn(
             f"warning: {folder} holds {', '.join(others)}, which this stage did not write. What it did not"
             " write stays, but DVC takes it for a part of the output: better keep it elsewhere"
         )

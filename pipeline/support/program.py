@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from pipeline.support.errors import one_line_errors, tell
+from pipeline.support.errors import one_line_errors, warn
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def module() -> str:
 def say_interrupted(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     """Print one line for Ctrl-C, and any other error as Python does."""
     if issubclass(kind, KeyboardInterrupt):
-        tell("interrupted")
+        warn("interrupted")
     else:
         sys.__excepthook__(kind, error, traceback)
 

@@ -23,7 +23,7 @@ from pipeline.runs.fingerprint import digest_code, fingerprint
 from pipeline.runs.journal import Journal, read_journal
 from pipeline.runs.run import Run
 from pipeline.runs.training import journal_header, train_run
-from pipeline.support.errors import UserError, add_report_note, in_need_of_room, tell
+from pipeline.support.errors import UserError, add_report_note, in_need_of_room, warn
 from pipeline.sweeps.outcome import read_outcome, write_json
 from pipeline.sweeps.plan import read_plan
 
@@ -115,7 +115,7 @@ def find_finished(key: str) -> Run | None:
         whole = False
     if whole:
         return run
-    tell(f"warning: what the job of {path} wrote is gone or was changed: it is done again")
+    warn(f"warning: what the job of {path} wrote is gone or was changed: it is done again")
     return None
 
 

@@ -101,7 +101,7 @@ def make_plan(config: DictConfig) -> Plan:
 
 
 def given_overrides(hydra: DictConfig) -> list[Override]:
-    """Return what a recipe and the command line override, in this order; of one key, the last counts."""
+    """Return what an experiment and the command line override, in this order; of one key, the last counts."""
     texts = [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
     texts += plain(hydra.overrides.task)
     parser = OverridesParser.create(GlobalHydra.instance().config_loader())

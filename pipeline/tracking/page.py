@@ -11,7 +11,7 @@ import json
 import os
 import socket
 
-from pipeline.support.errors import UserError, public, tell
+from pipeline.support.errors import UserError, public, warn
 from pipeline.tracking.store import address, check_server, one_line_on_failures, open_store
 
 HOST, PORT = "127.0.0.1", 5000  # as `mlflow ui` has them
@@ -76,7 +76,7 @@ def choose_port() -> tuple[str, int]:
     with socket.socket() as free:
         free.bind((host, 0))
         port = free.getsockname()[1]
-    tell(f"port {given} is taken by another program: MLflow takes {port}")
+    warn(f"port {given} is taken by another program: MLflow takes {port}")
     return host, port
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 from pipeline.config.schema import Config
 from pipeline.runs.journal import read_journal
 from pipeline.runs.run import PROBLEMS, Run
-from pipeline.support.errors import tell
+from pipeline.support.errors import warn
 
 # A Ctrl-C in the terminal must not reach the child: it has to record that the training was interrupted.
 APART: dict[str, Any]
@@ -141,7 +141,7 @@ class MirrorProcess:
             if "recorded" in report:
                 print("MLflow:", report["recorded"])
             if "warning" in report:
-                tell(f"warning: {report['warning']}")
+                warn(f"warning: {report['warning']}")
         if process.returncode == 0:
             return None
         errors = [report["error"] for report in reports if "error" in report]
@@ -159,4 +159,4 @@ class MirrorProcess:
         else:
             remedy = f"`python -m pipeline.tracking {shlex.quote(str(folder))}`"
         advice = f" The results are safe; {remedy} records what was missed." if recoverable else ""
-        tell(f"warning: not recorded in MLflow: {reason}.{advice}")
+        warn(f"warning: not recorded in MLflow: {reason}.{advice}")

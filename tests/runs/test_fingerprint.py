@@ -7,14 +7,14 @@ import yaml
 
 import pipeline.runs.fingerprint
 from pipeline.data.dataset import PROCESSED
-from pipeline.problems import read_recipe
+from pipeline.problems import read_experiment
 from pipeline.runs.fingerprint import CODE, digest_code, fingerprint
 from tests.commands import ROOT, SMALL, copy_code
 
 
 def of(*options: str) -> str:
     """Return the fingerprint of a small training with `options`, on the data in the current folder."""
-    return fingerprint(read_recipe("sheet_mnist", *SMALL, *options))
+    return fingerprint(read_experiment("sheet_mnist", *SMALL, *options))
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_the_same_jobs_in_another_order_are_the_same_sweep_unless_it_begins_anew
     assert first.key != plan("seed=0,1", "sweep.resume=false").key
 
 
-def test_what_is_given_takes_the_place_of_what_a_recipe_sweeps(
+def test_what_is_given_takes_the_place_of_what_an_experiment_sweeps(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(workspace)

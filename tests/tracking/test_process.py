@@ -330,7 +330,7 @@ def test_stages_and_sweeps_do_without_mlflow() -> None:
         "page.__main__",
         "problems",
         "promote",
-        "recipes",
+        "experiments",
     )
     modules = ", ".join(f"pipeline.{name}" for name in [*commands, "sweeps.callback"])
     program = f"import sys, {modules}; assert 'mlflow' not in sys.modules"

@@ -1,4 +1,4 @@
-"""Draw what a sweep has found: `python -m pipeline.recipes depth_width`, once the recipe has been trained."""
+"""Draw what a sweep has found: `python -m pipeline.experiments depth_width`, once that has been trained."""
 
 from pipeline.support.program import command, program
 
@@ -23,21 +23,21 @@ Trained = tuple[Config, list[Row]]
 def main() -> None:
     """Draw the sweep that the command line names."""
     parser = argparse.ArgumentParser(prog=command(), description="Draw what a sweep has found.")
-    parser.add_argument("recipe", choices=list(DRAWN), help="the recipe of the sweep")
-    parser.add_argument("--folder", type=Path, help="the sweep's folder; multirun/<recipe> without it")
+    parser.add_argument("experiment", choices=list(DRAWN), help="the experiment of the sweep")
+    parser.add_argument("--folder", type=Path, help="the sweep's folder; multirun/<experiment> without it")
     arguments = parser.parse_args()
-    folder = arguments.folder or Path("multirun") / arguments.recipe
-    jobs = read_jobs(folder, arguments.recipe)
+    folder = arguments.folder or Path("multirun") / arguments.experiment
+    jobs = read_jobs(folder, arguments.experiment)
 
     from pipeline.figures.style import save, style  # only now: matplotlib takes a second to import
 
-    path = folder / f"{arguments.recipe}.png"
+    path = folder / f"{arguments.experiment}.png"
     with style():
-        save(DRAWN[arguments.recipe](jobs), path)
+        save(DRAWN[arguments.experiment](jobs), path)
     print(path)
 
 
-def read_jobs(folder: Path, recipe: str) -> list[Trained]:
+def read_jobs(folder: Path, experiment: str) -> list[Trained]:
     """Return configuration and history of each job of the sweep in `folder`, without rows where it failed.
 
     Raises:
@@ -56,7 +56,8 @@ def read_jobs(folder: Path, recipe: str) -> list[Trained]:
     ]
     if not any(history for _, history in jobs):
         raise UserError(
-            f"no job in {folder} has ended well: `python -m pipeline.train experiment={recipe}` trains them"
+            f"no job in {folder} has ended well: `python -m pipeline.train experiment={experiment}` trains"
+            " them"
         )
     return jobs
 
@@ -67,14 +68,14 @@ def depth_width(jobs: list[Trained]) -> "Figure":
     Raises:
         UserError: if `jobs` are of another sweep.
     """
-    from pipeline.figures.recipes import smallest_networks
+    from pipeline.figures.experiments import smallest_networks
 
     fits: dict[tuple[int, tuple[int, ...]], list[bool]] = defaultdict(list)
     for config, history in jobs:
         dataset, hidden = config.dataset, tuple(config.model.hidden)
         if not isinstance(dataset, AlternatingDataset) or len(set(hidden)) != 1:  # layers of equal width
             what = f"{dataset.title}, model.hidden = {config.model.hidden}"
-            raise UserError(f"{what}: not a sweep of the recipe depth_width")
+            raise UserError(f"{what}: not a sweep of the experiment depth_width")
         fits[dataset.n, hidden].append(bool(history) and history[-1]["train_accuracy"] == 1)
     smallest: dict[tuple[int, int], int] = {}
     for (n, hidden), fitted in fits.items():
@@ -93,17 +94,17 @@ def dying_relu(jobs: list[Trained]) -> "Figure":
     Raises:
         UserError: if `jobs` are of another sweep.
     """
-    from pipeline.figures.recipes import dying_units
+    from pipeline.figures.experiments import dying_units
 
     lines: dict[str, dict[float, tuple[float, float]]] = defaultdict(dict)
     for config, history in jobs:
         activation, rate = config.model.activation, config.optimizer.learning_rate
         if rate in lines[activation]:
             raise UserError(
-                f"two jobs of {activation} at the rate {rate:g}: not a sweep of the recipe dying_relu"
+                f"two jobs of {activation} at the rate {rate:g}: not a sweep of the experiment dying_relu"
             )
         if len(config.model.hidden) != 1:
-            raise UserError(f"model.hidden = {config.model.hidden}: not a sweep of the recipe dying_relu")
+            raise UserError(f"model.hidden = {config.model.hidden}: not a sweep of the experiment dying_relu")
         last = history[-1] if history else {"dead_1": math.nan, "train_accuracy": math.nan}
         lines[activation][rate] = last["dead_1"], last.get("test_accuracy", last["train_accuracy"])
     return dying_units(lines, jobs[0][0].dataset.title, jobs[0][0].training.epochs)

@@ -1,4 +1,4 @@
-"""The sweeps' recipes, shortened, and their figures."""
+"""The sweeps' experiments, shortened, and their figures."""
 
 import re
 import shutil
@@ -11,10 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from pipeline.figures import recipes as recipe_figures
+from pipeline.experiments import Trained, depth_width, dying_relu, read_jobs
+from pipeline.figures import experiments as experiment_figures
 from pipeline.figures.style import style
-from pipeline.problems import read_recipe
-from pipeline.recipes import Trained, depth_width, dying_relu, read_jobs
+from pipeline.problems import read_experiment
 from pipeline.support.errors import UserError
 from tests.commands import run_module
 
@@ -28,34 +28,34 @@ FEW = {
 }
 
 
-@pytest.mark.parametrize("recipe", ["depth_width", pytest.param("dying_relu", marks=pytest.mark.stress)])
-def test_a_sweep_is_trained_and_drawn_by_its_name(tmp_path: Path, recipe: str) -> None:
-    trained = run_module(tmp_path, "pipeline.train", f"experiment={recipe}", *FEW[recipe])
+@pytest.mark.parametrize("experiment", ["depth_width", pytest.param("dying_relu", marks=pytest.mark.stress)])
+def test_a_sweep_is_trained_and_drawn_by_its_name(tmp_path: Path, experiment: str) -> None:
+    trained = run_module(tmp_path, "pipeline.train", f"experiment={experiment}", *FEW[experiment])
     assert trained.returncode == 0, trained.stderr
-    drawn = run_module(tmp_path, "pipeline.recipes", recipe)
+    drawn = run_module(tmp_path, "pipeline.experiments", experiment)
     assert drawn.returncode == 0, drawn.stderr
     figure = tmp_path / drawn.stdout.strip()
     height, width, _ = imread(figure).shape
     assert height > 300 and width > 700
 
     shutil.rmtree(figure.parent / "0")  # and it is not drawn as if that job had never been
-    refused = run_module(tmp_path, "pipeline.recipes", recipe)
+    refused = run_module(tmp_path, "pipeline.experiments", experiment)
     assert refused.returncode == 1
     assert re.match(
-        rf"error: 1 of \d jobs in multirun/{recipe} have no result: the same sweep, ", refused.stderr
+        rf"error: 1 of \d jobs in multirun/{experiment} have no result: the same sweep, ", refused.stderr
     )
     assert refused.stderr.count("\n") == 1
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize("recipe", FEW)
-def test_a_sweep_that_was_finished_before_is_drawn_alike(tmp_path: Path, recipe: str) -> None:
-    run_module(tmp_path, "pipeline.train", f"experiment={recipe}", *FEW[recipe])
-    figure = tmp_path / run_module(tmp_path, "pipeline.recipes", recipe).stdout.strip()
-    options = [*FEW[recipe], "hydra.sweep.dir=again"]
-    again = run_module(tmp_path, "pipeline.train", f"experiment={recipe}", *options)
+@pytest.mark.parametrize("experiment", FEW)
+def test_a_sweep_that_was_finished_before_is_drawn_alike(tmp_path: Path, experiment: str) -> None:
+    run_module(tmp_path, "pipeline.train", f"experiment={experiment}", *FEW[experiment])
+    figure = tmp_path / run_module(tmp_path, "pipeline.experiments", experiment).stdout.strip()
+    options = [*FEW[experiment], "hydra.sweep.dir=again"]
+    again = run_module(tmp_path, "pipeline.train", f"experiment={experiment}", *options)
     assert "(finished before, skipped)" in again.stdout
-    drawn_again = run_module(tmp_path, "pipeline.recipes", recipe, "--folder", "again")
+    drawn_again = run_module(tmp_path, "pipeline.experiments", experiment, "--folder", "again")
     assert (tmp_path / drawn_again.stdout.strip()).read_bytes() == figure.read_bytes()
 
 
@@ -101,16 +101,16 @@ def test_a_network_that_diverged_has_not_fitted(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.stress
-def test_another_sweep_than_the_recipes_is_not_drawn(tmp_path: Path) -> None:
+def test_another_sweep_than_the_experiments_is_not_drawn(tmp_path: Path) -> None:
     run_module(tmp_path, "pipeline.train", "experiment=dying_relu", *FEW["dying_relu"])
-    drawn = run_module(tmp_path, "pipeline.recipes", "depth_width", "--folder", "multirun/dying_relu")
+    drawn = run_module(tmp_path, "pipeline.experiments", "depth_width", "--folder", "multirun/dying_relu")
     assert drawn.returncode == 1
-    told = "error: XOR, model.hidden = [5]: not a sweep of the recipe depth_width\n"
+    told = "error: XOR, model.hidden = [5]: not a sweep of the experiment depth_width\n"
     assert drawn.stderr == told
 
 
 @pytest.mark.parametrize(
-    ("draw", "recipe", "options", "jobs", "told"),
+    ("draw", "experiment", "options", "jobs", "told"),
     [
         (depth_width, "depth_width", ["model.hidden=[]"], 1, "Alternating points, model.hidden = []"),
         (depth_width, "depth_width", ["model.hidden=[4,8]"], 1, "Alternating points, model.hidden = [4, 8]"),
@@ -120,16 +120,16 @@ def test_another_sweep_than_the_recipes_is_not_drawn(tmp_path: Path) -> None:
         (dying_relu, "dying_relu", ["model.hidden=[5,5]"], 1, "model.hidden = [5, 5]"),
     ],
 )
-def test_jobs_that_a_recipe_has_not_are_named(
-    draw: Callable[[list[Trained]], Figure], recipe: str, options: list[str], jobs: int, told: str
+def test_jobs_that_an_experiment_has_not_are_named(
+    draw: Callable[[list[Trained]], Figure], experiment: str, options: list[str], jobs: int, told: str
 ) -> None:
-    config = read_recipe(recipe, *options)
-    with pytest.raises(UserError, match=re.escape(f"{told}: not a sweep of the recipe {draw.__name__}")):
+    config = read_experiment(experiment, *options)
+    with pytest.raises(UserError, match=re.escape(f"{told}: not a sweep of the experiment {draw.__name__}")):
         draw([(config, [])] * jobs)
 
 
 def test_the_narrowest_network_counts_that_fits_every_point_with_one_of_the_seeds() -> None:
-    config = read_recipe("depth_width", "model.hidden=[8]")
+    config = read_experiment("depth_width", "model.hidden=[8]")
     trained = [([8], 1.0), ([4], 1.0), ([16], 1.0), ([4, 4], 0.75), ([8, 8], 0.75), ([8, 8], 1.0)]
     jobs = [
         (replace(config, model=replace(config.model, hidden=hidden)), [{"train_accuracy": share}])
@@ -141,7 +141,7 @@ def test_the_narrowest_network_counts_that_fits_every_point_with_one_of_the_seed
 
 
 def test_dead_units_and_test_accuracy_are_those_after_the_last_epoch() -> None:
-    config = read_recipe("dying_relu", "model.hidden=[5]")
+    config = read_experiment("dying_relu", "model.hidden=[5]")
     jobs = [
         (
             replace(config, optimizer=replace(config.optimizer, learning_rate=rate)),
@@ -160,10 +160,10 @@ def test_dead_units_and_test_accuracy_are_those_after_the_last_epoch() -> None:
 def test_there_are_looks_for_any_number_of_lines() -> None:
     depths = range(1, 9)
     with style():
-        figure = recipe_figures.smallest_networks([2], dict.fromkeys(depths, 4), {(2, 1): 4}, "relu", 1)
+        figure = experiment_figures.smallest_networks([2], dict.fromkeys(depths, 4), {(2, 1): 4}, "relu", 1)
         assert len(figure.axes[0].lines) == 8
         points = {f"activation {i}": {0.1: (0.0, 1.0)} for i in depths}
-        figure = recipe_figures.dying_units(points, "MNIST", 5)
+        figure = experiment_figures.dying_units(points, "MNIST", 5)
         assert len(figure.axes[0].lines) == 8
 
 
@@ -171,14 +171,14 @@ def test_an_outcome_that_is_none_is_refused(tmp_path: Path) -> None:
     outcome = tmp_path / "multirun/depth_width/jobs/0.json"
     outcome.parent.mkdir(parents=True)
     outcome.write_text('{"key": "of an earlier version"}', encoding="utf-8")
-    drawn = run_module(tmp_path, "pipeline.recipes", "depth_width")
+    drawn = run_module(tmp_path, "pipeline.experiments", "depth_width")
     assert drawn.returncode == 1
     told = "error: multirun/depth_width/jobs/0.json: there is no 'overrides': the same sweep again writes it"
     assert drawn.stderr.startswith(told) and drawn.stderr.count("\n") == 1
 
 
 def test_a_sweep_that_has_not_been_trained(tmp_path: Path) -> None:
-    drawn = run_module(tmp_path, "pipeline.recipes", "depth_width")
+    drawn = run_module(tmp_path, "pipeline.experiments", "depth_width")
     assert drawn.returncode == 1
     assert drawn.stderr.startswith(
         "error: no job in multirun/depth_width has ended well: `python -m pipeline.train"

@@ -1,4 +1,4 @@
-"""Figures of the recipes that sweep."""
+"""Figures of the experiments that sweep."""
 
 from collections.abc import Mapping, Sequence
 
