@@ -22,8 +22,7 @@ function chart({ title, lines, x, unit, say, log = false, falling = false }) {
   const scale = log && low > 0 ? Math.log : (value) => value;
   if (scale === Math.log) [low, high] = [low / 1.15, high * 1.15];
   else [low, high] = [low - 0.05 * (high - low || 1), high + 0.05 * (high - low || 1)];
-  const across = (value) =>
-    EDGE.left + ((WIDTH - EDGE.left - EDGE.right) * (value - x[0])) / (x.at(-1) - x[0] || 1);
+  const across = (value) => EDGE.left + ((WIDTH - EDGE.left - EDGE.right) * (value - x[0])) / (x.at(-1) - x[0] || 1);
   const down = (value) => {
     const share = (scale(value) - scale(low)) / (scale(high) - scale(low));
     return EDGE.top + (HEIGHT - EDGE.top - EDGE.bottom) * (falling ? share : 1 - share);
@@ -55,9 +54,9 @@ function chart({ title, lines, x, unit, say, log = false, falling = false }) {
     lines.forEach((line, i) => words.append(i ? ", " : "", make("b", { class: `name line-${i}` }, told[i])));
     slider.setAttribute("aria-valuetext", `${unit} ${x[k]}: ${told.join(", ")}`);
     for (const end of ["x1", "x2"]) cursor.setAttribute(end, across(x[k]));
-    dots.forEach((dot, i) => {
-      dot.setAttribute("cx", across(x[k]));
-      dot.setAttribute("cy", down(lines[i].values[k]));
+    dots.forEach((circle, i) => {
+      circle.setAttribute("cx", across(x[k]));
+      circle.setAttribute("cy", down(lines[i].values[k]));
     });
   };
   const follow = ({ clientX }) => {

@@ -12,8 +12,8 @@ function decodeBytes(base64) {
 const decodeFloats = (base64) => Float64Array.from(new Float32Array(decodeBytes(base64).buffer));
 
 // What pipeline/page/encoding.py has quantised.
-function decodeQuantised({ step, values }) {
-  return Float64Array.from(new Int8Array(decodeBytes(values).buffer), (value) => step * value);
+function decodeQuantised({ step: size, values }) {
+  return Float64Array.from(new Int8Array(decodeBytes(values).buffer), (value) => size * value);
 }
 
 // A network as network.js has it, from its architecture and its parameters: every weight, then every bias.
@@ -58,7 +58,8 @@ const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number 
 const argmax = (values) => values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 
 // −12 → ⁻¹²
-const raised = (number) => String(number).replace(/[-+\d]/g, (each) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(each)] ?? "");
+const raised = (number) =>
+  String(number).replace(/[-+\d]/g, (each) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(each)] ?? "");
 
 // 12 → ₁₂
 const lowered = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);

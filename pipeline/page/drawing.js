@@ -153,7 +153,8 @@ function makePad(canvas, status, drawn) {
     canvas.addEventListener(end, (event) => pens.delete(event.pointerId));
   }
   canvas.addEventListener("keydown", (event) => {
-    const [right, down] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], " ": [0, 0] }[event.key] ?? [];
+    const [right, down] =
+      { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], " ": [0, 0] }[event.key] ?? [];
     if (right === undefined) return;
     event.preventDefault();
     const from = keyboard ?? { x: canvas.width / 2, y: canvas.height / 4, down: false };

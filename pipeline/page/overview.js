@@ -29,9 +29,7 @@ function drawCurves({ epoch, loss, accuracy }) {
   const errors = Object.entries(accuracy).map(([name, of]) => ({ name, values: of.map((share) => 1 - share) }));
   const place = byId("curves");
   const right = (error) => `${Number((100 * (1 - error)).toFixed(2))} %`;
-  place.append(
-    chart({ title: "Accuracy", lines: errors, x: epoch, unit, log: true, falling: true, say: right }),
-  );
+  place.append(chart({ title: "Accuracy", lines: errors, x: epoch, unit, log: true, falling: true, say: right }));
   place.append(
     chart({ title: "Loss", lines: [{ name: "loss", values: loss }], x: epoch, unit, log: true, say: short }),
   );
@@ -40,6 +38,7 @@ function drawCurves({ epoch, loss, accuracy }) {
 function drawMistakes({ part, counts }) {
   const panel = make("div", { class: "grow" });
   const cells = [];
+  const most = Math.max(...counts.flatMap((row, i) => row.filter((_, j) => i !== j)), 1); // errors in a cell
   const body = counts.map((row, label) =>
     make(
       "tr",
@@ -47,7 +46,6 @@ function drawMistakes({ part, counts }) {
       make("th", { scope: "row" }, classes[label]),
       ...row.map((number, prediction) => {
         const words = `label ${classes[label]}, read as ${classes[prediction]}: ${count(number, "image")}`;
-        const most = Math.max(...counts.flatMap((each, i) => each.filter((_, j) => i !== j)), 1);
         const cell = make(
           "button",
           {
@@ -96,7 +94,12 @@ function drawMistakes({ part, counts }) {
     }
     addMore();
     const heading = make("div", { role: "status" }, make("h3", {}, what));
-    panel.replaceChildren(heading, make("p", { class: "quiet" }, `The surest first${some}. Choose one to draw it below.`), tiles, more);
+    panel.replaceChildren(
+      heading,
+      make("p", { class: "quiet" }, `The surest first${some}. Choose one to draw it below.`),
+      tiles,
+      more,
+    );
   }
 
   byId("mistakes").append(make("div", { class: "scroll" }, make("h3", {}, "Where it errs"), table), panel);
@@ -135,12 +138,17 @@ function moveFocus(event, cells, columns) {
 }
 
 function drawOrigin(configuration, hashes) {
-  const rows = (pairs) => pairs.map(([name, value]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, make("code", {}, value))));
+  const rows = (pairs) =>
+    pairs.map(([name, value]) =>
+      make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, make("code", {}, value))),
+    );
   const listed = (title, pairs) =>
-    make("details", {}, make("summary", {}, title), make("table", { class: "pairs" }, make("tbody", {}, ...rows(pairs))));
-  byId("origin").append(
-    listed("Configuration", configuration),
-    listed("Hashes: what it was made from", hashes),
-  );
+    make(
+      "details",
+      {},
+      make("summary", {}, title),
+      make("table", { class: "pairs" }, make("tbody", {}, ...rows(pairs))),
+    );
+  byId("origin").append(listed("Configuration", configuration), listed("Hashes: what it was made from", hashes));
   showPart("run");
 }

@@ -112,7 +112,7 @@ function showEvidence(pass, k) {
   );
 }
 
-function showUnits({ z, a }) {
+function showUnits({ a }) {
   const layers = [];
   for (let l = 1; l < a.length - 1; l++) {
     const firing = a[l].filter((each) => each > 0).length;

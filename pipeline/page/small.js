@@ -38,7 +38,8 @@ function startSmall(problems) {
   // Take the network of the epoch at which the slider is.
   function goTo() {
     network = problem.networkAt(Number(epoch.value));
-    byId("small-told").textContent = `${problem.epochs[epoch.value].toLocaleString("en")} of ${problem.epochs.at(-1).toLocaleString("en")}`;
+    byId("small-told").textContent =
+      `${problem.epochs[epoch.value].toLocaleString("en")} of ${problem.epochs.at(-1).toLocaleString("en")}`;
     epoch.setAttribute("aria-valuetext", byId("small-told").textContent);
     message = "";
     show();
@@ -55,7 +56,8 @@ function startSmall(problems) {
     diagram.show(network, example, chosen);
     if (!keepUnit) showUnit(example, result.gradient);
     byId("small-function").replaceChildren(drawFunction(problem, network, Number(point.value)));
-    byId("small-loss").textContent = `${message}Loss C = ${short(result.loss)}, the mean over ${count(problem.inputs.length, "point")}.`;
+    byId("small-loss").textContent =
+      `${message}Loss C = ${short(result.loss)}, the mean over ${count(problem.inputs.length, "point")}.`;
   }
 
   function showUnit(example, gradient) {
@@ -113,7 +115,12 @@ function startSmall(problems) {
 
 // A drawing of a network, layer by layer from left to right. `choose(l, i)` is called with a unit that is chosen.
 function makeDiagram(widths, choose) {
-  const drawing = svg("svg", { viewBox: `0 0 ${DIAGRAM.width} ${DIAGRAM.height}`, class: "diagram", role: "group", "aria-label": "the network" });
+  const drawing = svg("svg", {
+    viewBox: `0 0 ${DIAGRAM.width} ${DIAGRAM.height}`,
+    class: "diagram",
+    role: "group",
+    "aria-label": "the network",
+  });
   const across = (l) => DIAGRAM.edge + ((DIAGRAM.width - 3 * DIAGRAM.edge) * l) / (widths.length - 1);
   const down = (l, i) => (DIAGRAM.height * (i + 0.5)) / widths[l];
   const edges = [null];
@@ -136,7 +143,10 @@ function makeDiagram(widths, choose) {
       const [x, y] = [across(l), down(l, i)];
       const radius = Math.min(15, (0.42 * DIAGRAM.height) / width);
       const circle = svg("circle", { cx: x, cy: y, r: radius });
-      const lines = width <= MOST_WRITTEN ? ["z", "a", "δ"].map((_, k) => svg("text", { x: x + radius + 4, y: y - 8 + 13 * k, "aria-hidden": true })) : [];
+      const lines =
+        width <= MOST_WRITTEN
+          ? [0, 1, 2].map((k) => svg("text", { x: x + radius + 4, y: y - 8 + 13 * k, "aria-hidden": true }))
+          : [];
       const group = svg("g", { class: "unit", ...(l ? { role: "button", tabindex: -1 } : {}) }, circle);
       if (l) {
         group.addEventListener("click", () => choose(l, i));
@@ -148,11 +158,15 @@ function makeDiagram(widths, choose) {
   );
 
   function move(event, l, i) {
-    const [right, lower] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
+    const [right, lower] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[
+      event.key
+    ] ?? [0, 0];
     const layer = l + right;
     if (!(right || lower) || layer < 1 || layer >= widths.length) return;
     event.preventDefault();
-    const unit = right ? Math.floor(((i + 0.5) * widths[layer]) / widths[l]) : Math.min(Math.max(i + lower, 0), widths[l] - 1);
+    const unit = right
+      ? Math.floor(((i + 0.5) * widths[layer]) / widths[l])
+      : Math.min(Math.max(i + lower, 0), widths[l] - 1);
     choose(layer, unit);
     nodes[layer][unit].group.focus();
   }
@@ -175,7 +189,9 @@ function makeDiagram(widths, choose) {
       layer.forEach(({ group, circle, lines }, i) => {
         const [red, green, blue, opacity] = signedColour(a[l][i], largest);
         circle.setAttribute("fill", `rgb(${red} ${green} ${blue} / ${opacity / 255})`);
-        const told = l ? [`z ${short(z[l][i])}`, `a ${short(a[l][i])}`, `δ ${short(delta[l][i])}`] : ["", `x ${short(a[l][i])}`, ""];
+        const told = l
+          ? [`z ${short(z[l][i])}`, `a ${short(a[l][i])}`, `δ ${short(delta[l][i])}`]
+          : ["", `x ${short(a[l][i])}`, ""];
         lines.forEach((line, k) => (line.textContent = told[k]));
         if (!l) return;
         const isChosen = chosen.l === l && chosen.i === i;
@@ -199,8 +215,13 @@ function drawFunction({ inputs, labels }, network, current) {
   const place = (j, value) => (value - along(j, 0)) / (along(j, 1) - along(j, 0));
   const plane = inputs[0].length === 2;
   const drawing = svg("svg", { viewBox: "0 0 300 300", class: "function" });
-  const dot = (x, y, i) => {
-    const circle = svg("circle", { cx: 300 * x, cy: 300 * (1 - y), r: i === current ? 8 : 5, class: labels[i][0] ? "one" : "zero" });
+  const addPoint = (x, y, i) => {
+    const circle = svg("circle", {
+      cx: 300 * x,
+      cy: 300 * (1 - y),
+      r: i === current ? 8 : 5,
+      class: labels[i][0] ? "one" : "zero",
+    });
     circle.classList.toggle("current", i === current);
     drawing.append(circle);
   };
@@ -217,21 +238,24 @@ function drawFunction({ inputs, labels }, network, current) {
       SAMPLES,
       0.5,
     );
-    inputs.forEach((x, i) => dot(place(0, x[0]), place(1, x[1]), i));
+    inputs.forEach((x, i) => addPoint(place(0, x[0]), place(1, x[1]), i));
     drawing.setAttribute("aria-hidden", "true");
     return withDrawing(canvas, drawing, "The output over the plane: blue above ½, orange below", words);
   }
   const height = (value) => 0.1 + 0.8 * value;
   for (const level of [0, 0.5, 1]) {
     const y = 300 * (1 - height(level));
-    drawing.append(svg("line", { x1: 0, x2: 300, y1: y, y2: y, class: "grid" }), svg("text", { x: 2, y: y - 3 }, String(level)));
+    drawing.append(
+      svg("line", { x1: 0, x2: 300, y1: y, y2: y, class: "grid" }),
+      svg("text", { x: 2, y: y - 3 }, String(level)),
+    );
   }
   const points = Array.from({ length: 5 * SAMPLES }, (_, k) => {
     const share = k / (5 * SAMPLES - 1);
     return `${(300 * share).toFixed(1)},${(300 * (1 - height(output(along(0, share))))).toFixed(1)}`;
   });
   drawing.append(svg("polyline", { points: points.join(" "), class: "line line-0" }));
-  inputs.forEach((x, i) => dot(place(0, x[0]), height(labels[i][0]), i));
+  inputs.forEach((x, i) => addPoint(place(0, x[0]), height(labels[i][0]), i));
   drawing.setAttribute("role", "img");
   drawing.setAttribute("aria-label", "the output over the input");
   return make("figure", {}, drawing, make("figcaption", {}, `The output over x. ${words}.`));
@@ -241,5 +265,10 @@ function drawFunction({ inputs, labels }, network, current) {
 function withDrawing(canvas, drawing, label, words) {
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", label);
-  return make("figure", {}, make("div", { class: "over" }, canvas, drawing), make("figcaption", {}, `${label}. ${words}.`));
+  return make(
+    "figure",
+    {},
+    make("div", { class: "over" }, canvas, drawing),
+    make("figcaption", {}, `${label}. ${words}.`),
+  );
 }

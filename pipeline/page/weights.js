@@ -11,7 +11,9 @@ function startWeights({ units, epochs, weights }) {
   const changes = epochs.map((_, k) => at(k).map((each, i) => each - all[i]));
   const largest = { change: largestOf(changes.at(-1)), weights: largestOf(all) };
   const canvases = units.map(() => make("canvas"));
-  byId("weights-tiles").append(...canvases.map((canvas, i) => pictured(canvas, `unit ${units[i]}`, `unit ${units[i]}`)));
+  byId("weights-tiles").append(
+    ...canvases.map((canvas, i) => pictured(canvas, `unit ${units[i]}`, `unit ${units[i]}`)),
+  );
   byId("weights-note").textContent =
     `The ${count(units.length, "unit")} whose weights training moves most, the one that moves most first, each as an ` +
     "image: blue is above 0, orange below.";

@@ -5,7 +5,7 @@ import os
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -23,10 +23,15 @@ LOSS = "document.querySelector('#losses output').textContent"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a network that was trained on scikit-learn's 8×8 digits for three epochs."""
-    folder, before = tmp_path_factory.mktemp("digits"), Path.cwd()
+    return write(tmp_path_factory.mktemp("digits"))
+
+
+def write(folder: Path, **case: Any) -> Path:
+    """Train on scikit-learn's 8×8 digits in `folder`, and return the page of the run."""
+    before = Path.cwd()
     os.chdir(folder)
     try:
-        main(prepare())
+        main(prepare(**case))
     finally:
         os.chdir(before)
     return folder / Run().page
@@ -184,6 +189,28 @@ def test_all_that_can_be_operated_has_a_name_and_every_picture_a_description(pag
         .map((each) => each.outerHTML)"""
     )
     assert nameless == []
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"classes": 2, "test": 100, "hidden": [], "epochs": 1},
+        {"hidden": [20, 10], "test": 0, "epochs": 1},
+        {"image_shape": (4, 16), "epochs": 1},
+    ],
+    ids=str,
+)
+def test_any_network_and_any_images_can_be_played_with(
+    case: dict[str, Any], browser: Browser, tmp_path: Path
+) -> None:
+    browser.open(write(tmp_path, **case))
+    browser.click("#clear")
+    browser.drag("#pad", ONE)
+    browser.wait("document.getElementById('verdict').textContent.includes('%')")
+    browser.click("#step")
+    assert "fell" in browser.text("#learned") or "rose" in browser.text("#learned")
+    browser.press("#weights-epoch", "ARROW_LEFT")
+    assert browser.logged() == []
 
 
 @pytest.mark.stress  # measures time
