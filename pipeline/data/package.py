@@ -84,7 +84,8 @@ def downloaded(package: Package) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         requirements = folder / "requirements.txt"
-        requirements.write_text(f"{package.requirement} --hash={package.hash}\n", encoding="utf-8")
+        text = f"{package.requirement} --hash={package.hash}\n"
+        requirements.write_text(text, encoding="utf-8", newline="\n")
         command = [sys.executable, "-m", *_installer(folder), "--no-deps", "--require-hashes", "-r"]
         try:
             done = subprocess.run(
