@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # for a recipe's program by the PATH that it was itself started with.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test stress scaling ui bench verify results problems records lint format params tour lock clean
+.PHONY: help repro test stress scaling ui bench verify results problems records lint format rename params tour lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ format: $(VENV)/.synced ## mend style, formatting, and the line numbers to which
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python docs/links.py
+
+rename: $(VENV)/.synced ## rename the package: make rename NAME=wine
+	$(BIN)/python docs/rename.py $(NAME)
 
 params: $(VENV)/.synced ## compose params.yaml anew from conf/
 	$(BIN)/python -m pipeline.train --cfg job --resolve > params.yaml.new
