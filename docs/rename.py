@@ -22,7 +22,11 @@ REFERENCE = re.compile(
     rf"|(?<=[\"']){PACKAGE}(?=[\"'])"
     rf"|(?<=[(|:]){PACKAGE}(?=\|)"  # in a regular expression
 )
-PROJECT_NAME = re.compile(rf"(?<![\w-]){PROJECT}(?![\w-])")
+PROJECT_NAME = re.compile(
+    rf'(?m)(?<=^name = "){PROJECT}(?=")'  # pyproject.toml
+    rf'|(?<=^PROJECT = "){PROJECT}(?=")'  # above
+    rf"|\b{PROJECT}(?= \(pyproject\.toml)"  # requirements.lock
+)
 
 
 def refusal(name: str) -> str | None:
@@ -38,7 +42,7 @@ def refusal(name: str) -> str | None:
 
 def renamed(text: str, name: str) -> str:
     """Return `text` with `name` in each reference to the package or the project."""
-    return PROJECT_NAME.sub(name.replace("_", "-"), REFERENCE.sub(name, text))
+    return REFERENCE.sub(name, PROJECT_NAME.sub(name.replace("_", "-"), text))
 
 
 def rename(name: str) -> None:

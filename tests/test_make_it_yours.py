@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.rename import PACKAGE, refusal, renamed
+from docs.rename import PACKAGE, PROJECT, refusal, renamed
 from tests.commands import ROOT
 from tests.pages import commands, edits
 
@@ -88,7 +88,10 @@ def yours(clone: Path, tmp_path: Path) -> Path:
         ('startswith("pipeline.")', 'startswith("wine.")'),
         (r"(?:pipeline|benchmarks)\. pipeline\.train", r"(?:wine|benchmarks)\. wine\.train"),
         ('f"pipeline.{stage}", `python -m pipeline.…`', 'f"wine.{stage}", `python -m wine.…`'),
-        ('name = "mlp-by-hand"', 'name = "wine"'),
+        (
+            f'name = "{PROJECT}"\n# via {PROJECT} (pyproject.toml)',
+            'name = "wine"\n# via wine (pyproject.toml)',
+        ),
         ("A pipeline to trust. The pipeline's own, pipelines", None),
         ("[a day](docs/pipeline.md#a-day), (pipeline.md), tests/test_pipeline.py", None),
     ],
@@ -106,7 +109,7 @@ def test_a_bad_name_is_refused(name: str) -> None:
 
 
 def test_good_names_are_not_refused() -> None:
-    assert [refusal(name) for name in ("wine", NAME, "w2")] == [None] * 3
+    assert [refusal(name) for name in ("grape", NAME, "w2")] == [None] * 3
 
 
 def test_a_refusal_is_one_line_and_changes_nothing(yours: Path) -> None:
@@ -123,20 +126,20 @@ def test_a_refusal_is_one_line_and_changes_nothing(yours: Path) -> None:
 
 
 def mentions(clone: Path) -> Iterator[str]:
-    """Yield the words around each `pipeline` in `clone` that is no word of a sentence."""
+    """Yield each word in `clone` that names the package as it was, and is no word of a sentence."""
+    name = re.compile(rf"(?<!\w){PACKAGE}(?!\w)")
     for path in run(clone, "git", "ls-files", "-z").strip().split("\0"):
         if path.endswith((".png", ".gif", "test_make_it_yours.py")) or not path.strip():
             continue
-        text = (clone / path).read_text(encoding="utf-8")
-        for word in filter(re.compile(r"(?<!\w)pipeline(?!\w)").search, text.split()):
-            bare = word.strip(".,;:)(*\"'`#|\\n")
-            if bare not in {"pipeline", "pipeline's"} and "pipeline.md" not in word:
+        for word in filter(name.search, (clone / path).read_text(encoding="utf-8").split()):
+            bare = word.strip(".,;:)(*\"'`#|\\n").removeprefix("NAME=").removesuffix("'s")
+            if bare != PACKAGE and f"{PACKAGE}.md" not in word:
                 yield f"{path}: {word}"
 
 
 def test_after_renaming_nothing_refers_to_the_old_name_and_the_style_is_right(clone: Path) -> None:
     assert list(mentions(clone)) == []
-    assert not (clone / "pipeline").exists()
+    assert not (clone / PACKAGE).exists()
     assert (clone / NAME / "train.py").exists()
     assert 'name = "sentiment-analysis"' in (clone / "pyproject.toml").read_text(encoding="utf-8")
     run(clone, "ruff", "check", "--no-cache", ".")
