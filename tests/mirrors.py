@@ -9,7 +9,8 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ROLES = ["train_images", "train_labels", "official_images", "official_labels"]
-CONTENT = {f"{role}.gz": gzip.compress(os.urandom(3000), mtime=0) for role in ROLES}
+PLAIN = {role: os.urandom(3000) for role in ROLES}
+CONTENT = {f"{role}.gz": gzip.compress(content, mtime=0) for role, content in PLAIN.items()}
 HTML = b"<!DOCTYPE html><title>Not what you want</title>"
 
 
@@ -21,7 +22,7 @@ class Mirrors(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
         _, kind, name = self.path.split("/")
-        content = CONTENT[name]
+        content = (CONTENT | PLAIN)[name]
         match kind:
             case "silent":
                 self.server.closing.wait()
@@ -29,6 +30,11 @@ class Mirrors(BaseHTTPRequestHandler):
                 pass
             case "missing":
                 self.send_error(404)
+            case "plain" if name.endswith(".gz"):
+                self.send_error(404)
+            case "bomb":
+                packed = gzip.compress(bytes(10_000_000))
+                self.send(packed, len(packed))
             case "failing":
                 self.send_error(500)
             case "flaky" if self.server.asked.count(self.path) == 1:

@@ -178,8 +178,10 @@ def test_what_cannot_work_ends_in_one_line_and_leaves_nothing(
     lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if "epoch/s" not in line]
     assert [line for line in lines if line.strip()] == lines[-1:]
     assert f"{lines[-1]}\n".startswith(told)
+    left = {path.parent.name for path in (workspace / "out").rglob("*") if path.is_file()}
+    assert ("models" in left) == (options is EXPLODING)  # whose journal says why
+    assert not {"reports", "checkpoints"} & left
     assert not (workspace / "out/models/model.npz").exists()
-    assert not (workspace / "out/reports").exists()
 
 
 def test_divergence_names_epoch_step_and_what_to_do(workspace: Path) -> None:

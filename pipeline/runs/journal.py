@@ -19,6 +19,7 @@ from pipeline.support.errors import UserError, shorten
 from pipeline.support.files import sha256
 
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"  # as MLflow calls them
+DAMAGE = (FileNotFoundError, AttributeError, IndexError, KeyError, TypeError, ValueError)  # of other bytes
 LONGEST_END_BYTES = 10_000  # of the last line
 
 
@@ -94,7 +95,8 @@ class Record:
         """Return whether the training finished and its results in `run` are what they were then."""
         paths = {path.name: path for path in (run.model, run.history)}
         return self.status == FINISHED and all(
-            paths[name].exists() and sha256(paths[name]) == digest for name, digest in self.results.items()
+            name in paths and paths[name].exists() and sha256(paths[name]) == digest
+            for name, digest in self.results.items()
         )
 
 
@@ -108,9 +110,11 @@ def read_end(run: Run) -> dict[str, Any]:
         with run.journal.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_END_BYTES))
             last = json.loads(file.read().split(b"\n")[-2])
-    except (FileNotFoundError, IndexError, ValueError):
+        if last["event"] != "end" or (last["status"] == FAILED and "reason" not in last):
+            return {}
+    except DAMAGE:
         return {}
-    return last if last["event"] == "end" else {}
+    return dict(last)
 
 
 def read_journal(run: Run) -> Record | None:
@@ -122,13 +126,13 @@ def read_journal(run: Run) -> Record | None:
         lines = run.journal.read_text(encoding="utf-8").split("\n")
         events = [json.loads(line) for line in lines[:-1]]
         first = events.pop(0)
-        record = Record(header=first, started_ms=first["time_ms"])
+        record = Record({"token": first["token"], "config": first["config"], **first}, first["time_ms"])
         for event in events:
             if event["event"] == "epoch":
                 record.epochs.append(event)
             else:
                 record.status, record.reason = event["status"], event.get("reason", "")
-                record.results, record.ended_ms = event.get("results", {}), event["time_ms"]
-    except (FileNotFoundError, IndexError, KeyError, TypeError, ValueError):
+                record.results, record.ended_ms = dict(event.get("results", {})), event["time_ms"]
+    except DAMAGE:
         return None
     return record

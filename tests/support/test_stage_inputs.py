@@ -72,17 +72,19 @@ def test_a_stage_whose_inputs_changed_while_it_ran_fails(
         assert str(caught.value).startswith(told)
 
 
-@pytest.mark.parametrize("stage", ["download", "preprocess", "evaluate", "plot", "problems"])
+@pytest.mark.parametrize("stage", ["download", "preprocess", "evaluate", "plot", "page", "problems"])
 def test_every_stage_looks_after_its_own_inputs(
     workspace: Path, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(workspace)
     with unchanged(stage):
         pass
-    told = f"^pipeline/{stage}.py: changed while the stage {stage} ran"
+    code = "pipeline/page" if stage == "page" else f"pipeline/{stage}.py"
+    told = f"^{code}: changed while the stage {stage} ran"
     with pytest.raises(UserError, match=told), unchanged(stage):
-        Path("pipeline").mkdir()
-        Path(f"pipeline/{stage}.py").touch()
+        path = Path(code, "page.js") if stage == "page" else Path(code)
+        path.parent.mkdir(parents=True)
+        path.touch()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra.experimental.callback import Callback
 
 from pipeline.support.files import sha256
@@ -160,5 +161,6 @@ def test_what_computes_is_of_the_same_version_in_both_locks() -> None:
         dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
         for name in ("requirements.lock", "requirements-scaling.lock")
     ]
-    for package in ("numpy", "scipy", "threadpoolctl", "hydra-core", "omegaconf", "mlflow"):
+    versions = yaml.safe_load((ROOT / "versions.yaml").read_text(encoding="utf-8"))
+    for package in (*versions, "scipy", "threadpoolctl", "hydra-core", "omegaconf", "mlflow"):
         assert locked[0][package] == locked[1][package]

@@ -1,0 +1,102 @@
+"""A journal holds what happened in a training; whatever its bytes have become, nobody ends in a traceback."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.runs.journal import FAILED, FINISHED, KILLED, Journal, read_end, read_journal
+from pipeline.runs.run import Run
+from pipeline.support.errors import UserError
+
+HEADER = {"token": "t", "config": {"seed": 0}, "source": "test"}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    run = Run(tmp_path)
+    for path in (run.model, run.history):
+        path.parent.mkdir()
+        path.write_text(path.name)
+    return run
+
+
+def test_a_training_that_finished_is_told_from_one_whose_results_changed(run: Run) -> None:
+    with Journal(run, HEADER) as journal:
+        journal.epoch({"epoch": 1, "loss": 0.5}, 0.1)
+    record = read_journal(run)
+    assert record
+    assert (record.status, record.header["token"], record.epochs[0]["row"]["loss"]) == (FINISHED, "t", 0.5)
+    assert record.holds_for(run)
+    assert read_end(run)["status"] == FINISHED
+    run.history.write_text("other")
+    assert not record.holds_for(run)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (UserError("no data"), FAILED, "no data"),
+        (ZeroDivisionError("0"), FAILED, "0"),
+        (KeyboardInterrupt(), KILLED, ""),
+    ],
+)
+def test_how_a_training_broke_off_is_its_last_line(
+    run: Run, error: BaseException, status: str, reason: str
+) -> None:
+    with pytest.raises(type(error)), Journal(run, HEADER):
+        raise error
+    record = read_journal(run)
+    assert record
+    assert (record.status, read_end(run)["status"]) == (status, status)
+    assert reason in record.reason
+
+
+def test_a_training_at_work_has_no_end_yet(run: Run) -> None:
+    with Journal(run, HEADER) as journal:
+        journal.epoch({"epoch": 1}, 0.1)
+        assert not read_end(run)
+        record = read_journal(run)
+        assert record
+        assert not record.status
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*HEADER, "event", "status"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    line=st.sampled_from([0, 1, 2]),
+    change=st.one_of(
+        JSON, st.sampled_from(["drop token", "drop status", "drop reason", "drop event", "drop results"])
+    ),
+)
+def test_a_damaged_journal_is_none_or_incomplete(
+    tmp_path_factory: pytest.TempPathFactory, line: int, change: object
+) -> None:
+    run = Run(tmp_path_factory.mktemp("run"))
+    events: list[object] = [
+        {"event": "start", "time_ms": 1, **HEADER},
+        {"event": "epoch", "time_ms": 2, "row": {"epoch": 1}, "seconds": 0.1},
+        {"event": "end", "time_ms": 3, "status": FAILED, "reason": "why", "results": {}},
+    ]
+    event = events[line]
+    if isinstance(change, str) and change.startswith("drop ") and isinstance(event, dict):
+        event.pop(change.removeprefix("drop "), None)
+    else:
+        events[line] = change
+    run.journal.parent.mkdir()
+    run.journal.write_text("".join(json.dumps(each) + "\n" for each in events), encoding="utf-8")
+    record, end = read_journal(run), read_end(run)
+    if record:
+        assert record.header["token"] is not None
+        assert not record.holds_for(run)
+    if end.get("status") == FAILED:
+        assert "reason" in end
