@@ -5,7 +5,8 @@ import os
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ROLES = ["train_images", "train_labels", "official_images", "official_labels"]
@@ -100,3 +101,13 @@ class Server(ThreadingHTTPServer):
 
     def url(self, kind: str) -> str:
         return f"http://127.0.0.1:{self.server_port}/{kind}/"
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server that answers within the block."""
+    with Server() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield server
+        server.closing.set()
+        server.shutdown()

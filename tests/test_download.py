@@ -21,16 +21,13 @@ from pipeline.data.idx import read_idx
 from pipeline.download import STROKES_FILES, download
 from pipeline.support.errors import UserError
 from tests.commands import ROOT, files, little_room, run_module, start_module, wait_for
-from tests.mirrors import CONTENT, HTML, ROLES, Server
+from tests.mirrors import CONTENT, HTML, ROLES, Server, serving
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    with serving() as server:
         yield server
-        server.closing.set()
-        server.shutdown()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,16 +10,13 @@ import pytest
 from pipeline.config.schema import Files, IdxDataset
 from pipeline.data.mirrors import File
 from pipeline.download import download
-from tests.mirrors import PLAIN, ROLES, Server
+from tests.mirrors import PLAIN, ROLES, Server, serving
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    with serving() as server:
         yield server
-        server.closing.set()
-        server.shutdown()
 
 
 PINNED_PLAIN = {
