@@ -126,7 +126,11 @@ def test_bytes_do_not_depend_on_the_run(done: Path, tmp_path: Path) -> None:
     other_kernels = {"OPENBLAS_CORETYPE": "Sandybridge"}
     again = run_module(tmp_path, "pipeline.problems", **elsewhere, **other_kernels)
     assert again.returncode == 0, again.stderr
-    assert files(tmp_path) == files(done)
+    ours, theirs = (
+        {name: sha for name, sha in files(folder).items() if "journal" not in name}
+        for folder in (tmp_path, done)
+    )
+    assert ours == theirs  # a journal holds times
 
 
 def test_the_default_by_name_is_the_default() -> None:
