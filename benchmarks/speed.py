@@ -6,9 +6,10 @@ round and in alternating order, so that whatever else the machine does affects a
 in a process of its own while another runs.
 
 PyTorch and JAX are no dependencies of this project. Where the environment variable BENCH_PYTHON names another
-interpreter that has them (with NumPy, threadpoolctl and pydantic), they run in that one:
+interpreter that has them, with what our own code imports, they run in that one:
 
-    python3 -m venv other && other/bin/pip install numpy threadpoolctl pydantic torch jax
+    python3 -m venv other
+    other/bin/pip install numpy threadpoolctl pydantic hydra-core requests tqdm torch jax
     BENCH_PYTHON=other/bin/python python -m benchmarks.speed
 """
 
