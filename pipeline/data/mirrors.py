@@ -16,13 +16,13 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from tqdm import tqdm
 
+from pipeline.data.idx import GZIP_MAGIC
 from pipeline.support.bounds import STRICT, Name, PositiveCount
 from pipeline.support.errors import UserError, public
 
 TIMEOUT_S = 8.0  # for a server to answer, and between two packets
 MIN_BYTES_PER_S = 20_000  # a server that is slower on average, after TIMEOUT_S, is given up
 PIECE_BYTES = 256  # the rate is checked after each, so a server that sends single bytes is given up soon
-GZIP_MAGIC = b"\x1f\x8b"
 GZIP_MARGIN_BYTES = 100_000  # by which a file that cannot be compressed may grow
 
 
@@ -63,7 +63,7 @@ def copy_file(file: File, source: str, target: Path) -> None:
             if name == file.name or not _is_missing(error):
                 raise
     with target.open("rb") as received:
-        if received.read(2) == GZIP_MAGIC and not file.name.endswith(".gz"):
+        if received.read(len(GZIP_MAGIC)) == GZIP_MAGIC and not file.name.endswith(".gz"):
             _gunzip(target, file.size)
     if (there := hash_like(target, file.hash)) != file.hash:
         raise ValueError(f"its hash should be {file.hash}, but is {there}")

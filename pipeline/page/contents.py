@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.config.schema import GeneratedDataset, flatten
 from pipeline.data.dataset import Part
 from pipeline.page.encoding import base64, floats
-from pipeline.page.over_training import describe_first_layer, describe_problems
+from pipeline.page.over_training import describe_architecture, describe_first_layer, describe_problems
 from pipeline.runs.evaluation import (
     PART_NAMES,
     Predictions,
@@ -95,13 +95,7 @@ def sentence(trained: TrainedRun, history: list[Row], does: str) -> str:
 def describe_network(trained: TrainedRun) -> dict[str, Any]:
     """Return architecture and parameters, which are rounded to float32."""
     model = trained.model
-    return {
-        "widths": model.widths,
-        "activation": model.activation,
-        "output": model.output,
-        "bias": model.bias,
-        "parameters": floats(model.parameters.vector),
-    }
+    return {**describe_architecture(model), "parameters": floats(model.parameters.vector)}
 
 
 def curves(history: list[Row]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config.schema import GeneratedDataset
+from pipeline.nn.mlp import MLP
 from pipeline.page.encoding import floats, quantised
 from pipeline.runs.run import PROBLEMS, Run
 from pipeline.runs.snapshots import evenly_spaced, first_layer, most_moved
@@ -55,6 +56,16 @@ def describe_problems(trained: TrainedRun) -> list[dict[str, Any]]:
     return sorted(problems, key=lambda problem: len(problem["parameters"]))
 
 
+def describe_architecture(model: MLP) -> dict[str, Any]:
+    """Return what the page needs to rebuild a network, but for its parameters."""
+    return {
+        "widths": model.widths,
+        "activation": model.activation,
+        "output": model.output,
+        "bias": model.bias,
+    }
+
+
 def describe_problem(trained: TrainedRun) -> dict[str, Any]:
     """Return a small network with its points, and its parameters over training."""
     model, config, points = trained.model, trained.config, trained.dataset.train
@@ -62,12 +73,7 @@ def describe_problem(trained: TrainedRun) -> dict[str, Any]:
     shown = evenly_spaced(snapshots, MOST_EPOCHS)
     return {
         "title": f"{trained.dataset.title}, {'–'.join(map(str, model.widths))}, {model.activation}",
-        "architecture": {
-            "widths": model.widths,
-            "activation": model.activation,
-            "output": model.output,
-            "bias": model.bias,
-        },
+        "architecture": describe_architecture(model),
         "loss": config.loss.name,
         "smoothing": config.loss.label_smoothing,
         "rate": config.optimizer.learning_rate if config.optimizer.name == "sgd" else LEARNING_RATE,
