@@ -53,7 +53,7 @@ def accuracies(config: Config, dataset: Dataset) -> dict[str, float]:
     training = build_training(config, dataset)
     training.fit()
     parts = {"train": dataset.train, "test": dataset.test, "official": dataset.official}
-    return {name: accuracy(training.mlp, part) for name, part in parts.items() if len(part.images)}
+    return {name: accuracy(training.mlp, part) for name, part in parts.items() if len(part.inputs)}
 
 
 if __name__ == "__main__":

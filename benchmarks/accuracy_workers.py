@@ -50,11 +50,11 @@ def scikit_learn(config: Config, dataset: Dataset, report: Report) -> None:
         alpha=0,
     )
     augment = batches_of(config, dataset).augment
-    labels = dataset.train.labels.argmax(axis=1)
-    images = np.array(dataset.train.images)
+    labels = dataset.train.targets.argmax(axis=1)
+    images = np.array(dataset.train.inputs)
     for _ in range(config.training.epochs):
         classifier.partial_fit(augment(images) if augment else images, labels, classes=classes)
-        report(right(classifier.predict_proba(dataset.test.images), dataset))
+        report(right(classifier.predict_proba(dataset.test.inputs), dataset))
 
 
 def pytorch(config: Config, dataset: Dataset, report: Report) -> None:
@@ -151,7 +151,7 @@ def train_epochs(config: Config, dataset: Dataset, step: Step, measure: Callable
         rates = config.schedule.rates(config.optimizer.learning_rate, middles, epochs).tolist()
         for (x, y), rate in zip(batches, rates, strict=True):
             step(x, np.ascontiguousarray(y), rate)
-        measure(np.array(dataset.test.images))
+        measure(np.array(dataset.test.inputs))
 
 
 def with_arithmetic(config: Config, arithmetic: str) -> Config:
@@ -174,7 +174,7 @@ def batches_of(config: Config, dataset: Dataset) -> MiniBatches:
 
 def right(outputs: np.ndarray, dataset: Dataset) -> float:
     """Return the share of test images whose largest output is that of their label."""
-    return float((outputs.argmax(axis=1) == dataset.test.labels.argmax(axis=1)).mean())
+    return float((outputs.argmax(axis=1) == dataset.test.targets.argmax(axis=1)).mean())
 
 
 WORKERS: dict[str, Callable[[Config, Dataset, Report], None]] = {

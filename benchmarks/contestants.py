@@ -71,7 +71,7 @@ def main() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with warnings.catch_warnings(action="ignore"):
         dataset = load_dataset(Path(folder))
-        train_part = Part(np.array(dataset.train.images), np.array(dataset.train.labels))
+        train_part = Part(np.array(dataset.train.inputs), np.array(dataset.train.targets))
         epoch = contestant.prepare(replace(dataset, train=train_part))  # in memory, for all alike
         epoch()  # compiles, reads the images into the page cache
         print(version, flush=True)

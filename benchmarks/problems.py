@@ -46,7 +46,7 @@ def solve(config: Config) -> tuple[float, float]:
         dataset = data_for(config)
         training = build_training(config, dataset)
         training.fit()
-        error = np.abs(predict(training.mlp, dataset.train.images) - dataset.train.labels).max()
+        error = np.abs(predict(training.mlp, dataset.train.inputs) - dataset.train.targets).max()
     return float(error), time.perf_counter() - started
 
 

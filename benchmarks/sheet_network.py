@@ -34,7 +34,7 @@ EPOCHS = 20  # of the run that the cost of measuring accuracy is a share of
 
 def products(dataset: Dataset, dtype: type[np.floating]) -> Epoch:
     """Prepare the five matrix products of each mini-batch, laid out as ours are, in file order, no more."""
-    images = dataset.train.images.astype(dtype)
+    images = dataset.train.inputs.astype(dtype)
     rng = np.random.default_rng(0)
     n0, n1, n2 = WIDTHS
     shapes = [(n1, n0), (n2, n1), (n1, BATCH), (n1, BATCH), (n2, BATCH), (n2, BATCH), (n1, BATCH)]
@@ -97,7 +97,7 @@ def scikit_learn(dataset: Dataset) -> Epoch:
     """
     from sklearn.neural_network import MLPClassifier
 
-    images, labels = dataset.train.images, dataset.train.labels.argmax(axis=1)
+    images, labels = dataset.train.inputs, dataset.train.targets.argmax(axis=1)
     classifier = MLPClassifier(
         WIDTHS[1:-1],
         solver="sgd",
@@ -115,8 +115,8 @@ def pytorch(dataset: Dataset) -> Epoch:
     import torch
 
     torch.set_num_threads(1)
-    images = torch.from_numpy(dataset.train.images)
-    labels = torch.from_numpy(dataset.train.labels.astype(np.float32))
+    images = torch.from_numpy(dataset.train.inputs)
+    labels = torch.from_numpy(dataset.train.targets.astype(np.float32))
     n0, n1, n2 = WIDTHS
     network = torch.nn.Sequential(
         torch.nn.Linear(n0, n1, bias=False), torch.nn.ReLU(), torch.nn.Linear(n1, n2, bias=False)
@@ -190,8 +190,8 @@ def _jax_epoch(run: Callable[..., Any], dataset: Dataset) -> Epoch:
     """Return a function that has `run` train the network on the images in a new order."""
     import jax  # type: ignore[import-not-found, unused-ignore]
 
-    images = jax.numpy.asarray(dataset.train.images)
-    labels = jax.numpy.asarray(dataset.train.labels, np.float32)
+    images = jax.numpy.asarray(dataset.train.inputs)
+    labels = jax.numpy.asarray(dataset.train.targets, np.float32)
     rng = np.random.default_rng(0)
     parameters = [jax.numpy.asarray(weights) for weights in _network(rng).weights]
 

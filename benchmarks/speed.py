@@ -139,7 +139,7 @@ def run(race: Race, dataset: Dataset, folder: Path) -> Table:
         ]
         versions = {name: worker.version for name, worker in workers.items()}
     title = (
-        f"An epoch of {'-'.join(map(str, race.module.WIDTHS))} on {len(dataset.train.images):,} images"
+        f"An epoch of {'-'.join(map(str, race.module.WIDTHS))} on {len(dataset.train.inputs):,} images"
         f" ({dataset.title}), mini-batches of {race.module.BATCH}, {race.threads}:"
         f"\nmedians of {race.rounds} rounds"
     )

@@ -30,7 +30,7 @@ THREADS = 2
 
 def products(dataset: Dataset, dtype: type[np.floating]) -> Epoch:
     """Prepare the eight matrix products of each mini-batch, laid out as ours are, in file order, no more."""
-    images = dataset.train.images.astype(dtype)
+    images = dataset.train.inputs.astype(dtype)
     rng = np.random.default_rng(0)
     weights = [np.asarray(rng.standard_normal((n, m)), dtype) for m, n in pairwise(WIDTHS)]
     gradients = [np.empty_like(w) for w in weights]
@@ -76,8 +76,8 @@ def pytorch(dataset: Dataset) -> Epoch:
     import torch
 
     torch.set_num_threads(THREADS)
-    images = torch.from_numpy(dataset.train.images)
-    labels = torch.from_numpy(dataset.train.labels.argmax(axis=1))
+    images = torch.from_numpy(dataset.train.inputs)
+    labels = torch.from_numpy(dataset.train.targets.argmax(axis=1))
     n0, n1, n2, n3 = WIDTHS
     network = torch.nn.Sequential(
         torch.nn.Linear(n0, n1),
@@ -117,7 +117,7 @@ def jax_step(dataset: Dataset) -> Epoch:
         parameters = jax.tree.map(lambda p, v: p - LEARNING_RATE * v, parameters, velocity)
         return (parameters, velocity), value
 
-    images, labels = jnp.asarray(dataset.train.images), jnp.asarray(dataset.train.labels.argmax(axis=1))
+    images, labels = jnp.asarray(dataset.train.inputs), jnp.asarray(dataset.train.targets.argmax(axis=1))
     rng = np.random.default_rng(0)
     parameters = [
         (jnp.asarray(rng.normal(0, (2 / m) ** 0.5, (n, m)), np.float32), jnp.zeros(n, np.float32))

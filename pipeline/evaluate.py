@@ -52,8 +52,8 @@ def measure_parts(model: TrainedModel, dataset: Dataset) -> dict[str, float]:
 
 def predict(model: TrainedModel, part: Part) -> Predictions:
     """Return what the network takes each image of `part` for, and how sure it is of it."""
-    labels = part.labels.argmax(axis=1) if part.labels.shape[1] > 1 else part.labels[:, 0]
-    classes, probabilities = classify(model, part.images)
+    labels = part.targets.argmax(axis=1) if part.targets.shape[1] > 1 else part.targets[:, 0]
+    classes, probabilities = classify(model, part.inputs)
     return Predictions(labels, classes, probabilities[np.arange(len(classes)), classes])
 
 

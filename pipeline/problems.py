@@ -61,13 +61,13 @@ def read_experiment(experiment: str, *changes: str) -> Config:
 
 def measure(points: Part, model: MLP) -> dict[str, Any]:
     """Return the share of points on the right side of ½, the largest error, and the prediction of each."""
-    predictions, labels = predict(model, points.images)[:, 0], points.labels[:, 0]
+    predictions, labels = predict(model, points.inputs)[:, 0], points.targets[:, 0]
     return {
         "accuracy": accuracy(model, points),
         "largest_error": round(float(np.abs(predictions - labels).max()), 4),
         "predictions": {
             ", ".join(f"{value:g}" for value in point): round(float(prediction), 4)
-            for point, prediction in zip(points.images, predictions, strict=True)
+            for point, prediction in zip(points.inputs, predictions, strict=True)
         },
     }
 
@@ -79,7 +79,7 @@ def draw(trained: dict[str, TrainedRun]) -> None:
 
     with style():
         points = trained["alternating_solved"].dataset.train
-        n = len(points.images)
+        n = len(points.inputs)
         subtitle = f"{n} points x = 0, 1/{n}, …, with labels 0, 1, 0, 1, …"
         figure = alternating_points("The alternating points", subtitle, points)
         save(figure, FIGURES / "alternating_points.png")

@@ -239,7 +239,7 @@ def test_the_served_model_names_the_class_that_is_evaluated() -> None:
     served.model, served.classes, served.image_shape = identity(3, 3), NAMES, (1, 3)
     served.model.weights[0][:] = np.diag([-1, -0.5, -1])
     part = load_dataset().test
-    labels = served.predict(PythonModelContext({}, {}), part.images)["label"]
+    labels = served.predict(PythonModelContext({}, {}), part.inputs)["label"]
     assert [NAMES.index(label) for label in labels] == predict(served.model, part).classes.tolist()
 
 

@@ -49,13 +49,13 @@ def test_images_are_flattened_scaled_and_split_in_file_order(raw: Path, tmp_path
 
     dataset = load_dataset(tmp_path)
     expected = images.reshape(12, 12).astype(np.float32) / np.float32(255)
-    np.testing.assert_array_equal(dataset.train.images, expected[:7])
-    np.testing.assert_array_equal(dataset.test.images, expected[7:11])
-    np.testing.assert_array_equal(dataset.official.images, np.ones(official.shape).reshape(5, 12))
-    np.testing.assert_array_equal(dataset.train.labels.argmax(axis=1), labels[:7])
-    np.testing.assert_array_equal(dataset.test.labels.argmax(axis=1), labels[7:11])
-    np.testing.assert_array_equal(dataset.train.labels.sum(axis=1), 1)
-    assert (dataset.train.images.dtype, dataset.train.labels.dtype) == (np.float32, np.uint8)
+    np.testing.assert_array_equal(dataset.train.inputs, expected[:7])
+    np.testing.assert_array_equal(dataset.test.inputs, expected[7:11])
+    np.testing.assert_array_equal(dataset.official.inputs, np.ones(official.shape).reshape(5, 12))
+    np.testing.assert_array_equal(dataset.train.targets.argmax(axis=1), labels[:7])
+    np.testing.assert_array_equal(dataset.test.targets.argmax(axis=1), labels[7:11])
+    np.testing.assert_array_equal(dataset.train.targets.sum(axis=1), 1)
+    assert (dataset.train.inputs.dtype, dataset.train.targets.dtype) == (np.float32, np.uint8)
     assert (dataset.name, dataset.title, dataset.classes) == ("dots", "Dots", CLASSES)
     assert dataset.image_shape == (4, 3)
 
@@ -63,9 +63,9 @@ def test_images_are_flattened_scaled_and_split_in_file_order(raw: Path, tmp_path
 def test_the_test_part_may_be_empty(raw: Path, tmp_path: Path) -> None:
     preprocess(raw, tmp_path, Split(train=12, test=0))
     dataset = load_dataset(tmp_path)
-    assert dataset.train.images.shape == (12, 12)
-    assert dataset.test.images.shape == (0, 12)
-    assert dataset.test.labels.shape == (0, 3)
+    assert dataset.train.inputs.shape == (12, 12)
+    assert dataset.test.inputs.shape == (0, 12)
+    assert dataset.test.targets.shape == (0, 3)
 
 
 def test_many_blocks_give_the_same_as_one(raw: Path, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_many_blocks_give_the_same_as_one(raw: Path, tmp_path: Path) -> None:
     write(raw, "train_labels", np.zeros(2500, np.uint8))
     preprocess(raw, tmp_path, Split(train=2400, test=100))
     dataset = load_dataset(tmp_path)
-    both = np.concatenate([dataset.train.images, dataset.test.images])
+    both = np.concatenate([dataset.train.inputs, dataset.test.inputs])
     np.testing.assert_array_equal(both, images.reshape(2500, 12) / np.float32(255))
 
 

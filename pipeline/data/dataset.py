@@ -96,15 +96,15 @@ class Dataset:
         """
         if not count:
             return self
-        if count >= len(self.train.images):
+        if count >= len(self.train.inputs):
             raise UserError(
-                f"split.validation = {count}: should be less than the {len(self.train.images)} train images"
+                f"split.validation = {count}: should be less than the {len(self.train.inputs)} train images"
                 f" in {PROCESSED}; `dvc repro preprocess` splits them anew"
             )
         return replace(
             self,
-            train=Part(self.train.images[:-count], self.train.labels[:-count]),
-            validation=Part(self.train.images[-count:], self.train.labels[-count:]),
+            train=Part(self.train.inputs[:-count], self.train.targets[:-count]),
+            validation=Part(self.train.inputs[-count:], self.train.targets[-count:]),
         )
 
 
@@ -127,13 +127,13 @@ def load_dataset(folder: Path = PROCESSED) -> Dataset:
 
 def warn_of_unseen_classes(dataset: Dataset) -> None:
     """Warn the user of classes that no training image belongs to."""
-    seen = dataset.train.labels.max(axis=0)
+    seen = dataset.train.targets.max(axis=0)
     if len(seen) < len(dataset.classes) or seen.all():  # a single output tells two classes apart
         return
     unseen = [name for name, there in zip(dataset.classes, seen, strict=True) if not there]
     more = f" and {len(unseen) - MAX_NAMED} more" if len(unseen) > MAX_NAMED else ""
     warn(
-        f"warning: none of the {len(dataset.train.images):,} training images of {dataset.title} is of the"
+        f"warning: none of the {len(dataset.train.inputs):,} training images of {dataset.title} is of the"
         f" class {', '.join(unseen[:MAX_NAMED])}{more}: the network cannot learn to tell what it never sees."
         " split takes the images in file order, so the file may be sorted by class: shuffle it"
     )
@@ -142,7 +142,7 @@ def warn_of_unseen_classes(dataset: Dataset) -> None:
 def digest_part(part: Part) -> str:
     """Return a SHA-256 of all images and labels of `part`, in their order."""
     hashed = hashlib.sha256()
-    for array in (part.images, part.labels):
+    for array in (part.inputs, part.targets):
         hashed.update(f"{array.dtype.str} {array.shape}".encode())
         hashed.update(np.ascontiguousarray(array).data)
     return hashed.hexdigest()

@@ -31,12 +31,12 @@ GENERATORS: dict[str, Callable[..., Part]] = {"alternating": alternating, "xor":
 def generate(kind: str, name: str, title: str, **parameters: Any) -> Dataset:
     """Return the dataset of this `kind`, a name in `GENERATORS`; all of it is the part `train`."""
     train = GENERATORS[kind](**parameters)
-    nothing = Part(train.images[:0], train.labels[:0])
+    nothing = Part(train.inputs[:0], train.targets[:0])
     return Dataset(
         name=name,
         title=title,
         classes=["0", "1"],
-        image_shape=(1, train.images.shape[1]),
+        image_shape=(1, train.inputs.shape[1]),
         train=train,
         test=nothing,
         official=nothing,

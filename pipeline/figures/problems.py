@@ -63,8 +63,8 @@ def draw_learned(trained: TrainedRun, title: str, folder: Path, name: str) -> li
     """
     snapshots = evenly_spaced(trained.snapshots(), MOST_FRAMES)
     model, problem, training = trained.model, trained.dataset.train, trained.config.training
-    batches = -(-len(problem.images) // (training.batch_size or len(problem.images)))
-    learned = (LearnedFunction if problem.images.shape[1] == 1 else DecisionPlane).draw(title, problem)
+    batches = -(-len(problem.inputs) // (training.batch_size or len(problem.inputs)))
+    learned = (LearnedFunction if problem.inputs.shape[1] == 1 else DecisionPlane).draw(title, problem)
 
     def show(epoch: int, model: MLP) -> Figure:
         return learned.show(f"{describe(model)}, after {epoch * batches:,} steps", model)
@@ -86,7 +86,7 @@ def alternating_points(title: str, subtitle: str, points: Part) -> Figure:
         subtitle: the second line.
         points: images (n, 1) and labels (n, 1), 0 or 1.
     """
-    x, labels = points.images[:, 0], points.labels[:, 0]
+    x, labels = points.inputs[:, 0], points.targets[:, 0]
     figure, axes = new_figure(7, 2.4, title, subtitle)
     axes.plot(x, labels, color=FAINT, zorder=1)
     axes.scatter(x, labels, c=[LABEL_COLOURS[label] for label in labels], s=45, zorder=3)
@@ -123,7 +123,7 @@ class LearnedFunction:
             title: the first line.
             points: images (n, 1) and labels (n, 1), 0 or 1.
         """
-        x, labels = points.images[:, 0], points.labels[:, 0]
+        x, labels = points.inputs[:, 0], points.targets[:, 0]
         between = np.linspace(0, 1, min(max(4 * len(x), FEWEST_SAMPLES), MOST_SAMPLES))
         figure, axes = new_figure(7, 3.2, title, " ")
         axes.axhline(0.5, color=QUIET, linewidth=0.8, linestyle=":")
@@ -137,7 +137,7 @@ class LearnedFunction:
         axes.set_ylabel("output")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
         animate(axes)
-        return cls(figure, figure.texts[1], points.images, between[:, None], line, dots)
+        return cls(figure, figure.texts[1], points.inputs, between[:, None], line, dots)
 
     def show(self, subtitle: str, model: MLP) -> Figure:
         """Put in the function that `model` has learned, and its predictions of the points."""
@@ -174,7 +174,7 @@ class DecisionPlane:
         image = axes.imshow(blank, cmap=SIDES, vmin=0, vmax=1, origin="lower", extent=extent, alpha=0.75)
         axes.grid(False)
         for label, marker in ((0, "o"), (1, "s")):
-            of_label = corners.images[corners.labels[:, 0] == label]
+            of_label = corners.inputs[corners.targets[:, 0] == label]
             axes.scatter(
                 of_label[:, 0],
                 of_label[:, 1],
@@ -225,7 +225,7 @@ def xor_in_space(title: str, subtitle: str, corners: Part, model: MLP) -> Figure
     axes.plot_surface(  # type: ignore[attr-defined]
         x1, x2, surface(model), cmap=SIDES, vmin=0, vmax=1, alpha=0.6, rcount=40, ccount=40, linewidth=0
     )
-    for (x, y), label in zip(corners.images, corners.labels[:, 0], strict=True):
+    for (x, y), label in zip(corners.inputs, corners.targets[:, 0], strict=True):
         axes.plot([x, x], [y, y], [0, label], color=QUIET, linewidth=1)
         axes.plot([x], [y], [label], "o", color=LABEL_COLOURS[label], markersize=8)
     axes.view_init(elev=28, azim=-58)  # type: ignore[attr-defined]

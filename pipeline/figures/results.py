@@ -69,11 +69,11 @@ class Results:
         """The part whose images are reported one by one, and how they are called: `10,000 test`."""
         name = reported_part(self.dataset)
         part = parts_with_images(self.dataset)[name]
-        return part, f"{len(part.images):,} {PART_NAMES[name]}"
+        return part, f"{len(part.inputs):,} {PART_NAMES[name]}"
 
     def images(self, part: Part, rows: np.ndarray) -> np.ndarray:
         """Return the images of `part` in these rows: (n, height, width)."""
-        return part.images[rows].reshape(-1, *self.dataset.image_shape)
+        return part.inputs[rows].reshape(-1, *self.dataset.image_shape)
 
 
 def draw_images(trained: TrainedRun) -> list[str]:
@@ -135,7 +135,7 @@ def figures_of(results: Results) -> dict[str, Figure]:
 def draw_digits(results: Results) -> Figure:
     """Draw the first training images of each class."""
     train = results.dataset.train
-    firsts = [np.flatnonzero(of_class)[:DIGITS_A_CLASS] for of_class in train.labels.T]
+    firsts = [np.flatnonzero(of_class)[:DIGITS_A_CLASS] for of_class in train.targets.T]
     rows = [results.images(train, first) for first in firsts]
     return images.digits(results.dataset.title, rows, results.dataset.classes)
 
@@ -193,7 +193,7 @@ def draw_distortions(results: Results) -> Figure | None:
     distortion = distortion_for(chosen, dataset.image_shape)
     if not distortion:
         return None
-    original = np.array(dataset.train.images[:1])
+    original = np.array(dataset.train.inputs[:1])
     distorted = distortion(original.repeat(DISTORTIONS, axis=0), np.random.default_rng(0))
     title = f"{dataset.title}, augmentation: {chosen.name}"
     return images.distortions(
@@ -265,7 +265,7 @@ def measured(dataset: Dataset, examples: str, accuracies: Mapping[str, float] | 
         examples: what they are, images or points.
         accuracies: by part; where test images were followed, that of the official ones is told as well.
     """
-    counts = {name: f"{len(part.images):,}" for name, part in parts_with_images(dataset).items()}
+    counts = {name: f"{len(part.inputs):,}" for name, part in parts_with_images(dataset).items()}
     followed = [f"{counts[name]} {PART_NAMES[name]}" for name in counts if name != "official"]
     sentence = f"Accuracy on {' and '.join(followed)} {examples} after each epoch"
     if "test" not in counts or not accuracies:

@@ -41,19 +41,19 @@ class MiniBatches:
         augment: Augment | None = None,
     ) -> None:
         self.part = part
-        self.batch_size = batch_size or len(part.images)
+        self.batch_size = batch_size or len(part.inputs)
         self.rng = rng
         self.dtype = dtype
         self.label_smoothing = label_smoothing
         self.augment = augment
 
     def __len__(self) -> int:
-        return math.ceil(len(self.part.images) / self.batch_size)
+        return math.ceil(len(self.part.inputs) / self.batch_size)
 
     @property
     def rows(self) -> int:
         """How many images the largest mini-batch has."""
-        return min(self.batch_size, len(self.part.images))
+        return min(self.batch_size, len(self.part.inputs))
 
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
         blocks = self._gathered_blocks()
@@ -63,7 +63,7 @@ class MiniBatches:
 
     def _gathered_blocks(self) -> Iterator[tuple[Array, Array]]:
         """Yield the images and labels of some mini-batches at a time, in a random order."""
-        images, labels = self.part.images, self.part.labels
+        images, labels = self.part.inputs, self.part.targets
         order = self.rng.permutation(len(images))
         gathered = max(1, GATHERED_BYTES // (images[:1].nbytes * self.batch_size)) * self.batch_size
         buffer = np.empty((min(gathered, len(order)), images.shape[1]), images.dtype)

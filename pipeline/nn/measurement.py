@@ -37,19 +37,19 @@ def measure(mlp: MLP, parts: Parts, *, epoch: int, loss: float, seconds: float) 
     """Measure `mlp` on each of the `parts`; `epoch`, `loss` and `seconds` are handed on."""
     alive = [np.zeros(n, bool) for n in mlp.widths[1:-1]]
     train, correct = parts["train"], 0
-    for rows, z, a in forward_in_blocks(mlp, train.images):
-        correct += count_correct(a[-1], train.labels[rows])
+    for rows, z, a in forward_in_blocks(mlp, train.inputs):
+        correct += count_correct(a[-1], train.targets[rows])
         for layer, units in enumerate(alive):
             slope = np.ones_like(a[layer])
             mlp.functions[layer].backward(z[layer], a[layer], slope)
             units |= slope.any(axis=0)
-    others = {name: part for name, part in parts.items() if name != "train" and len(part.images)}
+    others = {name: part for name, part in parts.items() if name != "train" and len(part.inputs)}
     return Measurement(
         epoch=epoch,
         loss=loss,
         seconds=seconds,
         accuracies={
-            "train": correct / len(train.images),
+            "train": correct / len(train.inputs),
             **{name: accuracy(mlp, part) for name, part in others.items()},
         },
         dead=[1 - float(units.mean()) for units in alive],
@@ -59,9 +59,9 @@ def measure(mlp: MLP, parts: Parts, *, epoch: int, loss: float, seconds: float) 
 def accuracy(mlp: MLP, part: Part) -> float:
     """Return the share of the images of `part`, which has some, that `mlp` classifies right."""
     correct = sum(
-        count_correct(a[-1], part.labels[rows]) for rows, _, a in forward_in_blocks(mlp, part.images)
+        count_correct(a[-1], part.targets[rows]) for rows, _, a in forward_in_blocks(mlp, part.inputs)
     )
-    return correct / len(part.images)
+    return correct / len(part.inputs)
 
 
 def count_correct(outputs: Array, labels: np.ndarray) -> int:

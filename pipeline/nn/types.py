@@ -11,12 +11,13 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a dataset: images with their labels, row by row.
+    """A part of a dataset: inputs with what the network should make of them, row by row.
 
     Attributes:
-        images: (n, d) float32 in [0, 1], each row a flattened image (or a point of a generated problem).
-        labels: (n, k) uint8, one-hot; of a generated problem (n, 1), 0 or 1.
+        inputs: (n, d) float32; of images each row is a flattened one, with values in [0, 1].
+        targets: (n, k). Of a classification they are uint8: one-hot rows or, where a single output tells two
+            classes apart, a column of 0 and 1.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
+    inputs: np.ndarray
+    targets: np.ndarray

@@ -61,13 +61,13 @@ def read_contents(trained: TrainedRun) -> Contents:
     }
     if isinstance(config.dataset, GeneratedDataset):
         right = history[-1]["train_accuracy"]
-        points = f"{round(right * len(dataset.train.images))} of {len(dataset.train.images):,} points"
+        points = f"{round(right * len(dataset.train.inputs))} of {len(dataset.train.inputs):,} points"
         return Contents(dataset.title, sentence(trained, history, f"gets {points} right"), data)
 
     name = reported_part(dataset)
     part, predictions = parts_with_images(dataset)[name], read_predictions(trained.run.predictions, dataset)
     accuracy = read_accuracies(trained.run.metrics, dataset)[name]
-    images = f"{len(part.images):,} {PART_NAMES[name]} images"
+    images = f"{len(part.inputs):,} {PART_NAMES[name]} images"
     data["confusion"] = {
         "part": images,
         "counts": predictions.confusion_matrix(len(dataset.classes)).tolist(),
@@ -88,7 +88,7 @@ def sentence(trained: TrainedRun, history: list[Row], does: str) -> str:
     examples = "points" if isinstance(trained.config.dataset, GeneratedDataset) else "images"
     return (
         f"A network {widths} ({model.activation}, output {model.output}, {biases}), trained for {epochs:,}"
-        f" epoch{'s' if epochs > 1 else ''} on {len(train.images):,} {examples}, {does}."
+        f" epoch{'s' if epochs > 1 else ''} on {len(train.inputs):,} {examples}, {does}."
     )
 
 
@@ -126,7 +126,7 @@ def sprite(part: Part, predictions: Predictions, classes: int) -> dict[str, Any]
     Each cell of the confusion matrix has as many as fit, `MOST_IMAGES` in all.
     """
     rows = chosen_images(predictions, classes)
-    pixels = np.rint(255 * part.images[rows]).astype(np.uint8)
+    pixels = np.rint(255 * part.inputs[rows]).astype(np.uint8)
     return {
         "pixels": base64(pixels),
         "index": rows.tolist(),

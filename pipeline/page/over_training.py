@@ -77,8 +77,8 @@ def describe_problem(trained: TrainedRun) -> dict[str, Any]:
         "loss": config.loss.name,
         "smoothing": config.loss.label_smoothing,
         "rate": config.optimizer.learning_rate if config.optimizer.name == "sgd" else LEARNING_RATE,
-        "inputs": points.images.tolist(),
-        "labels": points.labels.tolist(),
+        "inputs": points.inputs.tolist(),
+        "labels": points.targets.tolist(),
         "epochs": [epoch for epoch, _ in shown],
         "parameters": floats(np.stack([vector for _, vector in shown])),
     }

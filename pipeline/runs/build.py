@@ -43,7 +43,7 @@ def build_network(config: Config, dataset: Dataset, rng: np.random.Generator) ->
     """Return the network, as wide as the data at both ends, with its weights drawn from `rng`."""
     model = config.model
     mlp = MLP(
-        (dataset.train.images.shape[1], *model.hidden, dataset.train.labels.shape[1]),
+        (dataset.train.inputs.shape[1], *model.hidden, dataset.train.targets.shape[1]),
         activation=model.activation,
         output=model.output,
         bias=model.bias,
@@ -127,7 +127,7 @@ def build_training(config: Config, dataset: Dataset) -> BuiltTraining:
 
 def check_network(config: Config, dataset: Dataset) -> None:
     """Raise `UserError` if the network or training that `config` describes is impossible on `dataset`."""
-    images, outputs = len(dataset.train.images), dataset.train.labels.shape[1]
+    images, outputs = len(dataset.train.inputs), dataset.train.targets.shape[1]
     if (config.training.batch_size or 1) > images:
         raise UserError(
             f"training.batch_size = {config.training.batch_size}: should be at most the number of training"
@@ -143,8 +143,8 @@ def check_network(config: Config, dataset: Dataset) -> None:
 
 def check_memory(config: Config, dataset: Dataset) -> None:
     """Raise `UserError` if training on `dataset` needs more memory than the machine has, at the least."""
-    images, inputs = dataset.train.images.shape
-    widths = [inputs, *config.model.hidden, dataset.train.labels.shape[1]]
+    images, inputs = dataset.train.inputs.shape
+    widths = [inputs, *config.model.hidden, dataset.train.targets.shape[1]]
     size = np.dtype(ARITHMETICS[config.training.arithmetic].dtype).itemsize
     parameters = sum((before + config.model.bias) * after for before, after in pairwise(widths))
     needed = {

@@ -43,7 +43,7 @@ def parts_with_images(dataset: Dataset) -> dict[str, Part]:
         "test": dataset.test,
         "official": dataset.official,
     }
-    return {name: part for name, part in parts.items() if part and len(part.images)}
+    return {name: part for name, part in parts.items() if part and len(part.inputs)}
 
 
 def reported_part(dataset: Dataset) -> str:
@@ -96,7 +96,7 @@ def read_predictions(path: Path, dataset: Dataset) -> Predictions:
                 (position[row["label"]], position[row["prediction"]], float(row["confidence"]))
                 for row in csv.DictReader(file)
             ]
-        count = len(parts_with_images(dataset)[reported_part(dataset)].images)
+        count = len(parts_with_images(dataset)[reported_part(dataset)].inputs)
         if len(rows) != count:
             raise ValueError(f"it has {len(rows)} predictions, of {count} images in {PROCESSED}")
     labels, classes, confidence = map(np.array, zip(*rows, strict=True))

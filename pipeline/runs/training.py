@@ -123,7 +123,7 @@ def warn_of_failure(last: Row, dataset: Dataset) -> None:
             f"warning: every unit of hidden layer {' and '.join(dead)} is dead, so the output is the same for"
             " every input: try a smaller optimizer.learning_rate, or model.activation=leaky_relu"
         )
-    shares = dataset.train.labels.mean(axis=0)
+    shares = dataset.train.targets.mean(axis=0)
     commonest = max(shares) if len(shares) > 1 else max(shares[0], 1 - shares[0])
     if last["train_accuracy"] < commonest + ROUNDING:
         warn(

@@ -50,7 +50,7 @@ def check_fit(config: Config, dataset: Dataset) -> None:
             " `dvc repro` prepares the data anew with those in params.yaml"
         )
     for part in ("train", "test"):
-        count, expected = len(getattr(dataset, part).images), getattr(config.split, part)
+        count, expected = len(getattr(dataset, part).inputs), getattr(config.split, part)
         if count != expected:
             raise UserError(
                 f"split.{part} = {expected}, but data/processed holds {count} images in that part:"

@@ -38,7 +38,7 @@ class DataSource:
 
     def as_input(self) -> mlflow.entities.DatasetInput:
         """Return it as the input of a run; the images held out for validation count as well."""
-        profile = json.dumps({"images": len(self.dataset.train.images), **self.description})
+        profile = json.dumps({"images": len(self.dataset.train.inputs), **self.description})
         dataset = mlflow.entities.Dataset(self.dataset.name, self.digest[:32], **self.origin, profile=profile)
         return mlflow.entities.DatasetInput(
             dataset, [mlflow.entities.InputTag("mlflow.data.context", "training")]
@@ -75,4 +75,4 @@ def digest_parts(folder: Path, validation: int, digest_of_all: str) -> dict[str,
     """
     dataset = load_dataset(folder).hold_out(validation)
     parts = {"validation": dataset.validation, "test": dataset.test}
-    return {f"images.{name}": digest_part(part) for name, part in parts.items() if part and len(part.images)}
+    return {f"images.{name}": digest_part(part) for name, part in parts.items() if part and len(part.inputs)}

@@ -52,5 +52,5 @@ def log_model(client: mlflow.MlflowClient, run_id: str, network: Path, data: Dat
             code_paths=[str(Path(pipeline.__file__).parent)],
             pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "pandas", *LIBRARIES)],
             signature=SIGNATURE,
-            input_example=np.array(data.dataset.train.images[:1]),
+            input_example=np.array(data.dataset.train.inputs[:1]),
         )

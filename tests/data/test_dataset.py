@@ -30,13 +30,13 @@ def test_every_part_comes_with_its_shape_even_an_empty_one(folder: Path) -> None
     assert dataset.image_shape == (2, 3)
     for part, count in COUNTS.items():
         loaded = getattr(dataset, part)
-        assert (loaded.images.shape, loaded.images.dtype) == ((count, 6), np.float32)
-        assert (loaded.labels.shape, loaded.labels.dtype) == ((count, 2), np.uint8)
-    np.testing.assert_array_equal(dataset.train.images, np.load(folder / "train_images.npy"))
+        assert (loaded.inputs.shape, loaded.inputs.dtype) == ((count, 6), np.float32)
+        assert (loaded.targets.shape, loaded.targets.dtype) == ((count, 2), np.uint8)
+    np.testing.assert_array_equal(dataset.train.inputs, np.load(folder / "train_images.npy"))
 
 
 def test_arrays_are_mapped_and_cannot_be_changed(folder: Path) -> None:
-    images = load_dataset(folder).train.images
+    images = load_dataset(folder).train.inputs
     assert isinstance(images.base, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         images[0] = 0
@@ -67,7 +67,7 @@ def test_an_array_whose_header_has_changed_is_refused_or_fits_all_the_same(folde
             damaged[place] ^= change
             path.write_bytes(damaged)
             with suppress(UserError):
-                labels = load_dataset(folder).train.labels
+                labels = load_dataset(folder).train.targets
                 assert (labels.shape, labels.dtype) == ((COUNTS["train"], 2), np.uint8)
 
 

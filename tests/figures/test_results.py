@@ -87,7 +87,7 @@ def test_misread_images_are_drawn_the_surest_first(drawn: dict[str, Figure]) -> 
     said = [text.get_text() for text in drawn["misread"].axes[0].texts]
     assert said[::2] == [f"{row['label']} → {row['prediction']}" for row in surest]
     assert said[1::2] == [f"{100 * float(row['confidence']):.1f} %, no. {row['index']}" for row in surest]
-    images = load_dataset().test.images[[int(row["index"]) for row in surest]]
+    images = load_dataset().test.inputs[[int(row["index"]) for row in surest]]
     np.testing.assert_array_equal(tiles(sheet(drawn["misread"])), images.reshape(-1, 8, 8))
 
 
@@ -102,7 +102,7 @@ def test_of_equally_sure_mistakes_the_first_comes_first() -> None:
 
 def test_an_image_is_drawn_beside_what_augmentation_makes_of_it(drawn: dict[str, Figure]) -> None:
     original, *distorted = tiles(sheet(drawn["distortions"]))
-    np.testing.assert_array_equal(original, load_dataset().train.images[0].reshape(8, 8))
+    np.testing.assert_array_equal(original, load_dataset().train.inputs[0].reshape(8, 8))
     assert not any((image == original).all() for image in distorted)
 
 

@@ -245,7 +245,7 @@ def sha256(config: Config) -> str:
         hashed.update(str(diverged).encode())
         return hashed.hexdigest()
     mlp = training.mlp
-    outputs = predict(mlp, np.concatenate([dataset.train.images, dataset.test.images]))
+    outputs = predict(mlp, np.concatenate([dataset.train.inputs, dataset.test.inputs]))
     arrays = [mlp.parameters.vector, *training.snapshots.vectors]
     for array in [*arrays, outputs, probabilities(mlp, outputs)]:
         hashed.update((array + 0.0).tobytes())  # of −0 makes 0, which it equals

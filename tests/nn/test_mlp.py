@@ -29,7 +29,7 @@ def test_forward_is_the_formula() -> None:
 def test_plain_steps_down_the_gradient_learn(arithmetic: str) -> None:
     """What a student would write: forward, backward, step; nothing else."""
     mlp, part = network(arithmetic=arithmetic), blobs(200)
-    x, y = part.images.astype(mlp.arithmetic.dtype), part.labels.astype(mlp.arithmetic.dtype)
+    x, y = part.inputs.astype(mlp.arithmetic.dtype), part.targets.astype(mlp.arithmetic.dtype)
     losses = []
     for _ in range(30):
         loss, gradient = mlp.backpropagate(Canonical(), x, y)

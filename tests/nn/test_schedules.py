@@ -87,6 +87,6 @@ def test_each_step_trains_with_the_rate_at_its_middle() -> None:
     by_hand = iter([1.5e-3, 2.5e-3, 3.5e-3, 4.5e-3])
     for _ in range(2):
         for rows in np.split(rng.permutation(16), 2):
-            delta = (predict(reference, part.images[rows]) - part.labels[rows]) / 8
-            reference.weights[0][:] -= next(by_hand) * delta.T @ part.images[rows]
+            delta = (predict(reference, part.inputs[rows]) - part.targets[rows]) / 8
+            reference.weights[0][:] -= next(by_hand) * delta.T @ part.inputs[rows]
     np.testing.assert_allclose(mlp.weights[0], reference.weights[0], rtol=1e-5)

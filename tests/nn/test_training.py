@@ -37,7 +37,7 @@ def test_training_learns_and_measures_each_epoch_with_its_own_parameters(
         (part, measurements[-1].accuracies["train"]),
         (test, measurements[-1].accuracies["test"]),
     ):
-        correct = predict(mlp, data.images).argmax(axis=1) == data.labels.argmax(axis=1)
+        correct = predict(mlp, data.inputs).argmax(axis=1) == data.targets.argmax(axis=1)
         assert measured == correct.mean()
 
 
@@ -91,7 +91,7 @@ def test_a_single_output_is_right_on_the_labels_side_of_a_half() -> None:
 
 def test_without_test_images_there_is_no_test_accuracy() -> None:
     part = blobs(20)
-    empty = Part(part.images[:0], part.labels[:0])
+    empty = Part(part.inputs[:0], part.targets[:0])
     assert run(network(), part=part, test=empty, epochs=1)[0].accuracies.keys() == {"train"}
 
 
@@ -125,14 +125,14 @@ def test_an_incomplete_last_mini_batch_takes_its_own_mean() -> None:
     losses = []
     order = np.random.default_rng(7).permutation(3)
     for rows in (order[:2], order[2:]):
-        hidden = np.maximum(part.images[rows] @ reference.weights[0].T + reference.biases[0], 0)
-        outputs = predict(reference, part.images[rows])
-        losses += [-np.log(outputs[part.labels[rows] == 1])]
-        delta = (outputs - part.labels[rows]) / len(rows)
+        hidden = np.maximum(part.inputs[rows] @ reference.weights[0].T + reference.biases[0], 0)
+        outputs = predict(reference, part.inputs[rows])
+        losses += [-np.log(outputs[part.targets[rows] == 1])]
+        delta = (outputs - part.targets[rows]) / len(rows)
         below = (delta @ reference.weights[1]) * (hidden > 0)
         reference.weights[1][:] -= 0.1 * delta.T @ hidden
         reference.biases[1][:] -= 0.1 * delta.sum(axis=0)
-        reference.weights[0][:] -= 0.1 * below.T @ part.images[rows]
+        reference.weights[0][:] -= 0.1 * below.T @ part.inputs[rows]
         reference.biases[0][:] -= 0.1 * below.sum(axis=0)
     np.testing.assert_allclose(mlp.parameters.vector, reference.parameters.vector, rtol=1e-9)
     assert measurement.loss == pytest.approx(np.concatenate(losses).mean(), rel=1e-9)
@@ -142,7 +142,7 @@ def test_units_drop_out_of_an_incomplete_last_mini_batch_too() -> None:
     """Of nine images only the last one is not black: nothing else moves the first layer's weights."""
     last = np.random.default_rng(7).permutation(9)[-1]
     part = blobs(9)
-    part.images[np.arange(9) != last] = 0
+    part.inputs[np.arange(9) != last] = 0
     made = []
     for seed in (0, 1):
         mlp = MLP((6, 40, 3), activation="relu", output="softmax", bias=False)
@@ -171,7 +171,7 @@ def test_dead_units_are_those_that_no_image_activates(
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_divergence_stops_at_its_step_after_the_epochs_before_were_measured(arithmetic: str) -> None:
     part = blobs(64)
-    part.images[5] = np.nan
+    part.inputs[5] = np.nan
     step = 1 + int(np.flatnonzero(np.random.default_rng(7).permutation(64) == 5)[0]) // 8
     with pytest.raises(Diverged) as caught:
         run(network(arithmetic=arithmetic), part=part, test=part, epochs=3)
@@ -183,7 +183,7 @@ def test_divergence_stops_at_its_step_after_the_epochs_before_were_measured(arit
 def test_a_gradient_too_large_for_adam_to_square_is_told_at_its_step(name: str) -> None:
     """The loss stays a number, but the weights that it concerns would never move again."""
     part, mlp = blobs(64), network()
-    part.images[5] *= 1e20
+    part.inputs[5] *= 1e20
     place = int(np.flatnonzero(np.random.default_rng(7).permutation(64) == 5)[0])
     settings: dict[str, Any] = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
     optimizer = OPTIMIZERS[name](learning_rate=0.001, **settings)
@@ -201,7 +201,7 @@ def test_a_last_step_that_leaves_not_all_parameters_numbers_is_told_as_well(
     arithmetic: str, learning_rate: float, numbers: bool
 ) -> None:
     part, mlp = blobs(64), network(arithmetic=arithmetic)
-    part.images[:] *= 10
+    part.inputs[:] *= 10
     with pytest.raises(Diverged) as caught:
         run(mlp, part=part, test=part, epochs=1, batch_size=64, learning_rate=learning_rate)
     assert (caught.value.epoch, caught.value.step) == (1, 1)

@@ -82,9 +82,9 @@ def test_it_holds_the_network_the_measurements_and_the_images(run: Run) -> None:
     images = held["images"]
     pixels = np.frombuffer(b64decode(images["pixels"]), np.uint8).reshape(-1, 64)
     rows = np.array(images["index"])
-    np.testing.assert_allclose(pixels / 255, dataset.test.images[rows], atol=0.5 / 255)
-    np.testing.assert_array_equal(images["label"], dataset.test.labels[rows].argmax(axis=1))
-    taken = predict(model, dataset.test.images).argmax(axis=1)
+    np.testing.assert_allclose(pixels / 255, dataset.test.inputs[rows], atol=0.5 / 255)
+    np.testing.assert_array_equal(images["label"], dataset.test.targets[rows].argmax(axis=1))
+    taken = predict(model, dataset.test.inputs).argmax(axis=1)
     np.testing.assert_array_equal(images["prediction"], taken[rows])
     assert sorted(rows) == list(range(300))
 

@@ -81,17 +81,17 @@ def test_the_slider_goes_through_training(page: Browser, trained: TrainedRun) ->
         change(page, "small-epoch", k)
         assert page.text("#small-told") == f"{epoch} of {EPOCHS}"
         network.parameters.vector[:] = parameters
-        value, _ = network.backpropagate(Canonical(), points.images, points.labels)
+        value, _ = network.backpropagate(Canonical(), points.inputs, points.targets)
         assert loss(page) == pytest.approx(value, rel=6e-3)
-        _, a = network.forward(points.images)
+        _, a = network.forward(points.inputs)
         told = page.text("#small-function figcaption").partition("points: ")[2].removesuffix(".")
         assert [number(each) for each in told.split(", ")] == pytest.approx(a[-1][:, 0].tolist(), rel=6e-2)
 
 
 def test_each_unit_shows_its_z_a_and_delta(page: Browser, trained: TrainedRun) -> None:
     points, network = xor(), trained.model
-    z, a = network.forward(points.images)
-    last = (a[-1] - points.labels) / 4
+    z, a = network.forward(points.inputs)
+    last = (a[-1] - points.targets) / 4
     deltas = [(last @ network.weights[1]) * (1 - a[1] ** 2), last]
     change(page, "small-point", 2)
     labels = page.value(

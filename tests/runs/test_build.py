@@ -57,8 +57,8 @@ def test_validation_images_are_measured_and_not_learned_from(workspace: Path) ->
     metrics = json.loads((workspace / "reports/metrics.json").read_text(encoding="utf-8"))
     assert metrics["validation"]["accuracy"] == last["validation_accuracy"]
     images = load_dataset(workspace / "data/processed").train
-    outputs = predict(load_model(workspace / "models/model.npz"), images.images[155:])
-    right = outputs.argmax(axis=1) == images.labels[155:].argmax(axis=1)
+    outputs = predict(load_model(workspace / "models/model.npz"), images.inputs[155:])
+    right = outputs.argmax(axis=1) == images.targets[155:].argmax(axis=1)
     assert metrics["validation"]["accuracy"] == pytest.approx(right.mean(), abs=1e-6)
 
     with_validation = load_model(workspace / "models/model.npz").parameters.vector
