@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.support.bounds import STRICT, Fraction, NonNegative, Real
 from pipeline.support.elementary import cos, exp, sin
+from pipeline.support.errors import UserError
 
 PIXELS = 25_000  # that are distorted at once, so few that all numbers about them fit into the cache
 
@@ -202,9 +203,20 @@ class Distortion:
         return interpolate(upper, lower, y).reshape(n, -1)
 
 
-def distortion_for(augmentation: Augmentation, image_shape: tuple[int, int]) -> Distortion | None:
-    """Return the distortion that `augmentation` describes; None if the images stay as they are."""
-    return None if isinstance(augmentation, NoAugmentation) else Distortion(augmentation, image_shape)
+def distortion_for(augmentation: Augmentation, image_shape: tuple[int, ...] | None) -> Distortion | None:
+    """Return the distortion that `augmentation` describes; None if the images stay as they are.
+
+    Raises:
+        UserError: if the data are no grey images.
+    """
+    if isinstance(augmentation, NoAugmentation):
+        return None
+    if not image_shape or len(image_shape) != 2:
+        raise UserError(
+            f"augmentation = {augmentation.name}: should be none for data that are no grey images"
+        )
+    rows, columns = image_shape
+    return Distortion(augmentation, (rows, columns))
 
 
 def gaussian(size: int, sigma: float) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
@@ -21,6 +22,7 @@ FILES = ("dataset.json", *(f"{part}_{kind}.npy" for part in PARTS for kind in ("
 MAX_NAMED = 10  # classes in a warning
 
 Side = Annotated[int, Field(ge=1, le=2**20)]  # pixels
+Task: TypeAlias = Literal["classification", "regression"]
 
 
 @checked_dataclass(frozen=True)
@@ -52,13 +54,33 @@ class RawDescription:
 
 
 @checked_dataclass(frozen=True)
+class Target:
+    """A number that a regression predicts; the network's own output is (number − mean) / deviation.
+
+    Attributes:
+        name: the target's.
+        mean, deviation: of the training part, in the target's own unit.
+    """
+
+    name: str
+    mean: float
+    deviation: Annotated[float, Field(gt=0)]
+
+
+@checked_dataclass(frozen=True)
 class Description:
-    """What the preprocess stage says about its arrays, in `data/processed/dataset.json`."""
+    """What the preprocess stage says about its arrays, in `data/processed/dataset.json`.
+
+    Attributes:
+        name, title, classes, image_shape, task, targets: as in `Dataset`.
+    """
 
     name: str
     title: str
     classes: list[str]
-    image_shape: tuple[Side, Side]
+    image_shape: tuple[Side, Side] | tuple[Side, Side, Literal[3]] | None
+    task: Task = "classification"
+    targets: list[Target] = Field(default_factory=list)
 
 
 AnyDescription = TypeVar("AnyDescription", RawDescription, Description)
@@ -71,22 +93,27 @@ class Dataset:
     Attributes:
         name: what it really is, as in the menu: after a fallback not what was asked for.
         title: its name in figures.
-        classes: name of each class, in the order of the labels' columns.
-        image_shape: rows and columns of an image; their product is d.
+        classes: name of each class, in the order of the targets' columns; none for a regression.
+        image_shape: rows and columns of an image, and 3 for the channels of a colour image; their product
+            is d. None where the inputs are no images.
         train: what the network learns from.
         test: what was held back of the training images; may have no rows.
         official: the dataset's own test images.
         validation: what is held out of `train` to choose by, if anything is.
+        task: what is learned.
+        targets: of a regression, in the order of the targets' columns; none for a classification.
     """
 
     name: str
     title: str
     classes: list[str]
-    image_shape: tuple[int, int]
+    image_shape: tuple[int, ...] | None
     train: Part
     test: Part
     official: Part
     validation: Part | None = None
+    task: Task = "classification"
+    targets: list[Target] = field(default_factory=list)
 
     def hold_out(self, count: int) -> "Dataset":
         """Return the dataset with the last `count` images of `train` as its `validation` part.
@@ -115,13 +142,22 @@ def load_dataset(folder: Path = PROCESSED) -> Dataset:
         UserError: if a file is missing, cannot be read, or does not fit the others.
     """
     description = read_description(folder, Description, "preprocess")
-    rows, columns = description.image_shape
+    train, test, official = (_open_part(folder, part, description) for part in PARTS)
+    if len({part.inputs.shape[1] for part in (train, test, official)}) > 1:
+        raise UserError(
+            f"{folder}: the parts have different numbers of inputs:"
+            " `dvc repro -f preprocess` writes them anew"
+        )
     return Dataset(
-        name=description.name,
-        title=description.title,
-        classes=description.classes,
-        image_shape=(rows, columns),
-        **{part: _open_part(folder, part, rows * columns, len(description.classes)) for part in PARTS},
+        description.name,
+        description.title,
+        description.classes,
+        description.image_shape,
+        train,
+        test,
+        official,
+        task=description.task,
+        targets=description.targets,
     )
 
 
@@ -178,23 +214,29 @@ def write_description(folder: Path, description: dict[str, Any]) -> None:
     write_text(folder / "dataset.json", json.dumps(description, indent=2, ensure_ascii=False) + "\n")
 
 
-def _open_part(folder: Path, part: str, width: int, classes: int) -> Part:
-    images = _open_array(folder / f"{part}_images.npy", np.float32, width)
-    labels = _open_array(folder / f"{part}_labels.npy", np.uint8, classes)
-    if len(images) != len(labels):
+def _open_part(folder: Path, part: str, description: Description) -> Part:
+    width = math.prod(description.image_shape) if description.image_shape else None
+    inputs = _open_array(folder / f"{part}_images.npy", np.float32, width)
+    if description.task == "classification":
+        targets = _open_array(folder / f"{part}_labels.npy", np.uint8, len(description.classes))
+    else:
+        targets = _open_array(folder / f"{part}_labels.npy", np.float32, len(description.targets))
+    if len(inputs) != len(targets):
         raise UserError(
-            f"{folder}: {len(images)} {part} images but {len(labels)} labels:"
+            f"{folder}: {len(inputs)} {part} images but {len(targets)} labels:"
             " `dvc repro -f preprocess` writes both anew"
         )
-    return Part(images, labels)
+    return Part(inputs, targets)
 
 
-def _open_array(path: Path, dtype: type, width: int) -> np.ndarray:
-    """Map the array in the file at `path`, which has `width` columns of `dtype`."""
+def _open_array(path: Path, dtype: type, width: int | None) -> np.ndarray:
+    """Map the array in the file at `path`, (n, width) of `dtype`; without a width, of any."""
     with reading(path, "preprocess"):
         array = np.lib.format.open_memmap(path, mode="r")
-        if array.dtype != dtype or array.shape[1:] != (width,):
+        fits = array.ndim == 2 and width in (None, array.shape[1])
+        if array.dtype != dtype or not fits:
             raise ValueError(
-                f"it holds {array.dtype} of shape {array.shape}, not {np.dtype(dtype)} of shape (n, {width})"
+                f"it holds {array.dtype} of shape {array.shape}, not {np.dtype(dtype)} of shape"
+                f" (n, {width or 'd'})"
             )
     return np.asarray(array)  # a plain array on the same memory, since slices of a memmap are slow

@@ -71,9 +71,16 @@ class Results:
         part = parts_with_images(self.dataset)[name]
         return part, f"{len(part.inputs):,} {PART_NAMES[name]}"
 
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Rows and columns of an image."""
+        assert self.dataset.image_shape
+        rows, columns, *_ = self.dataset.image_shape
+        return rows, columns
+
     def images(self, part: Part, rows: np.ndarray) -> np.ndarray:
         """Return the images of `part` in these rows: (n, height, width)."""
-        return part.inputs[rows].reshape(-1, *self.dataset.image_shape)
+        return part.inputs[rows].reshape(-1, *self.image_shape)
 
 
 def draw_images(trained: TrainedRun) -> list[str]:
@@ -197,7 +204,7 @@ def draw_distortions(results: Results) -> Figure | None:
     distorted = distortion(original.repeat(DISTORTIONS, axis=0), np.random.default_rng(0))
     title = f"{dataset.title}, augmentation: {chosen.name}"
     return images.distortions(
-        title, original.reshape(dataset.image_shape), distorted.reshape(-1, *dataset.image_shape)
+        title, original.reshape(results.image_shape), distorted.reshape(-1, *results.image_shape)
     )
 
 
@@ -216,7 +223,7 @@ def draw_weights(results: Results) -> Figure:
         matrix, value = matrix - first_layer(model, start), "change of the weight"
         subtitle += ": how far training moved them"
     names = dataset.classes if len(model.weights) == 1 else []
-    return Weights.draw(results.title, subtitle, matrix[:UNITS], dataset.image_shape, names, value).figure
+    return Weights.draw(results.title, subtitle, matrix[:UNITS], results.image_shape, names, value).figure
 
 
 def moving_weights(results: Results) -> Iterator[Figure]:
@@ -230,7 +237,7 @@ def moving_weights(results: Results) -> Iterator[Figure]:
         return f"The {len(units)} units whose weights change most, after {epoch} of {last} epochs"
 
     title = f"{dataset.title}: the first layer learns"
-    weights = Weights.draw(title, subtitle(last), layers[last][units], dataset.image_shape)
+    weights = Weights.draw(title, subtitle(last), layers[last][units], results.image_shape)
     for epoch in evenly_spaced(list(layers), MOST_FRAMES):
         yield weights.show(subtitle(epoch), layers[epoch][units])
 

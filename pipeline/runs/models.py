@@ -1,13 +1,13 @@
 """A trained network as a file, with all that is needed to rebuild it, and what it says of images."""
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from pipeline.data.dataset import Dataset
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.arithmetic import ARITHMETICS
 from pipeline.nn.fast import predict, probabilities
@@ -79,17 +79,18 @@ def read_made_from(path: Path) -> dict[str, Any] | None:
         return made_from
 
 
-def misfit(mlp: TrainedModel, image_shape: Sequence[int], classes: Sequence[str]) -> str | None:
-    """Say how `mlp` does not fit images of this shape and these classes; None where it does.
+def misfit(mlp: TrainedModel, dataset: Dataset) -> str | None:
+    """Say how `mlp` does not fit `dataset`; None where it does.
 
     A single output tells two classes apart.
     """
     inputs, outputs = mlp.widths[0], max(mlp.widths[-1], 2)
-    if (inputs, outputs) == (math.prod(image_shape), len(classes)):
+    there = dataset.train.inputs.shape[1]
+    if (inputs, outputs) == (there, len(dataset.classes)):
         return None
     return (
         f"takes {inputs} values and tells {outputs} classes apart, but the images have"
-        f" {math.prod(image_shape)} and {len(classes)}"
+        f" {there} and {len(dataset.classes)}"
     )
 
 

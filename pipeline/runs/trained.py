@@ -99,7 +99,7 @@ class TrainedRun:
             config = _config_for(dataset, run, made_from, params)
             dataset = dataset.hold_out(config.split.validation)
         model = load_model(run.model)
-        if reason := misfit(model, dataset.image_shape, dataset.classes):
+        if reason := misfit(model, dataset):
             what = f"{run.model} {reason} in {PROCESSED}"
             raise FileError(what, "train", "`dvc repro train` trains a network that fits")
         return cls(run, config, dataset, model)

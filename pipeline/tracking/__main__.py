@@ -36,7 +36,7 @@ def main() -> None:
     config = read_params(run.params)
     dataset = data_for(config)
     model = load_model(run.model)
-    if reason := misfit(model, dataset.image_shape, dataset.classes):
+    if reason := misfit(model, dataset):
         raise UserError(f"{run.model} {reason}: {ADVICE}")
     data = (read_made_from(run.model) or {}).get("dataset")
     if isinstance(data, str) and data != digest():  # of the same name, as what stands in for a dataset, too

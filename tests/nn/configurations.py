@@ -221,7 +221,8 @@ def images() -> Dataset:
         Part(pixels[rows].astype(np.float32), np.eye(3, dtype=np.uint8)[classes[rows]])
         for rows in (slice(48), slice(48, 64), slice(0))
     ]
-    return Dataset("strokes", "Patterns", ["0", "1", "2"], (7, 8), *parts)
+    train, test, official = parts
+    return Dataset("strokes", "Patterns", ["0", "1", "2"], (7, 8), train, test, official)
 
 
 def sha256(config: Config) -> str:
