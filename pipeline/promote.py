@@ -37,10 +37,7 @@ def main() -> None:
         else:
             experiment = arguments.experiment or read_params().dataset.title
             promoted = promote_best(experiment, arguments.alias, arguments.part)
-    print(
-        f"{promoted.uri} is version {promoted.version}: {promoted.run},"
-        f" {promoted.part} {promoted.accuracy:.2%}"
-    )
+    print(f"{promoted.uri} is version {promoted.version}: {promoted.description}")
     rows, columns = promoted.image_shape
     print(
         f"Serve it, and ask it what an image of {rows * columns} numbers from 0 to 1 shows; {rows} rows of"

@@ -1,7 +1,7 @@
 """Which run's model is promoted, and what the registry says of it."""
 
+import re
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.support.errors import UserError
-from pipeline.tracking.registry import Promoted, promote_best, promote_run
+from pipeline.tracking.registry import Promoted, promote_best
 from tests.commands import TRACKED, files, run_module
 from tests.stores import client, free_port, mlflow_server
 
@@ -67,9 +67,7 @@ def test_what_was_recorded_before_the_folder_was_moved_is_promoted_and_loaded(
 def test_a_model_whose_files_are_gone_is_not_promoted(swept: Path, tmp_path: Path, promote: Promote) -> None:
     folder = shutil.copytree(swept, tmp_path / "moved", symlinks=True)
     shutil.rmtree(folder / "mlruns")
-    with sqlite3.connect(folder / "mlflow.db") as store:  # the original is gone, too
-        store.execute("UPDATE logged_models SET artifact_location = '/gone/mlruns/1/models/m-1/artifacts'")
-    with pytest.raises(UserError, match=f"learning_rate 0.3 is not in {folder}/mlruns/1/models/m-1"):
+    with pytest.raises(UserError, match=f"learning_rate 0.3 is not in file://{folder}/mlruns/models/m-"):
         promote(folder, "Strokes")
     assert not client(folder).search_registered_models()
 
@@ -109,8 +107,8 @@ ON_BOTH = ON_TEST | {"images.validation": "held out"}
     ("others", "part", "chosen"),
     [
         # What is measured on the same images competes, however the others are split, and whenever it ran.
-        ([Recorded(ON_BOTH, {"test_accuracy": 0.99}, later=-1)], "test", "other test 0.99"),
-        ([Recorded(ON_TEST, {"test_accuracy": 0.99}, later=-1)], None, "other test 0.99"),
+        ([Recorded(ON_BOTH, {"test_accuracy": 0.99}, later=-1)], "test", "other, test accuracy 99.00%"),
+        ([Recorded(ON_TEST, {"test_accuracy": 0.99}, later=-1)], None, "other, test accuracy 99.00%"),
         ([Recorded(ON_TEST, {"test_accuracy": 0.01})], None, "learning_rate 0.3"),
         # Nothing else does: other images, no model, a sweep's parent run, one that goes on.
         ([Recorded(TRAINED | {"images.test": "?"}, {"test_accuracy": 0.99}, later=-1)], "test", "learning_"),
@@ -124,9 +122,9 @@ ON_BOTH = ON_TEST | {"images.validation": "held out"}
                 Recorded(ON_BOTH, {"validation_accuracy": 0.7, "test_accuracy": 0.99}, later=-2),
             ],
             None,
-            "other validation 0.9",
+            "other, validation accuracy 90.00%",
         ),
-        ([Recorded(ON_BOTH, {"validation_accuracy": 0.9, "test_accuracy": 0.01})], "test", "learning_rate "),
+        ([Recorded(ON_BOTH, {"validation_accuracy": 0.9, "test_accuracy": 0.01})], "test", "learning_rate"),
     ],
 )
 def test_the_best_of_all_runs_that_were_measured_on_the_same_images_is_promoted(
@@ -148,7 +146,7 @@ def test_the_best_of_all_runs_that_were_measured_on_the_same_images_is_promoted(
         other.add(store, best)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     promoted = promote_best("Strokes", "champion", part)
-    assert f"{promoted.run} {promoted.part} {promoted.accuracy}".startswith(chosen)
+    assert promoted.description.startswith(f"Strokes: {chosen}")
 
 
 def test_a_given_run_is_promoted_and_the_version_says_what_it_is(swept: Path, tmp_path: Path) -> None:
@@ -162,40 +160,31 @@ def test_a_given_run_is_promoted_and_the_version_says_what_it_is(swept: Path, tm
     store.set_tag(worse.info.run_id, "git.dirty", "true")
     done = run_module(folder, "pipeline.promote", "--run", worse.info.run_id)
     accuracy = worse.data.metrics["test_accuracy"]
-    told = f"models:/strokes@champion is version 1: learning_rate 0.0001, test {accuracy:.2%}\n"
-    assert done.stdout.startswith(told), done.stderr
+    described = f"Strokes: learning_rate 0.0001, test accuracy {accuracy:.2%}"
+    described += ", commit 0123456 with uncommitted changes"
+    assert done.stdout.startswith(f"models:/strokes@champion is version 1: {described}\n"), done.stderr
     version = store.get_model_version_by_alias("strokes", "champion")
     assert version.run_id == worse.info.run_id
-    described = f"Strokes: learning_rate 0.0001, test accuracy {accuracy:.2%}"
-    assert version.description == f"{described}, commit 0123456 with uncommitted changes"
-    assert version.tags == {
-        "dataset": "strokes",
-        "accuracy": str(accuracy),
-        "part": "test",
-        "commit": "0123456789abcdef",
-    }
+    assert version.description == described
 
 
 @pytest.mark.parametrize(
     ("run", "told"),
     [
-        ("0" * 32, "--run 0+: the store has no such run"),
-        ("?", r"--run \?: the store has no such run"),
+        ("0" * 32, "sqlite:///mlflow.db: Run with id=0+ not found"),
         ("sweep", "--run .*: sweep of learning_rate, 2 jobs is no finished training, so it has no model"),
     ],
 )
-def test_a_run_without_a_model_is_not_promoted(
-    swept: Path, monkeypatch: pytest.MonkeyPatch, run: str, told: str
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{swept}/mlflow.db")
+def test_a_run_without_a_model_is_not_promoted(swept: Path, run: str, told: str) -> None:
     if run == "sweep":
         store = client(swept)
         [parent] = store.search_runs(
             [store.get_experiment_by_name("Strokes").experiment_id], "tags.sweep != ''"
         )
         run = parent.info.run_id
-    with pytest.raises(UserError, match=told):
-        promote_run(run, "champion")
+    done = run_module(swept, "pipeline.promote", "--run", run)
+    [error] = done.stderr.splitlines()
+    assert re.match(f"error: .*{told}", error)
 
 
 def test_runs_that_do_not_say_which_images_they_were_measured_on_do_not_compete(
@@ -210,25 +199,13 @@ def test_runs_that_do_not_say_which_images_they_were_measured_on_do_not_compete(
         promote(folder, "Strokes")
 
 
-def test_two_experiments_do_not_share_a_registered_model(
-    swept: Path, tmp_path: Path, promote: Promote
-) -> None:
-    folder = copy_of(swept, tmp_path)
-    promote(folder, "Strokes")
-    store = client(folder)
-    [first] = store.search_registered_models()
-    store.set_registered_model_tag(first.name, "experiment", store.create_experiment("strokes!"))
-    with pytest.raises(UserError, match="model strokes is of the experiment strokes!, so Strokes"):
-        promote(folder, "Strokes")
-
-
 @pytest.mark.parametrize("alias", ["v1", "latest", "a/b"])
-def test_an_alias_that_mlflow_would_refuse_is_told_before_anything_is_registered(
-    prepared: Path, alias: str
-) -> None:
-    done = run_module(prepared, "pipeline.promote", "--alias", alias)
+def test_an_alias_that_mlflow_refuses_is_told_in_one_line(swept: Path, alias: str) -> None:
+    done = run_module(swept, "pipeline.promote", "Strokes", "--alias", alias)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: --alias {alias}: should be letters, digits, _ and -")
+    [told] = done.stderr.splitlines()
+    assert told.startswith("error: the tracking store sqlite:///mlflow.db: ")
+    assert alias in told
 
 
 @pytest.mark.stress
@@ -261,13 +238,13 @@ def test_the_password_of_a_server_is_not_shown(swept: Path) -> None:
 def test_a_title_may_be_any_text(
     swept: Path, tmp_path: Path, promote: Promote, title: str, name: str
 ) -> None:
-    shutil.copy(swept / "mlflow.db", tmp_path)
+    copy_of(swept, tmp_path)
     experiment = client(tmp_path).get_experiment_by_name("Strokes")
     client(tmp_path).rename_experiment(experiment.experiment_id, title)
     for _ in range(2):  # the second time, it is registered already
         promoted = promote(tmp_path, title)
         assert (promoted.uri, promoted.version) == (f"models:/{name}@champion", "1")
-        assert promoted.run == "learning_rate 0.3"
+        assert promoted.description.startswith(f"{title}: learning_rate 0.3, ")
         aliased = client(tmp_path).get_model_version_by_alias(name, "champion")
         assert str(aliased.version) == "1"
 
@@ -280,4 +257,4 @@ def test_what_was_chosen_on_the_validation_part_is_promoted_by_it(swept: Path) -
     done = run_module(swept, "pipeline.promote", "--alias", "chosen")
     told = "models:/strokes@chosen is version "
     assert done.stdout.startswith(told), done.stderr
-    assert ": relu 100, sgd 0.01, seed 0, validation " in done.stdout
+    assert ": Strokes: relu 100, sgd 0.01, seed 0, validation accuracy " in done.stdout

@@ -9,10 +9,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from threading import Event, Thread, Timer
+from threading import Event, Thread
 from typing import Any
 
 from pipeline.runs.run import Run
@@ -22,7 +22,7 @@ from pipeline.tracking.session import Session
 from pipeline.tracking.store import cause, failures
 
 PAUSE_S = 0.5  # between two looks at the folders
-OUTAGE_S = 15.0  # of failures in a row after the stage, before it is given up; enough to restart a server
+OUTAGE_S = 15.0  # after the stage, before a store that fails is given up; enough to restart a server
 
 
 class Stage:
@@ -41,21 +41,19 @@ class Stage:
         Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        with suppress(json.JSONDecodeError):  # half a line: the stage was killed
-            for line in sys.stdin:
-                self.result = json.loads(line)
+        with suppress(json.JSONDecodeError):  # nothing, or half a line: the stage broke off
+            self.result = json.loads(sys.stdin.read())
         self.over.set()
-        patience = (self.result or self.task)["patience"]
-        Timer(2 * patience, os._exit, [1]).start()  # nobody waits that long, and a call may hang for ever
 
 
-def make_mirrors(task: dict[str, Any], session: Session) -> list[RunMirror | ResultsMirror | SweepMirror]:
+def make_mirrors(task: dict[str, Any], session: Session) -> Sequence[RunMirror | SweepMirror]:
     """Return what brings MLflow up to what the folders of the `task` hold."""
     folders = [session.root / folder for folder in task["folders"]]
     match task["what"]:
         case "sweep":
             return [SweepMirror(session, folders[0])]
         case "train":
+            session.end_running(task["known"])
             known = set(task["known"])
             return [RunMirror(session, Run(folder), lambda token: token not in known) for folder in folders]
         case what:
@@ -66,8 +64,7 @@ def work(stage: Stage, report: Callable[..., None]) -> None:
     """Mirror what `stage` does until it is over and all of it is in the store.
 
     As long as the stage is at work, every failure of the store is waited out. After that, the store is given
-    up once it has failed for `OUTAGE_S`, counted from the first failure or from the last run that was
-    completed, whichever is later.
+    up once it has failed for `OUTAGE_S`.
 
     Raises:
         Exception: what MLflow raised at the end of a longer outage.
@@ -76,7 +73,7 @@ def work(stage: Stage, report: Callable[..., None]) -> None:
     os.chdir(find_root(root))  # where relative addresses begin: sqlite:///mlflow.db, ./mlruns
     transient = failures()
     session: Session | None = None
-    mirrors: list[RunMirror | ResultsMirror | SweepMirror] = []
+    mirrors: Sequence[RunMirror | SweepMirror] = []
     failing_since_s = 0.0
     while True:
         over = stage.over.is_set()  # read first: if it is set, the folders are complete when they are read
@@ -86,7 +83,6 @@ def work(stage: Stage, report: Callable[..., None]) -> None:
             mirrors = mirrors or make_mirrors(stage.task, session)
             for mirror in mirrors:
                 mirror.update(over, stage.result)
-            failing_since_s = 0.0
             if over:
                 break
             stage.over.wait(max(PAUSE_S, 10 * (time.monotonic() - begun_s)))
@@ -94,8 +90,7 @@ def work(stage: Stage, report: Callable[..., None]) -> None:
             if over:
                 report(error=cause(error))
                 failing_since_s = failing_since_s or time.monotonic()
-                completed_s = session.completed_s if session else 0.0
-                if time.monotonic() - max(failing_since_s, completed_s) > OUTAGE_S:
+                if time.monotonic() - failing_since_s > OUTAGE_S:
                     raise
             time.sleep(PAUSE_S)
     for warning in sorted(session.warnings):
@@ -103,7 +98,6 @@ def work(stage: Stage, report: Callable[..., None]) -> None:
     for mirror in mirrors:
         if mirror.run_id:
             report(recorded=session.where(mirror.run_id))
-    session.close()
 
 
 def main() -> None:

@@ -5,22 +5,21 @@ command: what is in the folder and not yet in the store goes there, and the rest
 that fails halfway, or whose answer is lost, is simply made again.
 """
 
-import hashlib
 import json
 import os
 import textwrap
-import time
-import uuid
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from operator import eq
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from mlflow.entities import Metric, Param
 
 from pipeline.config.reading import dump
-from pipeline.config.schema import flatten, ingredients, run_name
+from pipeline.config.schema import flatten, run_name
 from pipeline.runs.history import read_history
 from pipeline.runs.journal import FAILED, FINISHED, KILLED, Record, read_journal
 from pipeline.runs.run import Run
@@ -30,14 +29,15 @@ from pipeline.tracking.model import log_model
 from pipeline.tracking.session import Session
 
 METRICS_A_CALL = 1000  # what MLflow's tracking API takes at most
+LOCK = Path(".cache/tracking.lock")
 Result = Mapping[str, Any] | None
 
 
 class RunMirror:
     """One training in MLflow.
 
-    Its run has the journal's token as its tag `tracker`. If the same model is
-    trained again, the run that ended first is kept and the others are deleted. Jobs of sweeps keep theirs.
+    Its run has the journal's token as its tag `tracker`. If the same model is trained again, the run that it
+    has already is kept, and no second one is made. Jobs of sweeps keep theirs.
 
     Args:
         session: with the store.
@@ -57,9 +57,9 @@ class RunMirror:
         self.is_ours = is_ours
         self.parent = parent
         self.run_id = ""
-        self._ended = self._described = False
+        self._ended = False
+        self._data: DataSource | None = None  # once the run has params and dataset
         self._logged = 0  # epochs
-        self._data: DataSource | None = None
 
     def update(self, over: bool, result: Result = None) -> None:
         """Log what the journal says; `over` says that nobody is at work on the training any more."""
@@ -72,43 +72,57 @@ class RunMirror:
         status = record.status or (KILLED if over else "")
         if self._ended or (status == FINISHED and not record.holds_for(self.run)):
             return
-        if not self.run_id:
-            for run in self.session.search(f"tags.tracker = '{record.header['token']}'"):
-                if run.info.status == status:
-                    self._stay_with(run)
-                    return
-                self.run_id = run.info.run_id
-        data = self._data = self._data or describe_data(record.header["config"], self.session.root)
-        if status == FINISHED and self._keep_first(record, data):
-            return
-        if not self._described:
-            self._describe(record, data)
-        self._log_epochs(record)
-        if status == FINISHED:
-            self.client.log_artifact(self.run_id, str(self.run.history))
-            log_model(self.client, self.run_id, self.run.model, data)
-            self.client.set_tag(self.run_id, "model_sha256", sha256(self.run.model))
-        elif status == FAILED:
-            self.client.set_tag(self.run_id, "failure", textwrap.shorten(record.reason, 1000))
-        if status:
-            self.session.end(self.run_id, status, record.ended_ms)
-            self._ended = True
-        if status == FINISHED:
-            self._keep_first(record, data)
+        # Another process may record the same model. The one that comes second finds the run of the first.
+        with FileLock(LOCK) if status == FINISHED else nullcontext():
+            if self._find_ended(record.header["token"], status):
+                return
+            data = self._data = self._data or self._describe(record)
+            self._log_epochs(record)
+            if status == FINISHED:
+                self.client.log_artifact(self.run_id, str(self.run.history))
+                log_model(self.client, self.run_id, self.run.model, data)
+                self.client.set_tag(self.run_id, "model_sha256", sha256(self.run.model))
+            elif status == FAILED:
+                self.client.set_tag(self.run_id, "failure", textwrap.shorten(record.reason, 1000))
+            if status:
+                self.client.set_terminated(self.run_id, status, record.ended_ms)
+                self._ended = True
 
-    def _describe(self, record: Record, data: DataSource) -> None:
+    def _find_ended(self, token: str, status: str) -> bool:
+        """Look up the run of the training, and return whether it, or another of the same model, is complete.
+
+        If it is another one's, that run is taken for the training's.
+        """
+        found = [] if self.run_id else self.session.search(f"tags.tracker = '{token}'")
+        for run in found:
+            self.run_id = run.info.run_id
+            self._ended = run.info.status == status
+        if status == FINISHED and not self.parent and not self._ended:
+            model = f"tags.model_sha256 = '{sha256(self.run.model)}'"
+            for run in self.session.search(f"{model} and attributes.status = 'FINISHED'")[:1]:
+                if self.run_id not in {"", run.info.run_id}:
+                    self.client.delete_run(self.run_id)
+                self.run_id, self._ended = run.info.run_id, True
+        if self._ended and (experiment := os.environ.get("DVC_EXP_NAME")):
+            self.client.set_tag(self.run_id, "dvc.experiment", experiment)
+        return self._ended
+
+    def _describe(self, record: Record) -> DataSource:
         """Have a run with the training's params and dataset."""
         header, config = record.header, record.header["config"]
+        data = describe_data(config, self.session.root)
         if not self.run_id:
             tags = {
                 **self.session.origin,
                 **data.tags,
                 "tracker": header["token"],
-                "ingredients_sha256": hash_ingredients(config, data),
                 "mlflow.source.name": header["source"],
             }
             if self.parent:
                 tags |= {"job": header["key"], "mlflow.parentRunId": self.parent}
+                earlier = f"tags.job = '{header['key']}' and tags.`mlflow.parentRunId` = '{self.parent}'"
+                for run in self.session.search(earlier):  # an attempt at the job that broke off
+                    self.client.delete_run(run.info.run_id)
             experiment = self.session.experiment(data.dataset.title)
             name = header.get("name") or run_name(config)
             self.run_id = self.client.create_run(experiment, record.started_ms, tags, name).info.run_id
@@ -116,7 +130,7 @@ class RunMirror:
         self.client.log_batch(self.run_id, params=params)
         self.client.log_inputs(self.run_id, [data.as_input()])
         self.client.log_text(self.run_id, dump(config), "params.yaml")
-        self._described = True
+        return data
 
     def _log_epochs(self, record: Record) -> None:
         """Log the epochs that are new. To log a value twice with the same time changes nothing."""
@@ -130,80 +144,47 @@ class RunMirror:
             self.client.log_batch(self.run_id, metrics=metrics[first : first + METRICS_A_CALL])
         self._logged = len(record.epochs)
 
-    def _keep_first(self, record: Record, data: DataSource) -> bool:
-        """Stay with the run of the model that ended first, if any has, and delete the others.
 
-        Several processes may record the same model at once. Each searches only once its own run has ended. So
-        the last one to search sees all of them, and all agree on which was the first.
-        """
-        if self.parent:
-            return False
-        found = self.session.search(
-            f"tags.model_sha256 = '{sha256(self.run.model)}' and attributes.status = 'FINISHED'"
-            f" and tags.ingredients_sha256 = '{hash_ingredients(record.header['config'], data)}'"
-        )
-        if not found:
-            return False
-        first, *others = sorted(found, key=lambda run: (run.info.end_time or 0, run.info.run_id))
-        surplus = {run.info.run_id for run in others if "job" not in run.data.tags} | {self.run_id}
-        for run_id in surplus - {first.info.run_id, ""}:
-            self.client.delete_run(run_id)
-        self._stay_with(first)
-        return True
-
-    def _stay_with(self, run: Any) -> None:
-        """Take `run`, which is complete, for the training's."""
-        self.run_id, self._ended = run.info.run_id, True
-        if experiment := os.environ.get("DVC_EXP_NAME"):
-            self.client.set_tag(self.run_id, "dvc.experiment", experiment)
-
-
-class ResultsMirror:
+class ResultsMirror(RunMirror):
     """What a stage makes of a trained model, in the run of that model, which it gets if it has none.
 
     Args:
         session: with the store.
         run: the model's folder.
-        what: "evaluate", "plot", "page", or "record" for the model alone.
+        what: "evaluate", "plot" or "page".
         config: what the model was trained by, nested.
     """
 
     def __init__(self, session: Session, run: Run, what: str, config: Mapping[str, Any]) -> None:
-        self.session = session
-        self.run = run
+        super().__init__(session, run, bool)
         self.what = what
         self.config = config
-        self.training = RunMirror(session, run, bool)  # whatever the token
-        self._of_files: Record | None = None
 
-    @property
-    def run_id(self) -> str:
-        """MLflow's run; empty until it is there."""
-        return self.training.run_id
-
-    def update(self, over: bool, result: Result) -> None:
+    def update(self, over: bool, result: Result = None) -> None:
         """Log the results once the stage is over, if it ended well."""
         if not over or result is None:
             return
         record = read_journal(self.run)
         if not (record and record.holds_for(self.run)):  # the model comes from DVC's cache, say
-            record = self._of_files = self._of_files or record_of_files(self.run, self.config)
-        self.training.mirror(record, over)
+            record = record_of_files(self.run, self.config)
+        self.mirror(record, over)
+        run = self.run
+        written = {
+            "evaluate": [run.metrics, run.classes, run.predictions],
+            "plot": [run.figures],
+            "page": [run.page],
+        }
+        for path in written[self.what]:
+            self.client.log_artifact(self.run_id, str(path))
         if self.what == "evaluate":
-            self._log_evaluation()
-        elif self.what == "plot":
-            self.session.client.log_artifacts(self.run_id, str(self.run.figures), "figures")
-        elif self.what == "page":
-            self.session.client.log_artifact(self.run_id, str(self.run.page))
+            self._log_accuracies()
 
-    def _log_evaluation(self) -> None:
+    def _log_accuracies(self) -> None:
         """Log what was measured. The accuracies that the history has are there already, as curves."""
         metrics = json.loads(self.run.metrics.read_text(encoding="utf-8"))
         accuracies = {f"{part}_accuracy": values["accuracy"] for part, values in metrics.items()}
         curves = read_history(self.run.history)[-1].keys()
         self.session.log_metrics(self.run_id, {key: accuracies[key] for key in accuracies.keys() - curves})
-        for path in (self.run.metrics, self.run.classes, self.run.predictions):
-            self.session.client.log_artifact(self.run_id, str(path))
 
 
 class SweepMirror:
@@ -222,8 +203,7 @@ class SweepMirror:
         self.client = session.client
         self.folder = folder
         self.run_id = ""
-        self._jobs: dict[str, RunMirror] = {}  # by key
-        self._seen: set[Path] = set()
+        self._jobs: dict[Path, RunMirror] = {}
 
     def update(self, over: bool, result: Result) -> None:
         """Log what the folder says of the sweep and its jobs.
@@ -234,15 +214,14 @@ class SweepMirror:
         """
         if not self.run_id:
             self._open()
-        for path in set((self.folder / "jobs").glob("*.json")) - self._seen:
+        for path in set((self.folder / "jobs").glob("*.json")) - self._jobs.keys():
             job = json.loads(path.read_text(encoding="utf-8"))
             run = Run(self.session.root / job["folder"])
-            self._jobs[job["key"]] = RunMirror(self.session, run, partial(eq, job["token"]), self.run_id)
-            self._seen.add(path)
+            self._jobs[path] = RunMirror(self.session, run, partial(eq, job["token"]), self.run_id)
         for mirror in self._jobs.values():
             mirror.update(over)
         if over and result is None:
-            self.session.end(self.run_id, KILLED)
+            self.client.set_terminated(self.run_id, KILLED)
         elif over and result:
             self._finish(result["metrics"], result["failure"])
 
@@ -252,7 +231,6 @@ class SweepMirror:
         if found := self.session.search(f"tags.sweep = '{sweep['key']}'"):
             run = found[0]
             self.client.update_run(run.info.run_id, status="RUNNING")
-            self.client.set_tag(run.info.run_id, "owner", self.session.owner)
             if "failure" in run.data.tags:  # of the attempt before
                 self.client.delete_tag(run.info.run_id, "failure")
         else:
@@ -265,32 +243,22 @@ class SweepMirror:
         self.run_id = run.info.run_id
 
     def _finish(self, metrics: Mapping[str, float], failure: str | None) -> None:
-        """End the parent run with table and figure, and leave each job that is done a single run."""
-        for run in self.session.search(f"tags.`mlflow.parentRunId` = '{self.run_id}'"):
-            done = self._jobs.get(run.data.tags.get("job", ""))
-            if done and done.run_id not in {"", run.info.run_id}:  # an earlier attempt, which broke off
-                self.client.delete_run(run.info.run_id)
+        """End the parent run with table and figure."""
         self.session.log_metrics(self.run_id, metrics)
         for path in (self.folder / "sweep.csv", self.folder / "sweep.png"):
             if path.exists():
                 self.client.log_artifact(self.run_id, str(path))
         if failure:
             self.client.set_tag(self.run_id, "failure", failure)
-        self.session.end(self.run_id, FAILED if failure else FINISHED)
+        self.client.set_terminated(self.run_id, FAILED if failure else FINISHED)
 
 
 def record_of_files(run: Run, config: Mapping[str, Any]) -> Record:
     """Return the record of a training that finished, as far as its files tell it."""
-    now = time.time_ns() // 1_000_000
-    epochs = [{"row": row, "seconds": None, "time_ms": now} for row in read_history(run.history)]
-    header = {"token": uuid.uuid4().hex, "config": config, "source": "train.py"}
-    return Record(header, now, epochs, FINISHED, ended_ms=now)
-
-
-def hash_ingredients(config: Mapping[str, Any], data: DataSource) -> str:
-    """Return a hash of all that a model is made from, but for the code."""
-    made_from = json.dumps(ingredients(config, data.digest), sort_keys=True)
-    return hashlib.sha256(made_from.encode()).hexdigest()
+    written_ms = run.model.stat().st_mtime_ns // 1_000_000
+    epochs = [{"row": row, "seconds": None, "time_ms": written_ms} for row in read_history(run.history)]
+    header = {"token": sha256(run.model), "config": config, "source": "train.py"}
+    return Record(header, written_ms, epochs, FINISHED, ended_ms=written_ms)
 
 
 def metric_name(column: str) -> str:

@@ -11,10 +11,8 @@ import json
 import os
 import socket
 
-from pipeline.support.errors import UserError, public, warn
+from pipeline.support.errors import public, warn
 from pipeline.tracking.store import address, check_server, one_line_on_failures, open_store
-
-HOST, PORT = "127.0.0.1", 5000  # as `mlflow ui` has them
 
 METRICS = ("validation_accuracy", "test_accuracy", "train_accuracy")
 PARAMS = (
@@ -49,48 +47,31 @@ def main() -> None:
         print("There are no runs yet: `make repro` makes the first.")
         return
     served = address().startswith("http")
-    host, port = ("", 0) if served else choose_port()
-    server = public(address()).rstrip("/") if served else f"http://{reachable(host)}:{port}"
+    host = os.environ.get("MLFLOW_HOST") or "127.0.0.1"
+    port = "" if served else choose_port(host, os.environ.get("MLFLOW_PORT") or "5000")
+    server = public(address()).rstrip("/") if served else f"http://{host}:{port}"
     asked = "workflowType=machine_learning&viewStateShareKey=results"
     for experiment in shown:
         print(
             f"{experiment.name}: {server}/#/experiments/{experiment.experiment_id}/runs?{asked}", flush=True
         )
     if not served:
-        serve(host, port)
+        from mlflow.cli import cli
+
+        os.environ["MLFLOW_BACKEND_STORE_URI"] = address()  # not an argument: it may hold a password
+        cli(["ui", "--host", host, "--port", port])
 
 
-def choose_port() -> tuple[str, int]:
-    """Return the host and port of `MLFLOW_HOST` and `MLFLOW_PORT`, or a free port if that one is taken.
-
-    Raises:
-        UserError: if `MLFLOW_PORT` is no port.
-    """
-    host, given = os.environ.get("MLFLOW_HOST") or HOST, os.environ.get("MLFLOW_PORT") or str(PORT)
-    if not given.isdecimal() or not 0 < int(given) < 2**16:
-        raise UserError(f"MLFLOW_PORT = {given}: should be a number from 1 to 65535")
+def choose_port(host: str, wanted: str) -> str:
+    """Return the port `wanted`, or a free one if another program listens there."""
     try:
-        socket.create_connection((reachable(host), int(given)), timeout=1).close()
-    except OSError:  # nothing listens there
-        return host, int(given)
-    with socket.socket() as free:
-        free.bind((host, 0))
+        socket.create_connection((host, wanted), timeout=1).close()
+    except OSError:
+        return wanted
+    with socket.create_server((host, 0)) as free:
         port = free.getsockname()[1]
-    warn(f"port {given} is taken by another program: MLflow takes {port}")
-    return host, port
-
-
-def reachable(host: str) -> str:
-    """Return the name by which what listens at `host` is reached from this machine."""
-    return "127.0.0.1" if host == "0.0.0.0" else host
-
-
-def serve(host: str, port: int) -> None:
-    """Serve the page, as `mlflow ui` does, until the user ends it."""
-    from mlflow.cli import cli
-
-    os.environ["MLFLOW_BACKEND_STORE_URI"] = address()  # not an argument: it may hold a password
-    cli(["ui", "--host", host, "--port", str(port)])
+    warn(f"port {wanted} is taken by another program: MLflow takes {port}")
+    return str(port)
 
 
 if __name__ == "__main__":

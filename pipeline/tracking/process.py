@@ -48,26 +48,23 @@ class MirrorProcess:
     Args:
         folder: the run, several runs that are trained one after another, or the folder of a sweep.
         config: the run's configuration; of several runs or of a sweep, only its `tracking` counts.
-        what: what is done in the block: "train"; "record", which is nothing, but the model in the folder gets
-            its run; "evaluate", "plot", "page" or "sweep".
+        what: what is done in the block: "train", "evaluate", "plot", "page" or "sweep".
 
     Attributes:
         process: the child, from entering the block on; None where tracking is off.
-        failure: why something was not recorded; None where all was.
     """
 
     def __init__(
         self,
         folder: Run | Sequence[Run] | Path,
         config: Config,
-        what: Literal["train", "record", "evaluate", "plot", "page", "sweep"],
+        what: Literal["train", "evaluate", "plot", "page", "sweep"],
     ) -> None:
         self.runs = [folder] if isinstance(folder, Run) else [] if isinstance(folder, Path) else folder
         self.folders = [folder] if isinstance(folder, Path) else [run.folder for run in self.runs]
         self.config = config
         self.what = what
         self.process: subprocess.Popen[str] | None = None
-        self.failure: str | None = None
         self._known: set[str] = set()
         self._result: dict[str, Any] = {}
 
@@ -97,7 +94,7 @@ class MirrorProcess:
         patience = self.config.tracking.patience
         if self.what == "sweep":
             patience += len(list(self.folders[0].glob("jobs/*.json")))
-        result = None if error else json.dumps({"patience": patience, **self._result}) + "\n"
+        result = None if error else json.dumps(self._result)
         if failure := self._wait(self.process, result, patience):
             self._warn(failure, recoverable=error is None)
 
@@ -116,7 +113,6 @@ class MirrorProcess:
             "what": self.what,
             "folders": [str(folder) for folder in self.folders],
             "config": asdict(self.config),
-            "patience": self.config.tracking.patience,
             "known": list(self._known),
         }
         assert self.process.stdin is not None
@@ -148,7 +144,6 @@ class MirrorProcess:
         return errors[-1] if errors else ended or f"its process ended with status {process.returncode}"
 
     def _warn(self, reason: str, recoverable: bool) -> None:
-        self.failure = reason
         folder = self.folders[0]
         if self.what == "sweep":
             remedy = "the same command again"
@@ -157,6 +152,6 @@ class MirrorProcess:
         elif folder.is_relative_to(PROBLEMS):
             remedy = "`dvc repro -sf problems`"
         else:
-            remedy = f"`python -m pipeline.tracking {shlex.quote(str(folder))}`"
+            remedy = f"`python -m pipeline.evaluate {shlex.quote(str(folder))}`"
         advice = f" The results are safe; {remedy} records what was missed." if recoverable else ""
         warn(f"warning: not recorded in MLflow: {reason}.{advice}")

@@ -1,7 +1,6 @@
 """The model that MLflow serves. MLflow runs this file to load one, as "models from code"."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from pipeline.runs.models import classify, load_model
-
-# A number in [0, 1], perhaps with the .1, .2, … that pandas appends to a column name that is there twice.
-PIXEL = re.compile(r"([01]|[01]?\.\d+|\d(\.\d+)?[eE]-\d+)(\.\d+)?")
 
 
 class Classifier(PythonModel):
@@ -35,8 +31,8 @@ class Classifier(PythonModel):
         Args:
             context: unused; `load_context` has read it.
             model_input: numbers in [0, 1], as an array of shape (n, d) or (n, height, width), or as a pandas
-                table with a row an image and d columns, at whose type hint MLflow would warn. One image
-                alone, (d,) or (height, width), is a batch of one.
+                table with a row an image and d columns in their order, at whose type hint MLflow would warn.
+                One image alone, (d,) or (height, width), is a batch of one.
             params: unused.
 
         Returns:
@@ -64,9 +60,7 @@ class Classifier(PythonModel):
             return MlflowException.invalid_parameter_value(f"{reason}; expected {right}")
 
         if isinstance(given, pd.DataFrame):
-            if lost_first_row(given):
-                raise refusal("numbers in the first line of CSV, which names the columns")
-            given = in_order(given).to_numpy()
+            given = given.to_numpy()
         try:
             images = np.asarray(given.tolist() if isinstance(given, np.ndarray) else given)
         except ValueError:  # rows of unequal length
@@ -80,27 +74,6 @@ class Classifier(PythonModel):
         if not ((images >= 0) & (images <= 1)).all():
             raise refusal("values outside [0, 1] or NaN")
         return images.reshape(-1, size).astype(np.float32)
-
-
-def in_order(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `table`; columns whose names are their positions, 0, 1, …, come in that order.
-
-    The keys of a JSON object have no order, and sorted as text 10 comes before 2.
-    """
-    columns = {str(name): name for name in table.columns}
-    numbered = positions(table)
-    return table[[columns[name] for name in numbered]] if columns.keys() == set(numbered) else table
-
-
-def lost_first_row(table: pd.DataFrame) -> bool:
-    """Return whether the names of the columns are the first image, as they are of CSV without such names."""
-    names = [str(name) for name in table.columns]
-    return set(names) != set(positions(table)) and all(map(PIXEL.fullmatch, names))
-
-
-def positions(table: pd.DataFrame) -> list[str]:
-    """Return the positions of the columns of `table` as text."""
-    return [str(i) for i in range(len(table.columns))]
 
 
 mlflow.models.set_model(Classifier())

@@ -27,7 +27,7 @@ LOCATIONS = (
     ("model_versions", "storage_location"),
     ("model_versions", "source"),
 )
-"""The tables and columns in which MLflow's database keeps where files are, as absolute paths or URIs."""
+"""The tables and columns in which MLflow's database keeps where files are, as absolute URIs."""
 
 ANSWER_S = 5.0  # that a tracking server has for its first answer
 
@@ -87,9 +87,7 @@ def check_server(advice: str = "start the server") -> None:
     try:
         if urlsplit(address()).scheme in {"http", "https"}:
             requests.get(f"{address().rstrip('/')}/health", timeout=ANSWER_S)
-    except (requests.exceptions.InvalidURL, ValueError) as error:
-        raise UserError(f"MLFLOW_TRACKING_URI: {public(address())} is no address ({error})") from None
-    except requests.RequestException:
+    except (requests.RequestException, ValueError):  # the latter: it is no address
         raise UserError(f"MLFLOW_TRACKING_URI: nothing answers at {public(address())}: {advice}") from None
 
 
@@ -131,47 +129,24 @@ def artifact_root(database: Path) -> Path:
 
 
 def correct_locations(engine: "Engine", root: Path) -> None:
-    """Correct the locations of artifacts in a database whose folder was moved or copied.
+    """Have all artifacts looked for below `root`, also if the database's folder was moved or copied.
 
     MLflow keeps absolute locations. After `mv` they name a folder that is gone. After `cp -r` they name the
-    original's, and MLflow would write there. They are to be below `root`, and are written as URIs: MLflow
-    unquotes paths, so that `my%20folder` would become `my folder`. A run whose artifacts are only at the old
-    location keeps it, so that they can be read there.
+    original's, and MLflow would write there.
     """
-    from mlflow.utils.file_utils import local_file_uri_to_path
-    from mlflow.utils.uri import is_local_uri
     from sqlalchemy import text
 
-    prefix = root.as_uri()
     with engine.begin() as connection:
         for table, column in LOCATIONS:
-            others = text(
-                f"SELECT rowid, {column} FROM {table} WHERE substr({column}, 1, {len(prefix)}) != :prefix"
-            )
-            for row, location in connection.execute(others, {"prefix": prefix}).all():
-                if not is_local_uri(location):
-                    continue
-                old = Path(local_file_uri_to_path(location))
-                if ARTIFACTS not in old.parts:
-                    continue  # somebody chose another place
-                below = len(old.parts) - old.parts[::-1].index(ARTIFACTS)
-                new = root.joinpath(*old.parts[below:])
-                if table == "experiments" or new.exists() or not old.exists():
+            local = f"SELECT rowid, {column} FROM {table} WHERE {column} || '/' LIKE 'file:%/{ARTIFACTS}/%'"
+            for row, location in connection.execute(text(local)).all():
+                _, _, below = f"{location}/".rpartition(f"/{ARTIFACTS}/")
+                new = f"{root.as_uri()}/{below}".rstrip("/")
+                if new != location:
                     connection.execute(
                         text(f"UPDATE {table} SET {column} = :new WHERE rowid = :row"),
-                        {"new": new.as_uri(), "row": row},
+                        {"new": new, "row": row},
                     )
-
-
-def missing_folder(location: str) -> Path | None:
-    """Return the folder of artifacts at `location` if it is on this machine and not there any more."""
-    from mlflow.utils.file_utils import local_file_uri_to_path
-    from mlflow.utils.uri import is_local_uri
-
-    if not is_local_uri(location):
-        return None
-    folder = Path(local_file_uri_to_path(location))
-    return None if folder.exists() else folder
 
 
 def find_experiment(client: "MlflowClient", name: str) -> "Experiment | None":

@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -203,23 +202,8 @@ def test_a_model_that_is_trained_again_keeps_its_run(
     train(seed=1)
     [other, _] = runs(store)
     assert other.data.params["seed"] == "1"
-    assert not list(Path(".cache/tracking").iterdir())  # no lock is left
-
-
-def test_a_model_without_a_journal_gets_a_run_for_each_configuration_that_trains_it(
-    project: Path, store: Any
-) -> None:
-    """As DVC's cache brings it back. Measuring less often, say, leaves the bits of the model as they are."""
-    Run().journal.unlink()
-    training = asdict(configuration())["training"]
-    for every, accuracy in ((1, 0.25), (2, 0.75), (1, 0.5)):
-        Run().metrics.write_text(json.dumps({"official": {"accuracy": accuracy}}))
-        mirror("evaluate", configuration(training={**training, "measure_every": every}))
-    found = {run.data.params["training.measure_every"]: run for run in runs(store)}
-    assert {key: run.data.metrics["official_accuracy"] for key, run in found.items()} == {"1": 0.5, "2": 0.75}
-    assert len(runs(store)) == 2
-    assert {run.data.tags["model_sha256"] for run in found.values()} == {sha256(Run().model)}
-    assert_epochs_recorded(store, found["1"])
+    train(training={**asdict(configuration())["training"], "measure_every": 2})  # which changes no parameter
+    assert [run.data.params["training.measure_every"] for run in runs(store)] == ["2", "1", "1"]
 
 
 def refuse(table: str, condition: str) -> None:
@@ -278,7 +262,7 @@ def test_an_experiment_that_was_deleted_is_told_of_with_what_brings_it_back(
     store.delete_experiment(deleted)
     told = f"the experiment MNIST was deleted: `mlflow experiments restore --experiment-id {deleted}` brings"
     with pytest.raises(UserError, match=told):
-        mirror("record", configuration())
+        mirror("plot", configuration())
 
 
 def test_generated_problems_are_recorded_without_data_on_disk_one_after_another(
@@ -319,14 +303,14 @@ AT_ONCE = """
 import multiprocessing, os, sys
 from tests.stores import configuration, mirror
 
-def record(seed):
+def record():
     sys.stdout = open(os.devnull, "w")
-    mirror("record", configuration(seed=seed))
+    mirror("plot", configuration())
 
 if __name__ == "__main__":
     context = multiprocessing.get_context("fork")  # MLflow is imported once
     import mlflow.store.tracking.sqlalchemy_store, pipeline.tracking.child
-    processes = [context.Process(target=record, args=(seed,)) for seed in SEEDS]
+    processes = [context.Process(target=record) for _ in range(8)]
     for process in processes:
         process.start()
     for process in processes:
@@ -336,22 +320,16 @@ if __name__ == "__main__":
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize("seeds", [range(8), [0] * 8])
-def test_eight_processes_open_a_fresh_store_at_once_and_a_model_has_one_run(
-    project: Path, seeds: Sequence[int]
-) -> None:
+def test_eight_processes_open_a_fresh_store_at_once_and_a_model_has_one_run(project: Path) -> None:
     Path("mlflow.db").unlink()
     Run().journal.unlink()  # so that each makes a record of its own
     done = subprocess.run(
-        [sys.executable, "-c", f"SEEDS = {seeds}\n{AT_ONCE}"],
+        [sys.executable, "-c", AT_ONCE],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    found = runs(client(project))
-    assert sorted(run.data.params["seed"] for run in found) == sorted(map(str, set(seeds)))
-    assert {run.info.experiment_id for run in found} == {"1"}
-    for run in found:
-        assert run.info.status == "FINISHED"
-        assert_epochs_recorded(client(project), run)
+    [run] = runs(client(project))
+    assert run.info.status == "FINISHED"
+    assert_epochs_recorded(client(project), run)

@@ -31,7 +31,9 @@ def endpoint(swept: Path) -> Iterator[str]:
     """The address at which MLflow serves what was promoted, by the command that promoting printed."""
     promoted = run_module(swept, "pipeline.promote")
     assert promoted.returncode == 0, promoted.stderr
-    assert promoted.stdout.startswith("models:/strokes@champion is version 1: learning_rate 0.3, test ")
+    assert promoted.stdout.startswith(
+        "models:/strokes@champion is version 1: Strokes: learning_rate 0.3, test "
+    )
     assert "an image of 784 numbers from 0 to 1 shows; 28 rows of 28 do as well" in promoted.stdout
     again = run_module(swept, "pipeline.promote")
     assert again.stdout.startswith("models:/strokes@champion is version 1:")
@@ -77,13 +79,11 @@ def tables(images: np.ndarray) -> dict[str, tuple[Any, str]]:
     table = pd.DataFrame(images.astype(float))
     named = table.add_prefix("pixel")
     counted = table.set_axis(range(1, 1 + table.shape[1]), axis=1)
-    shuffled = table[sorted(table, key=str)]  # 0, 1, 10, 100, …
     return {
         "split": ({"dataframe_split": table.to_dict("split")}, JSON),
         "split, no names": ({"dataframe_split": {"data": images.tolist()}}, JSON),
         "split, from 1": ({"dataframe_split": counted.to_dict("split")}, JSON),
         "records": ({"dataframe_records": named.to_dict("records")}, JSON),
-        "records in another order": ({"dataframe_records": shuffled.to_dict("records")}, JSON),
         "CSV": (named.to_csv(index=False), "text/csv"),
         "CSV, numbered": (table.to_csv(index=False), "text/csv; charset=utf-8"),
     }
@@ -114,12 +114,7 @@ REFUSED: list[tuple[Any, str, str]] = [
     ({"dataframe_split": {"data": [[0.0] * 785]}}, JSON, "shape (1, 785)" + RIGHT),
     ({"dataframe_records": [{"a": 0.0}, {"b": 1.0}]}, JSON, "shape (2, 2)" + RIGHT),
     ({"dataframe_split": {"data": [[0.0] * 783 + [None]]}}, JSON, RIGHT),
-    (
-        ",".join(["0.25"] * 784),
-        "text/csv",
-        "numbers in the first line of CSV, which names the columns" + RIGHT,
-    ),
-    ("\n".join([",".join(["0", "1", "1e-05", ".5"] * 196)] * 2), "text/csv", "numbers in the first line"),
+    (",".join(["0.25"] * 783), "text/csv", "shape (0,)" + RIGHT),
 ]
 
 

@@ -26,7 +26,10 @@ def test_a_server_that_does_not_answer_is_told_of_in_one_line(tmp_path: Path, co
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        ("http://me:secret@odd..host", "error: MLFLOW_TRACKING_URI: http://odd..host is no address ("),
+        (
+            "http://me:secret@odd..host",
+            "error: MLFLOW_TRACKING_URI: nothing answers at http://odd..host: start the server",
+        ),
         ("postgresql://me:secret@host:port/name", "error: the tracking store postgresql://host:port/name: "),
         ("mysql://me:secret@host/name", "error: the tracking store mysql://host/name: install the driver "),
         ("oracle://host", "error: the tracking store oracle://host: "),
@@ -114,7 +117,7 @@ def test_a_kill_while_the_store_is_created_spoils_nothing(project: Path) -> None
     with subprocess.Popen(CREATION, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
         wait_for(half_done)
         process.kill()
-    with MirrorProcess(Run(), configuration(), "record"):
+    with MirrorProcess(Run(), configuration(), "evaluate"):
         pass
     assert len(runs(client(project))) == 1
     assert {file.name for file in Path().glob("mlflow.db*")} == {"mlflow.db", "mlflow.db.lock"}
@@ -124,7 +127,7 @@ AS_ON_WINDOWS = """
 import os
 from pathlib import Path
 
-from pipeline.tracking.session import Session
+from pipeline.tracking.store import open_store
 
 
 def refusing(act):
@@ -137,14 +140,13 @@ def refusing(act):
     return refuse
 
 
-Path.replace, Path.unlink = refusing(Path.replace), refusing(Path.unlink)
-Session(Path.cwd()).close()
-Session(Path.cwd()).close()
+Path.replace = refusing(Path.replace)
+open_store()
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which files are open")
-def test_a_session_works_where_no_open_file_can_be_renamed_or_removed(tmp_path: Path) -> None:
+def test_a_store_is_made_where_no_open_file_can_be_renamed(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", AS_ON_WINDOWS],
         cwd=tmp_path.resolve(),
@@ -158,6 +160,6 @@ def test_a_session_works_where_no_open_file_can_be_renamed_or_removed(tmp_path: 
 def test_a_new_store_whose_address_has_options(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("mlflow.db").unlink()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db?timeout=60")
-    with MirrorProcess(Run(), configuration(), "record"):
+    with MirrorProcess(Run(), configuration(), "evaluate"):
         pass
     assert len(runs(client(project))) == 1

@@ -113,19 +113,6 @@ def test_a_sweep_that_broke_off_goes_on_in_the_same_runs(project: Path, store: A
     assert "failure" not in store.get_run(before["sweep of seed"]).data.tags
 
 
-def test_a_sweep_whose_child_was_killed_is_settled_by_the_next_stage(
-    project: Path, store: Any, capfd: pytest.CaptureFixture[str]
-) -> None:
-    begin()
-    with MirrorProcess(SWEEP, configuration(), "sweep") as recording:
-        wait_for(lambda: runs(store))
-        assert recording.process
-        recording.process.kill()
-    assert "warning: not recorded in MLflow" in capfd.readouterr().err
-    mirror("evaluate", configuration())
-    assert ends(store) == {"sweep of seed": "KILLED", "relu 8, sgd 0.1, seed 0": "FINISHED"}
-
-
 def test_the_end_of_a_sweep_has_a_second_more_for_each_job(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
