@@ -1,6 +1,5 @@
 """Trainings that are killed, with kill -9, and started again."""
 
-import json
 import os
 import shutil
 import signal
@@ -211,59 +210,11 @@ def test_the_checkpoint_of_another_training_is_told_and_not_used(
     assert results(interrupted / "again") == results(undisturbed)
 
 
-Notes = dict[str, Any]
-Arrays = dict[str, np.ndarray]
-CHANGES: dict[str, Callable[[Notes, Arrays], Any]] = {
-    "an epoch before the first": lambda notes, arrays: notes.update(epoch=-1),
-    "an epoch after the last": lambda notes, arrays: notes.update(epoch=10**9),
-    "the epoch before": lambda notes, arrays: notes.update(epoch=notes["epoch"] - 1),
-    "an epoch in words": lambda notes, arrays: notes.update(epoch="four"),
-    "no epoch": lambda notes, arrays: notes.pop("epoch"),
-    "one measurement fewer": lambda notes, arrays: notes["measurements"].pop(),
-    "a measurement of something else": lambda notes, arrays: notes["measurements"][0].update(area=1.0),
-    "another loss": lambda notes, arrays: notes["measurements"][0].update(loss=0.5),
-    "measurements that are none": lambda notes, arrays: notes.update(measurements=7),
-    "the random streams in another order": lambda notes, arrays: notes["streams"].reverse(),
-    "one random stream fewer": lambda notes, arrays: notes["streams"].pop(),
-    "another random stream": lambda notes, arrays: notes["streams"][1]["state"].update(state=1),
-    "a random stream of another generator": lambda notes, arrays: notes["streams"][1].update(
-        bit_generator="X"
-    ),
-    "one parameter": lambda notes, arrays: arrays["parameters"].put(0, 0.5),
-    "infinite parameters": lambda notes, arrays: arrays["parameters"].fill(np.inf),
-    "parameters of another shape": lambda notes, arrays: arrays.update(parameters=arrays["parameters"][:-1]),
-    "parameters of another type": lambda notes, arrays: arrays.update(
-        parameters=arrays["parameters"].astype(int)
-    ),
-    "the average in place of the parameters": lambda notes, arrays: arrays.update(
-        parameters=arrays["average"]
-    ),
-    "no average": lambda notes, arrays: arrays.pop("average"),
-    "one array more": lambda notes, arrays: arrays.update(more=np.zeros(3)),
-    "no digest": lambda notes, arrays: arrays.pop("digest"),
-    "a digest of something else": lambda notes, arrays: arrays.update(digest=np.array("0" * 64)),
-    "no notes": lambda notes, arrays: arrays.pop("notes"),
-    "notes that are no JSON": lambda notes, arrays: arrays.update(notes=np.array("epoch: 4")),
-}
-
-
-def change(path: Path, kind: str) -> None:
-    """Change the checkpoint at `path`; it stays a file that NumPy reads."""
-    with np.load(path) as file:
-        arrays = dict(file)
-    notes = json.loads(str(arrays["notes"]))
-    unchanged = json.dumps(notes)
-    CHANGES[kind](notes, arrays)
-    if json.dumps(notes) != unchanged:
-        arrays["notes"] = np.array(json.dumps(notes))
-    np.savez(path, **arrays)
-
-
-@pytest.mark.parametrize("kind", ["cut short", "a bit", "nothing", *CHANGES])
-def test_a_checkpoint_that_was_changed_is_told_and_not_used(
+@pytest.mark.parametrize("damage", ["cut short", "a bit", "no notes"])
+def test_a_damaged_checkpoint_is_told_and_not_used(
     interrupted: Path,
     undisturbed: Path,
-    kind: str,
+    damage: str,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -271,22 +222,20 @@ def test_a_checkpoint_that_was_changed_is_told_and_not_used(
     path = checkpoint(interrupted)
     assert path
     content = bytearray(path.read_bytes())
-    match kind:
+    match damage:
         case "cut short":
             path.write_bytes(content[: len(content) // 2])
         case "a bit":
             content[len(content) // 2] ^= 1
             path.write_bytes(content)
-        case "nothing":  # but that it is written anew, so that the other kinds fail for what they change
+        case "no notes":
             with np.load(path) as file:
-                np.savez(path, **dict(file))
-        case _:
-            change(path, kind)
+                np.savez(path, **{name: file[name] for name in file if name != "notes"})
     monkeypatch.chdir(interrupted)
     train_and_record(read_params(Path("killed/params.yaml")), Path("again"))
     stderr = capfd.readouterr().err
-    assert len(told_of(stderr)) == (kind != "nothing")
-    assert stderr.count("training goes on after epoch ") == (kind == "nothing")
+    assert len(told_of(stderr)) == 1
+    assert "goes on after" not in stderr
     assert not (interrupted / CHECKPOINTS).exists()
     assert results(interrupted / "again") == results(undisturbed)
 
