@@ -157,6 +157,7 @@ class Training:
     epochs: Epochs
     batch_size: PositiveCount | None
     ema: Fraction
+    virtual_adversarial: NonNegative
     checkpoint: NonNegative
     measure_every: PositiveCount
     snapshots: PositiveCount | None
@@ -206,6 +207,12 @@ class Config:
                 f"loss = canonical: should be squared_error for model.output = {self.model.output}; outputs"
                 f" with a loss of their own are {', '.join(CANONICAL)}"
             )
+        if self.training.virtual_adversarial and self.model.output not in CANONICAL:
+            raise ValueError(
+                f"training.virtual_adversarial = {self.training.virtual_adversarial:g}: should be 0 for"
+                f" model.output = {self.model.output}; outputs with a loss of their own, which it needs, are"
+                f" {', '.join(CANONICAL)}"
+            )
         if self.augmentation.name != "none" and isinstance(self.dataset, GeneratedDataset):
             raise ValueError(
                 f"augmentation = {self.augmentation.name}: should be none for {self.dataset.name},"
@@ -214,6 +221,10 @@ class Config:
 
 
 _CONFIG: TypeAdapter[Config] = TypeAdapter(Config)
+
+SWITCHED_OFF: dict[str, Any] = {"virtual_adversarial": 0.0}
+"""Keys of `training` that came later, with the value at which a training is the one that it was before. Where
+they have it, a model's file does not name them, and so has the same bytes as before."""
 
 
 def parse(values: Mapping[str, Any], where: str) -> Config:
@@ -266,6 +277,9 @@ def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str,
     """
     made_from = {**values, "training": {**values["training"]}, "dataset": data or values["dataset"]}
     del made_from["tracking"], made_from["sweep"], made_from["training"]["checkpoint"]
+    for key, off in SWITCHED_OFF.items():
+        if made_from["training"][key] == off:
+            del made_from["training"][key]
     if made_from["training"]["arithmetic"] == "exact":
         del made_from["training"]["threads"]
     return made_from

@@ -15,7 +15,7 @@ from pipeline.nn.losses import Loss
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
 
-WIDE = 256  # units of a layer from which on δ⁽ˡ⁾ W⁽ˡ⁾ is computed row by row in memory: see `_hand_down`
+WIDE = 256  # units of a layer from which on δ⁽ˡ⁾ W⁽ˡ⁾ is computed row by row in memory: see `_pass_down`
 PREDICTION_ROWS = 500  # rows predicted at a time: their activations stay in the processor's cache
 
 
@@ -73,11 +73,7 @@ class Backpropagation:
             y: targets, shape (n, n_L), of the same dtype; they stay as they are.
             scale: factor of the gradient, which is applied to δ⁽ᴸ⁾, the smallest array that it could be.
         """
-        layers = self._buffers_for(len(x))
-        if self._exact:
-            for weights, rounded in zip(self.mlp.weights, self._weights, strict=True):
-                to_grid(weights, self._bits, out=rounded)
-        self._forward(layers, x)
+        layers = self._forward(x)
         top = layers[-1]
         self.loss.delta(self._output, top.z, top.a, y, out=top.delta)
         if scale != 1:
@@ -85,7 +81,24 @@ class Backpropagation:
         self._backward(layers, x)
         return self.loss.value(self._output, top.z, top.a, y)
 
-    def _forward(self, layers: list[Buffers], x: Array) -> None:
+    def outputs(self, x: Array) -> Array:
+        """Return a⁽ᴸ⁾, shape (n, n_L), until the next call; in exact arithmetic `x` is rounded in place."""
+        return self._forward(x)[-1].a
+
+    def input_gradient(self, x: Array, y: Array) -> Array:
+        """Return ∂C/∂a⁽⁰⁾ = δ⁽¹⁾ W⁽¹⁾, shape (n, n_0); `x` and `y` are as for a call."""
+        layers = self._forward(x)
+        top = layers[-1]
+        self.loss.delta(self._output, top.z, top.a, y, out=top.delta)
+        for i in reversed(range(1, len(layers))):
+            self._pass_down(i, self._factor(layers[i].delta), layers[i - 1])
+        return np.dot(self._factor(layers[0].delta), self._weights[0])
+
+    def _forward(self, x: Array) -> list[Buffers]:
+        layers = self._buffers_for(len(x))
+        if self._exact:
+            for weights, rounded in zip(self.mlp.weights, self._weights, strict=True):
+                to_grid(weights, self._bits, out=rounded)
         below = self._factor(x)
         for i, layer in enumerate(layers):
             np.dot(self._weights[i], below.T, out=layer.z.T)
@@ -96,6 +109,7 @@ class Backpropagation:
                 if self.dropout:
                     self.dropout.leave_out(i, layer.a, out=layer.passed_on)
                 below = self._factor(layer.passed_on)
+        return layers
 
     def _backward(self, layers: list[Buffers], x: Array) -> None:
         ones = np.ones(len(x), x.dtype)
@@ -105,23 +119,23 @@ class Backpropagation:
             if self.mlp.bias:
                 np.dot(delta.T, ones, out=self.gradient.biases[i])  # the sum over the rows
             if i:
-                below = layers[i - 1]
-                self._hand_down(self._weights[i], delta, below)
-                if self.dropout:
-                    self.dropout.leave_out_again(i - 1, below.delta)
-                self.mlp.functions[i - 1].backward(below.z, below.a, below.delta)
+                self._pass_down(i, delta, layers[i - 1])
 
-    def _hand_down(self, weights: Array, delta: Array, below: Buffers) -> None:
-        """Compute δ⁽ˡ⁾ W⁽ˡ⁾ as the δ of the layer below.
+    def _pass_down(self, i: int, delta: Array, below: Buffers) -> None:
+        """Compute the δ of the layer `below` from the `delta` of the layer with the weights number `i`.
 
         BLAS packs wide weights up to a third faster for a product that is row by row in memory, and copying
         that costs far less than it saves.
         """
+        weights = self._weights[i]
         if below.row_by_row is None:
             np.dot(weights.T, delta.T, out=below.delta.T)
         else:
             np.dot(delta, weights, out=below.row_by_row)
             below.delta[:] = below.row_by_row
+        if self.dropout:
+            self.dropout.leave_out_again(i - 1, below.delta)
+        self.mlp.functions[i - 1].backward(below.z, below.a, below.delta)
 
     def _factor(self, a: Array) -> Array:
         """Return `a` as a factor of products: in exact arithmetic rounded to a grid, in place."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.nn.adversary import Adversary
 from pipeline.nn.averaging import MovingAverage
 from pipeline.nn.batches import MiniBatches
 from pipeline.nn.dropout import Dropout
@@ -65,6 +66,7 @@ class Trainer:
         dropout: dropout of hidden units, drawn anew for each image and step; None for none.
         ema: decay of the moving average of the parameters. Where it is not 0, that average is what is
             measured, and what `mlp` has in the end.
+        adversary: what adds to each mini-batch a copy with moved inputs; None for nothing.
 
     Attributes:
         epoch: how many epochs have been trained.
@@ -83,6 +85,7 @@ class Trainer:
         schedule: Schedule | None = None,
         dropout: Dropout | None = None,
         ema: float = 0.0,
+        adversary: Adversary | None = None,
     ) -> None:
         self.mlp = mlp
         self.loss = loss
@@ -90,6 +93,7 @@ class Trainer:
         self.schedule = schedule or Constant()
         self.dropout = dropout
         self.ema = ema
+        self.adversary = adversary
         self.average: MovingAverage | None = None
         self.epoch = 0
         self.callbacks: Sequence[Callback] = ()
@@ -117,7 +121,8 @@ class Trainer:
         """Get ready for the first epoch."""
         self.epochs, self.callbacks = epochs, callbacks
         self.steps_an_epoch = len(batches)
-        self._backpropagation = Backpropagation(self.mlp, self.loss, batches.rows, self.dropout)
+        rows = 2 * batches.rows if self.adversary else batches.rows
+        self._backpropagation = Backpropagation(self.mlp, self.loss, rows, self.dropout)
         if self.ema:
             self.average = MovingAverage(self.mlp, self.ema, epochs * self.steps_an_epoch)
 
@@ -127,6 +132,8 @@ class Trainer:
         started, total, images = time.perf_counter(), 0.0, 0
         for step, ((x, y), rate) in enumerate(zip(batches, self._rates(), strict=True), start=1):
             self.descent.rate = rate
+            if self.adversary:
+                x, y = self.adversary(x, y)
             loss = self._backpropagation(x, y, self.descent.scale)
             if not math.isfinite(loss):
                 raise Diverged(f"the loss became {loss}", self.epoch + 1, step)

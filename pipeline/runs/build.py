@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.config.schema import Config
 from pipeline.data.augmentation import distortion_for
 from pipeline.data.dataset import Dataset
+from pipeline.nn.adversary import Adversary
 from pipeline.nn.arithmetic import ARITHMETICS
 from pipeline.nn.batches import MiniBatches
 from pipeline.nn.callbacks import Measuring, Snapshots
@@ -30,13 +31,14 @@ class Streams:
     """The random streams of a training, all from one seed: turning one of them off does not move the others.
 
     Attributes:
-        initialisation, shuffling, dropout, augmentation: what each is for.
+        initialisation, shuffling, dropout, augmentation, adversary: what each is for.
     """
 
     def __init__(self, seed: int) -> None:
-        children = np.random.SeedSequence(seed).spawn(4)
+        children = np.random.SeedSequence(seed).spawn(5)
         streams = [np.random.Generator(np.random.PCG64(child)) for child in children]
-        self.initialisation, self.shuffling, self.dropout, self.augmentation = self.all = streams
+        self.all = streams
+        self.initialisation, self.shuffling, self.dropout, self.augmentation, self.adversary = streams
 
 
 def build_network(config: Config, dataset: Dataset, rng: np.random.Generator) -> MLP:
@@ -53,18 +55,6 @@ def build_network(config: Config, dataset: Dataset, rng: np.random.Generator) ->
     return mlp
 
 
-def build_trainer(config: Config, dataset: Dataset, streams: Streams) -> Trainer:
-    """Return the trainer of a new network."""
-    return Trainer(
-        build_network(config, dataset, streams.initialisation),
-        config.loss,
-        config.optimizer,
-        schedule=config.schedule,
-        dropout=Dropout(config.model.dropout, streams.dropout) if config.model.dropout else None,
-        ema=config.training.ema,
-    )
-
-
 def build_batches(config: Config, dataset: Dataset, mlp: MLP, streams: Streams) -> MiniBatches:
     """Return the mini-batches that `mlp` learns from."""
     distortion = distortion_for(config.augmentation, dataset.image_shape)
@@ -75,6 +65,20 @@ def build_batches(config: Config, dataset: Dataset, mlp: MLP, streams: Streams) 
         dtype=mlp.arithmetic.dtype,
         label_smoothing=config.loss.label_smoothing,
         augment=partial(distortion, rng=streams.augmentation) if distortion else None,
+    )
+
+
+def build_trainer(config: Config, mlp: MLP, batches: MiniBatches, streams: Streams) -> Trainer:
+    """Return what trains `mlp` on `batches`."""
+    epsilon = config.training.virtual_adversarial
+    return Trainer(
+        mlp,
+        config.loss,
+        config.optimizer,
+        schedule=config.schedule,
+        dropout=Dropout(config.model.dropout, streams.dropout) if config.model.dropout else None,
+        ema=config.training.ema,
+        adversary=Adversary(mlp, epsilon, batches.rows, streams.adversary) if epsilon else None,
     )
 
 
@@ -114,10 +118,11 @@ class BuiltTraining:
 def build_training(config: Config, dataset: Dataset) -> BuiltTraining:
     """Return the training that `config` describes, on `dataset`."""
     streams = Streams(config.seed)
-    trainer = build_trainer(config, dataset, streams)
+    mlp = build_network(config, dataset, streams.initialisation)
+    batches = build_batches(config, dataset, mlp, streams)
     return BuiltTraining(
-        trainer,
-        build_batches(config, dataset, trainer.mlp, streams),
+        build_trainer(config, mlp, batches, streams),
+        batches,
         config.training.epochs,
         Snapshots(config.training.snapshots),
         build_measuring(config, dataset),

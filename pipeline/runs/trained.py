@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pipeline.config.reading import read_params
-from pipeline.config.schema import Config, parse
+from pipeline.config.schema import SWITCHED_OFF, Config, parse
 from pipeline.data.dataset import PROCESSED, Dataset, digest, load_dataset
 from pipeline.data.generated import generate
 from pipeline.nn.types import Array
@@ -137,7 +137,7 @@ def _config(run: Run, made_from: dict[str, Any], params: Config) -> Config:
     dataset = made_from["dataset"] if isinstance(made_from["dataset"], dict) else values["dataset"]
     whole = {**made_from, "dataset": dataset, "tracking": values["tracking"], "sweep": values["sweep"]}
     if isinstance(training := made_from.get("training"), dict):
-        whole["training"] = {**values["training"], **training}
+        whole["training"] = {**values["training"], **SWITCHED_OFF, **training}
     return parse(whole, str(run.model))
 
 

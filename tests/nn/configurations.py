@@ -124,6 +124,7 @@ def drawn_values(decks: Decks, count: int) -> Iterator[dict[str, Any]]:
                 "epochs": decks.draw("epochs", [3, 4]),
                 "batch_size": decks.draw(f"batch_size {dataset['kind']}", batch_sizes),
                 "ema": decks.draw("ema", [0.0, 0.0, 0.9]),
+                "virtual_adversarial": 0.0,
                 "checkpoint": 5.0,
                 "measure_every": decks.draw("measure_every", [1, 2]),
                 "snapshots": decks.draw("snapshots", [None, 1, 2]),
@@ -156,6 +157,7 @@ def configuration(arithmetic: str = "exact", **changes: Any) -> Config:
             "epochs": 5,
             "batch_size": 20,
             "ema": 0.0,
+            "virtual_adversarial": 0.0,
             "checkpoint": 5.0,
             "measure_every": 1,
             "snapshots": 1,
@@ -193,6 +195,10 @@ NAMED = {
         optimizer={**OPTIMIZERS[2], "weight_decay": 0.001, "clip_norm": None},
         schedule={"name": "step", "warmup": 0.0, "every": 2, "factor": 0.3},
         training={"epochs": 3, "batch_size": None},
+    ),
+    "virtual adversarial training": configuration(
+        model={"hidden": [30, 20], "output": "softmax", "bias": True},
+        training={"virtual_adversarial": 1.5},
     ),
     "XOR": configuration(
         dataset=DATASETS[3],

@@ -34,11 +34,17 @@ def network(activation: str = "relu", output: str = "softmax", arithmetic: str =
 
 
 def random_network(
-    activation: str, output: str, hidden: list[int], *, bias: bool = True, arithmetic: str = "float64"
+    activation: str,
+    output: str,
+    hidden: list[int],
+    *,
+    bias: bool = True,
+    arithmetic: str = "float64",
+    inputs: int = 4,
 ) -> MLP:
-    """Return a network of 4 inputs and 3 outputs with random weights and biases."""
+    """Return a network of 3 outputs with random weights and biases."""
     rng = np.random.default_rng(1)
-    mlp = MLP((4, *hidden, 3), activation=activation, output=output, bias=bias, arithmetic=arithmetic)
+    mlp = MLP((inputs, *hidden, 3), activation=activation, output=output, bias=bias, arithmetic=arithmetic)
     He().initialise(mlp, rng)
     for biases in mlp.biases:
         biases[:] = rng.normal(scale=0.3, size=biases.shape)
@@ -48,7 +54,7 @@ def random_network(
 def random_batch(rows: int, mlp: MLP, seed: int = 2) -> tuple[Array, Array]:
     """Return inputs and one-hot targets for a `random_network`, in its dtype."""
     rng = np.random.default_rng(seed)
-    x, y = rng.normal(size=(rows, 4)), np.eye(3)[rng.integers(0, 3, size=rows)]
+    x, y = rng.normal(size=(rows, mlp.widths[0])), np.eye(3)[rng.integers(0, 3, size=rows)]
     return x.astype(mlp.arithmetic.dtype), y.astype(mlp.arithmetic.dtype)
 
 

@@ -50,6 +50,7 @@ HASHES = {
     "the sheet's network": "09fbe753b0bbe51a7f39d28cf58cbc4bd3b2f991dcf01f477e54671d01bd835d",
     "deep, with all means": "45f7132185512c26168cbfe36768a43da6d487ae9053a9f94747c4f29a55b819",
     "wide": "635044588503adebb546bb8e069bd2af022bd976c153c9edadeebe414dd5c864",
+    "virtual adversarial training": "9d1e8c66398befed5ecb7436d8fc693d68671da42b77361e5b653759ab85f6fb",
     "XOR": "bc5fcc1bdcd2bad7db04a3dd96bb96edf3439c38381584a3075137669cadfffd",
     "alternating points": "d9898c6980c4e6977210a8def3ceea790bce412c5b411e6fee49bb9b35ea90ef",
 }
