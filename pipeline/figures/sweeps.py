@@ -6,7 +6,8 @@ fraction, which is missing where the job failed. Figures show errors in percent.
 and `name` or `names` are the columns of the swept values. Only `heat_map` shows jobs that failed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -148,6 +149,44 @@ def parallel(title: str, subtitle: str, names: Sequence[str], error: str, jobs: 
     axes.set_axis_off()
     axes.set_xlim(-0.6, last + 0.6)
     axes.set_ylim(-0.05, 1.12)
+    return figure
+
+
+def search(
+    title: str,
+    subtitle: str,
+    error: str,
+    rungs: Sequence[int],
+    curves: Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]],
+) -> Figure:
+    """Draw the error by epoch of each job of a search.
+
+    Args:
+        title: as in the other functions, and `subtitle` and `error` too.
+        subtitle: the second line.
+        error: the name of the error with its unit.
+        rungs: after which epochs the jobs were compared.
+        curves: the epochs and the errors, fractions, of the jobs that `stopped` before the last rung, of
+            those that `finished`, and of the `best` configuration.
+    """
+    figure, axes = new_figure(7, 4, title, subtitle)
+    looks: dict[str, dict[str, Any]] = {
+        "stopped": {"color": QUIET, "alpha": 0.5, "linewidth": 0.8},
+        "finished": {"color": BLUE, "linewidth": 1.2},
+        "best": {"color": VERMILION},
+    }
+    for how, look in looks.items():
+        for epochs, errors in curves[how]:
+            axes.plot(epochs, 100 * np.array(errors), marker=".", markersize=4, **look)
+    everything = np.concatenate([errors for lines in curves.values() for _, errors in lines])
+    if everything.min() > 0 and everything.max() > 5 * everything.min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xticks(rungs)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(error)
     return figure
 
 

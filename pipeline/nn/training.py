@@ -98,8 +98,17 @@ class Trainer:
         self.epoch = 0
         self.callbacks: Sequence[Callback] = ()
 
-    def fit(self, batches: MiniBatches, epochs: int, callbacks: Sequence[Callback] = ()) -> None:
-        """Train for so many `epochs`, each one pass over `batches`.
+    def fit(
+        self,
+        batches: MiniBatches,
+        epochs: int,
+        callbacks: Sequence[Callback] = (),
+        until: int | None = None,
+    ) -> None:
+        """Train for so many `epochs`, each one pass over `batches`; or only to the end of epoch `until`.
+
+        What was trained to the end of epoch `until` is not finished: schedules and averages are those of
+        `epochs`, and a training that goes on from a checkpoint ends with the same bits as one in one go.
 
         Raises:
             Diverged: as soon as training becomes NaN or infinite.
@@ -108,11 +117,12 @@ class Trainer:
         for callback in callbacks:
             callback.on_start(self)
         try:
-            while self.epoch < epochs:
+            while self.epoch < (until or epochs):
                 self.train_epoch(batches)
                 for callback in callbacks:
                     callback.on_epoch_end(self)
-            self._finish()
+            if self.epoch == epochs:
+                self._finish()
         finally:
             for callback in callbacks:
                 callback.on_end(self)

@@ -106,13 +106,18 @@ class BuiltTraining:
         """The network."""
         return self.trainer.mlp
 
-    def fit(self, *callbacks: Callback) -> None:
-        """Train to the end, with `callbacks` after those that keep snapshots and measure.
+    @property
+    def finished(self) -> bool:
+        """Whether it has been trained to the end."""
+        return self.trainer.epoch == self.epochs
+
+    def fit(self, *callbacks: Callback, until: int | None = None) -> None:
+        """Train to the end, or to that of epoch `until`, with `callbacks` after those of its own.
 
         Raises:
             Diverged: as `Trainer.fit`.
         """
-        self.trainer.fit(self.batches, self.epochs, [self.snapshots, self.measuring, *callbacks])
+        self.trainer.fit(self.batches, self.epochs, [self.snapshots, self.measuring, *callbacks], until)
 
 
 def build_training(config: Config, dataset: Dataset) -> BuiltTraining:

@@ -36,11 +36,16 @@ class Checkpoints(Callback):
         fingerprint: the training's: equal ones mean equal configuration, data and code.
         minutes: from one checkpoint to the next; they fall on the ends of epochs.
         training: what to keep checkpoints of, besides the trainer: its random streams and snapshots.
+        until: the epoch after which a search compares its jobs. There is a checkpoint of it, and since all
+            jobs go on from such ones, none says so.
     """
 
-    def __init__(self, fingerprint: str, minutes: float, training: BuiltTraining) -> None:
+    def __init__(
+        self, fingerprint: str, minutes: float, training: BuiltTraining, until: int | None = None
+    ) -> None:
         self.fingerprint = fingerprint
-        self.root = find_root(Path.cwd()) / CHECKPOINTS
+        self.path = checkpoint_path(fingerprint)
+        self._until = until
         self._seconds = 60 * minutes
         self._streams = training.streams
         self._snapshots = training.snapshots
@@ -48,14 +53,10 @@ class Checkpoints(Callback):
         self._measurements: list[Measurement] = []
         self._latest = time.monotonic()
 
-    @property
-    def path(self) -> Path:
-        """Where the checkpoint is."""
-        return self.root / self.fingerprint[:32] / "checkpoint.npz"
-
     def on_start(self, trainer: Trainer) -> None:
         """Go on from the checkpoint if there is one that can be used; say so, and say why if not."""
-        if not self.root.exists():
+        root = self.path.parents[1]
+        if not root.exists():
             return
         where = CHECKPOINTS / self.path.parent.name
         try:
@@ -63,7 +64,7 @@ class Checkpoints(Callback):
             measurements = [Measurement(**measurement) for measurement in notes["measurements"]]
             trainer.restore(notes["epoch"], arrays)
         except FileNotFoundError:
-            if any(self.root.glob("*/checkpoint.npz")):
+            if any(root.glob("*/checkpoint.npz")) and not self._until:
                 say_above_bar(
                     f"the checkpoints in {CHECKPOINTS} are of other configurations, data or code: not used,"
                     " training begins at its first epoch. Remove that folder if no other training is to go on"
@@ -82,24 +83,23 @@ class Checkpoints(Callback):
             stream.bit_generator.state = state
         for measurement in measurements:
             trainer.report(measurement)
-        say_above_bar(f"training goes on after epoch {trainer.epoch}, from the checkpoint in {where}")
+        if not self._until:
+            say_above_bar(f"training goes on after epoch {trainer.epoch}, from the checkpoint in {where}")
 
     def on_measured(self, measurement: Measurement) -> None:
         self._measurements.append(measurement)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write a checkpoint if it is time for one."""
-        if time.monotonic() - self._latest >= self._seconds:
+        due = trainer.epoch == self._until != trainer.epochs
+        if due or time.monotonic() - self._latest >= self._seconds:
             self._measuring.collect(trainer)
             self._write(trainer)
             self._latest = time.monotonic()
 
     def remove(self) -> None:
         """Leave nothing behind: the training has ended."""
-        if self.root.exists():
-            shutil.rmtree(self.path.parent, ignore_errors=True)
-            with suppress(OSError):  # there are others
-                self.root.rmdir()
+        remove_checkpoint(self.fingerprint)
 
     def _write(self, trainer: Trainer) -> None:
         notes = {
@@ -129,6 +129,20 @@ class Checkpoints(Callback):
         if notes["fingerprint"] != self.fingerprint:
             raise ValueError("it is of another training")
         return notes, arrays
+
+
+def checkpoint_path(fingerprint: str) -> Path:
+    """Return where the checkpoint of the training with this `fingerprint` is."""
+    return find_root(Path.cwd()) / CHECKPOINTS / fingerprint[:32] / "checkpoint.npz"
+
+
+def remove_checkpoint(fingerprint: str) -> None:
+    """Remove the checkpoint of the training with this `fingerprint`, if there is one."""
+    folder = checkpoint_path(fingerprint).parent
+    if folder.parent.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # there are others
+            folder.parent.rmdir()
 
 
 def say_above_bar(message: str) -> None:

@@ -19,6 +19,7 @@ from pipeline.support.errors import UserError, shorten
 from pipeline.support.files import sha256
 
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"  # as MLflow calls them
+STOPPED = "STOPPED"  # before its last epoch, by a search: it may go on
 DAMAGE = (FileNotFoundError, AttributeError, IndexError, KeyError, TypeError, ValueError)  # of other bytes
 LONGEST_END_BYTES = 10_000  # of the last line
 
@@ -26,33 +27,48 @@ LONGEST_END_BYTES = 10_000  # of the last line
 class Journal:
     """Writes a run's journal, as a context manager around its training.
 
-    The end of the block writes how the training ended: FINISHED, FAILED with the reason, or KILLED by Ctrl-C.
-    A journal without an end is of a training that is still at work, or was killed.
+    The end of the block writes how the training ended: FINISHED, STOPPED with the epoch, FAILED with the
+    reason, or KILLED by Ctrl-C. A journal without an end is of a training that is still at work, or was killed.
 
     Args:
-        run: the run; a journal of an earlier training in the same folder is replaced.
+        run: the run; a journal of an earlier training in the same folder is replaced, except where this one
+            goes on from where that one stopped, which equal tokens tell.
         header: what the first line says, besides the time: see `Record`.
     """
 
     def __init__(self, run: Run, header: Mapping[str, Any]) -> None:
         self._run = run
         self._header = header
+        self._latest = 0.0  # the last epoch of which the journal holds a row
+        self._stopped: int | None = None
 
     def __enter__(self) -> Self:
         self._run.journal.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._run.journal.open("w", encoding="utf-8", newline="\n")
+        earlier = read_journal(self._run)
+        goes_on = earlier and earlier.status == STOPPED and earlier.header["token"] == self._header["token"]
+        if earlier and goes_on:
+            self._latest = earlier.epochs[-1]["row"]["epoch"]
+        self._file = self._run.journal.open("a" if goes_on else "w", encoding="utf-8", newline="\n")
         self._write("start", **self._header)
         return self
 
     def epoch(self, row: Row, seconds: float) -> None:
-        """Write what was measured after an epoch, and how long the epoch took."""
-        self._write("epoch", row=row, seconds=seconds)
+        """Write what was measured after an epoch, and how long that took, unless it is there already."""
+        if row["epoch"] > self._latest:
+            self._write("epoch", row=row, seconds=seconds)
+
+    def stop(self, epoch: int) -> None:
+        """Note that training stops after `epoch`, though it is not the last one."""
+        self._stopped = epoch
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with self._file:
-            if error is None:
+            if error is None and self._stopped:
+                results = {self._run.history.name: sha256(self._run.history)}
+                self._write("end", status=STOPPED, epoch=self._stopped, results=results)
+            elif error is None:
                 results = {path.name: sha256(path) for path in (self._run.model, self._run.history)}
                 self._write("end", status=FINISHED, results=results)
             elif isinstance(error, Exception):
@@ -79,7 +95,9 @@ class Record:
         epochs: for each epoch that was measured `row`, as in the history, `seconds` and `time_ms`.
         status: how training ended; empty while it has not.
         reason: why it failed.
-        results: SHA-256 of the model and the history by file name, where it finished.
+        stopped: after which epoch it stopped, where it did.
+        results: SHA-256 of the model and the history by file name, where it finished; of the history, where
+            it stopped.
         ended_ms: when it ended, in milliseconds since 1970.
     """
 
@@ -88,13 +106,14 @@ class Record:
     epochs: list[dict[str, Any]] = field(default_factory=list)
     status: str = ""
     reason: str = ""
+    stopped: int | None = None
     results: dict[str, str] = field(default_factory=dict)
     ended_ms: int | None = None
 
     def holds_for(self, run: Run) -> bool:
-        """Return whether the training finished and its results in `run` are what they were then."""
+        """Return whether the training finished or stopped, and its results in `run` are as they were then."""
         paths = {path.name: path for path in (run.model, run.history)}
-        return self.status == FINISHED and all(
+        return self.status in {FINISHED, STOPPED} and all(
             name in paths and paths[name].exists() and sha256(paths[name]) == digest
             for name, digest in self.results.items()
         )
@@ -104,7 +123,7 @@ def read_end(run: Run) -> dict[str, Any]:
     """Return how the training of `run` ended, from the last line of its journal; empty while it has not.
 
     Returns:
-        `status`, and `reason` where it failed, as in `Record`.
+        `status`, `reason` where it failed and `epoch` where it stopped, as in `Record`.
     """
     try:
         with run.journal.open("rb") as file:
@@ -130,8 +149,11 @@ def read_journal(run: Run) -> Record | None:
         for event in events:
             if event["event"] == "epoch":
                 record.epochs.append(event)
+            elif event["event"] == "start":  # again: it goes on from where it stopped
+                record.status, record.stopped, record.results, record.ended_ms = "", None, {}, None
             else:
                 record.status, record.reason = event["status"], event.get("reason", "")
+                record.stopped = event.get("epoch")
                 record.results, record.ended_ms = dict(event.get("results", {})), event["time_ms"]
     except DAMAGE:
         return None

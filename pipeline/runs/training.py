@@ -26,14 +26,19 @@ from pipeline.support.errors import UserError, in_need_of_room, warn
 ROUNDING = 1e-6  # of the accuracies in the history
 
 
-def train_run(config: Config, run: Run, job: Mapping[str, str] | None = None) -> Checkpoints:
+def train_run(
+    config: Config, run: Run, job: Mapping[str, str] | None = None, until: int | None = None
+) -> Checkpoints:
     """Train as `config` says, and write model, snapshots, history and journal to the run's folder.
+
+    Up to an epoch before the last, write history and journal, and a checkpoint from which training goes on.
 
     Args:
         config: what to train.
         run: where to write.
         job: `key`, `sweep` and `name` of a sweep's job, for the journal; None for a single training. A sweep
             shows the progress itself.
+        until: the epoch to train up to; None for all.
 
     Returns:
         The training's checkpoints. The caller removes them once the run is recorded. Until then, a training
@@ -49,7 +54,7 @@ def train_run(config: Config, run: Run, job: Mapping[str, str] | None = None) ->
             warn_of_data(config, dataset)
         data = None if isinstance(config.dataset, GeneratedDataset) else digest()
         training = build_training(config, dataset)
-        checkpoints = Checkpoints(fingerprint(config), config.training.checkpoint, training)
+        checkpoints = Checkpoints(fingerprint(config), config.training.checkpoint, training, until)
         with (
             Journal(run, journal_header(config, job)) as journal,
             in_need_of_room("a file of the run"),
@@ -57,13 +62,16 @@ def train_run(config: Config, run: Run, job: Mapping[str, str] | None = None) ->
         ):
             history = History(journal)
             bar = ProgressBar(f"train on {dataset.title}", hidden=job is not None)
-            training.fit(history, bar, checkpoints)
+            training.fit(history, bar, checkpoints, until=until)
             if data and digest() != data:
                 checkpoints.remove()
                 raise UserError(f"{PROCESSED} changed while it was trained on: run the same command again")
-            save_model(training.mlp, run.model, ingredients(asdict(config), data))
-            save_snapshots(training.snapshots, run.snapshots)
             write_history(history.rows, run.history)
+            if training.finished:
+                save_model(training.mlp, run.model, ingredients(asdict(config), data))
+                save_snapshots(training.snapshots, run.snapshots)
+            else:
+                journal.stop(training.trainer.epoch)
     if not job:
         warn_of_failure(history.rows[-1], dataset)
     return checkpoints

@@ -5,7 +5,6 @@ Nothing heavy is imported at the top, since Hydra imports this module for a sing
 
 import os
 import signal
-import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -22,8 +21,6 @@ from pipeline.sweeps.launchers import POLL_S, deliver_interrupts_to_workers, is_
 
 if TYPE_CHECKING:
     from pipeline.sweeps.outcome import Outcome
-
-NFS_DELAY_S = 60.0  # that a file written on another machine may take to appear on this one
 
 
 class SweepReport(Callback):
@@ -76,12 +73,14 @@ class SweepReport(Callback):
             deliver_interrupts_to_workers(True)
             if signal.getsignal(signal.SIGINT) is interrupt:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
+            from pipeline.sweeps.outcome import await_outcomes
             from pipeline.sweeps.ranking import Ranking, best_metrics  # and with it matplotlib and pandas
 
-            outcomes = self.await_outcomes()
+            outcomes = list(await_outcomes(self.folder, range(len(self.plan.jobs))).values())
             self.over.set()
             self.progress.join()
-            ranking = Ranking(outcomes, self.plan.swept, self.plan.title)
+            rungs = self.plan.search.rungs if self.plan.search else []
+            ranking = Ranking(outcomes, self.plan.swept, self.plan.title, rungs)
             ranking.write(self.folder)
             ranking.show()
             trouble = describe_trouble(outcomes, len(self.plan.jobs))
@@ -91,31 +90,25 @@ class SweepReport(Callback):
             if trouble:
                 raise UserError(trouble)
 
-    def await_outcomes(self) -> list["Outcome"]:
-        """Return the outcomes of all jobs; wait for those that a shared folder does not show yet."""
-        from pipeline.sweeps.outcome import read_outcomes
-
-        deadline = time.monotonic() + NFS_DELAY_S
-        while len(read_outcomes(self.folder)) < len(self.plan.jobs) and time.monotonic() < deadline:
-            time.sleep(POLL_S)
-        return read_outcomes(self.folder)
-
     def show_progress(self) -> None:
-        """Say how each job ended and count them, until the sweep is over."""
+        """Say how each job ended, and count the jobs or in a search the epochs, until the sweep is over."""
         from tqdm import tqdm
 
         from pipeline.sweeps.outcome import read_outcome, started_jobs
 
-        told: set[Path] = set()
-        total = len(self.plan.jobs) or None
-        with tqdm(total=total, desc="sweep", unit="job", disable=None) as bar:  # none in a log
+        told: dict[Path, int] = {}  # the time of the file of which it was told: each rung writes it anew
+        done: dict[Path, int] = {}
+        search = self.plan.search
+        total, unit = (search.epochs(), "epoch") if search else (len(self.plan.jobs) or None, "job")
+        with tqdm(total=total, desc="sweep", unit=unit, disable=None) as bar:  # none in a log
             while True:
                 last_look = self.over.is_set()
                 for path in started_jobs(self.folder):
-                    if path not in told and (outcome := read_outcome(path)):
+                    changed_ns = path.stat().st_mtime_ns
+                    if told.get(path) != changed_ns and (outcome := read_outcome(path)):
                         bar.write(f"job {path.stem}: {outcome.describe(self.plan.swept)}")
-                        bar.update()
-                        told.add(path)
+                        told[path], done[path] = changed_ns, outcome.until or 1
+                        bar.update(sum(done.values()) - bar.n)
                 if last_look:
                     return
                 self.over.wait(POLL_S)

@@ -13,25 +13,25 @@ from typing import Any
 
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from pipeline.config.overrides import label, split_override
 from pipeline.config.reading import read_composed, write_params
 from pipeline.config.schema import Config, GeneratedDataset
 from pipeline.data.dataset import PROCESSED, digest
 from pipeline.runs.fingerprint import digest_code, fingerprint
-from pipeline.runs.journal import Journal, read_journal
+from pipeline.runs.journal import STOPPED, Journal, Record, read_end, read_journal
 from pipeline.runs.run import Run
 from pipeline.runs.training import journal_header, train_run
 from pipeline.support.errors import UserError, add_report_note, in_need_of_room, warn
 from pipeline.sweeps.outcome import read_outcome, write_json
-from pipeline.sweeps.plan import read_plan
+from pipeline.sweeps.plan import UNTIL, read_plan
 
-FINISHED = Path("multirun/finished")  # says in which folder each finished job is, by its key
+FINISHED = Path("multirun/finished")  # says in which folder each job that finished or stopped is, by its key
 
 
 def run_job(values: DictConfig) -> float:
-    """Do the job that Hydra composed, unless it is finished.
+    """Do the job that Hydra composed, unless it is finished; in a search, up to the epoch of a rung.
 
     The error of a failed job is not raised, so that the other jobs go on.
 
@@ -62,37 +62,41 @@ def do_job(values: DictConfig) -> float:
         )
     plan = read_plan(Path(hydra.sweep.dir))
     config = read_composed(values)
-    check_unchanged(config, plan, hydra.job.num)
-    key = fingerprint(config)
+    check_unchanged(config, plan)
+    key, until = fingerprint(config), OmegaConf.select(hydra.sweeper, UNTIL)
     overrides = dict(split_override(text) for text in hydra.overrides.task)
-    started = Path(hydra.sweep.dir, f"jobs/{hydra.job.num}.json")
+    number = plan["jobs"].index(key) if plan["jobs"] else hydra.job.num
+    started = Path(hydra.sweep.dir, f"jobs/{number}.json")
+    note = FINISHED / f"{key}.json"
     FINISHED.mkdir(parents=True, exist_ok=True)
     with FileLock(FINISHED / f"{key}.lock"):  # another sweep may be at the same job
-        finished = find_finished(key) if config.sweep.resume else None
-        run = finished or claim_folder(Path(os.path.relpath(hydra.runtime.output_dir)), key)
-        record = read_journal(run)  # None if the job is still to be done
-        token = record.header["token"] if record else uuid.uuid4().hex
+        earlier = find_earlier(key, plan["key"], config.sweep.resume)
+        done = earlier is not None and reaches(earlier[1], until)
+        if earlier and not done:
+            note.unlink()  # so that it is not missed if this process is killed
+        run = earlier[0] if earlier else claim_folder(Path(os.path.relpath(hydra.runtime.output_dir)), key)
+        token = earlier[1].header["token"] if earlier else uuid.uuid4().hex
         job = {"key": key, "sweep": plan["key"], "token": token, "name": label(overrides, plan["swept"])}
-        where = {"folder": run.folder.as_posix(), "overrides": overrides, "skipped": bool(finished)}
+        where = {"folder": run.folder.as_posix(), "overrides": overrides, "skipped": done, "until": until}
         write_json(started, {**job, **where})
-        if not finished:
-            attempt(config, run, job)
-            check_unchanged(config, plan, hydra.job.num)  # or what changed would be noted as finished
+        if not done:
+            attempt(config, run, job, until)
+            check_unchanged(config, plan)  # or what changed would be noted as finished
         outcome = read_outcome(started)
         assert outcome
         if outcome.error is None:
             return math.inf
-        write_json(FINISHED / f"{key}.json", {"folder": run.folder.as_posix()})
+        write_json(note, {"folder": run.folder.as_posix()})
         return outcome.error
 
 
-def check_unchanged(config: Config, plan: Mapping[str, Any], number: int) -> None:
-    """Raise `UserError` if what the job of this `number` is made from has changed since the sweep began."""
+def check_unchanged(config: Config, plan: Mapping[str, Any]) -> None:
+    """Raise `UserError` if what the job of `config` is made from has changed since the sweep began."""
     if digest_code() != plan["code"]:
         what = "pipeline/ or NumPy"
     elif not isinstance(config.dataset, GeneratedDataset) and digest() != plan["data"]:
         what = str(PROCESSED)
-    elif plan["jobs"] and plan["jobs"][number] != fingerprint(config):
+    elif plan["jobs"] and fingerprint(config) not in plan["jobs"]:
         what = "conf/"
     else:
         return
@@ -102,8 +106,12 @@ def check_unchanged(config: Config, plan: Mapping[str, Any], number: int) -> Non
     )
 
 
-def find_finished(key: str) -> Run | None:
-    """Return the run of the job if it is finished; warn if its results are not there any more."""
+def find_earlier(key: str, sweep: str, resume: bool) -> tuple[Run, Record] | None:
+    """Return run and journal of the job if it has finished, or stopped before its last epoch.
+
+    Warn if its results are not there any more. If sweeps are not to `resume`, only what this `sweep` itself
+    has done counts.
+    """
     path = FINISHED / f"{key}.json"
     try:
         run = Run(Path(json.loads(path.read_text(encoding="utf-8"))["folder"]))
@@ -113,10 +121,15 @@ def find_finished(key: str) -> Run | None:
         return None
     except (KeyError, TypeError, ValueError):
         whole = False
-    if whole:
-        return run
+    if whole and record:
+        return (run, record) if resume or record.header["sweep"] == sweep else None
     warn(f"warning: what the job of {path} wrote is gone or was changed: it is done again")
     return None
+
+
+def reaches(record: Record, until: int | None) -> bool:
+    """Return whether a training has gone as far as epoch `until`, or to its end."""
+    return record.status != STOPPED or (until is not None and until <= (record.stopped or 0))
 
 
 def claim_folder(folder: Path, key: str) -> Run:
@@ -137,12 +150,14 @@ def claim_folder(folder: Path, key: str) -> Run:
     return run
 
 
-def attempt(config: Config, run: Run, job: Mapping[str, str]) -> None:
-    """Train, and have the run's journal say so if that fails."""
+def attempt(config: Config, run: Run, job: Mapping[str, str], until: int | None) -> None:
+    """Train up to epoch `until`, or to the end; have the run's journal say so if that fails."""
     try:
         with in_need_of_room("a file of the job"):
             write_params(config, run.params)
-            train_run(config, run, job).remove()
+            checkpoints = train_run(config, run, job, until)
+            if read_end(run).get("status") != STOPPED:
+                checkpoints.remove()
     except Exception as error:
         if not isinstance(error, UserError):
             traceback.print_exc()

@@ -5,16 +5,20 @@ folder it works. How it ended is in the journal and the history there.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.config.overrides import label
-from pipeline.runs.history import objective, read_history
-from pipeline.runs.journal import FAILED, FINISHED, read_end
+from pipeline.runs.history import Row, objective, read_history
+from pipeline.runs.journal import FAILED, FINISHED, STOPPED, read_end
 from pipeline.runs.run import Run
 from pipeline.support.files import reading, write_text
+from pipeline.sweeps.launchers import POLL_S
+
+NFS_DELAY_S = 60.0  # that a file written on another machine may take to appear on this one
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Outcome:
             `train_error`. None if the job failed.
         error: its value. None if the job failed.
         failure: why the job failed. None if it finished.
+        until: up to which epoch a search has it trained so far; None in other sweeps. `error` is the one
+            after that epoch, even if an earlier sweep has trained the job further.
     """
 
     overrides: Mapping[str, str]
@@ -37,13 +43,20 @@ class Outcome:
     measure: str | None = None
     error: float | None = None
     failure: str | None = None
+    until: int | None = None
+
+    def history(self) -> list[Row]:
+        """Return what was measured up to the epoch that counts."""
+        rows = read_history(self.run.history)
+        return [row for row in rows if self.until is None or row["epoch"] <= self.until]
 
     def describe(self, swept: Sequence[str]) -> str:
         """Say in a line which job it was, by its values of the `swept` keys, and how it ended."""
         name = label(self.overrides, swept) or "the only one"
         if self.error is None:
             return f"{name}: FAILED: {self.failure}"
-        end = " (finished before, skipped)" if self.skipped else ""
+        end = f" after epoch {self.until}" if self.until else ""
+        end += " (finished before, skipped)" if self.skipped else ""
         return f"{name}: {str(self.measure).replace('_', ' ')} {self.error:.2%}{end}"
 
 
@@ -55,25 +68,50 @@ def started_jobs(folder: Path) -> list[Path]:
 def read_outcome(path: Path) -> Outcome | None:
     """Return how the job of the file `path` ended; None while it is at work, or if its process was killed.
 
+    In a search a job ends, for the time being, at the epoch up to which it is trained.
+
     Raises:
         UserError: if `path`, or the history of a job that finished, is damaged.
     """
     with reading(path, "train", remedy="the same sweep again writes it anew"):
         job = json.loads(path.read_text(encoding="utf-8"))
         overrides, run, skipped = dict(job["overrides"]), Run(Path(job["folder"])), bool(job["skipped"])
+        until = job.get("until")
     end = read_end(run)
-    if end.get("status") == FAILED:
-        return Outcome(overrides, run, failure=end["reason"])
-    if end.get("status") != FINISHED or not run.history.exists():  # a shared folder may show it later
+    status = end.get("status")
+    if status == FAILED:
+        return Outcome(overrides, run, failure=end["reason"], until=until)
+    far_enough = status == FINISHED or (status == STOPPED and until and until <= end["epoch"])
+    if not far_enough or not run.history.exists():  # a shared folder may show it later
         return None
-    part, error = objective(read_history(run.history)[-1])
-    return Outcome(overrides, run, skipped, f"{part}_error", round(error, 6))
+    outcome = Outcome(overrides, run, skipped, until=until)
+    part, error = objective(outcome.history()[-1])
+    return replace(outcome, measure=f"{part}_error", error=round(error, 6))
 
 
-def read_outcomes(folder: Path) -> list[Outcome]:
-    """Return the outcomes of the jobs of the sweep in `folder` that have ended."""
-    outcomes = [read_outcome(path) for path in started_jobs(folder)]
-    return [outcome for outcome in outcomes if outcome]
+def read_outcomes(folder: Path) -> dict[int, Outcome]:
+    """Return the outcomes of the jobs of the sweep in `folder` that have ended, by their numbers."""
+    outcomes = {int(path.stem): read_outcome(path) for path in started_jobs(folder)}
+    return {number: outcome for number, outcome in outcomes.items() if outcome}
+
+
+def await_outcomes(folder: Path, numbers: Collection[int], until: int | None = None) -> dict[int, Outcome]:
+    """Return the outcomes in `folder`; wait for those that a shared folder does not show yet.
+
+    Args:
+        folder: the sweep's.
+        numbers: those of the jobs that have been done.
+        until: up to which epoch; None in a sweep that is no search, or at its end.
+    """
+    deadline = time.monotonic() + NFS_DELAY_S
+    while True:
+        outcomes = read_outcomes(folder)
+        seen = [
+            number for number in numbers if number in outcomes and until in {None, outcomes[number].until}
+        ]
+        if len(seen) == len(numbers) or time.monotonic() >= deadline:
+            return outcomes
+        time.sleep(POLL_S)
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

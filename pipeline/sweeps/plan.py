@@ -1,6 +1,7 @@
 """The plan of a sweep: all of its jobs, composed and checked before the first one starts."""
 
 import json
+import math
 import platform
 import time
 import uuid
@@ -25,9 +26,11 @@ from pipeline.runs.training_data import data_for, warn_of_data
 from pipeline.support.errors import UserError, shorten
 from pipeline.sweeps.launchers import check_launcher, check_threads
 from pipeline.sweeps.outcome import write_json
+from pipeline.sweeps.search import SWEEPER, Search, check_comparable, make_search
 from pipeline.tracking.store import check_server
 
 PLAN = "sweep.json"  # in the sweep's folder
+UNTIL = "until"  # the key of hydra.sweeper by which a search says up to which epoch a job is to be trained
 MOST_JOBS = 10_000
 COMMON_PARTS = ("callbacks", "launcher", "sweep", "sweeper")  # of `hydra`, the same for all jobs of a sweep
 
@@ -46,6 +49,7 @@ class Plan:
         data: the digest of the data.
         code: the digest of the code.
         jobs: the jobs' keys in the order of their numbers; none where the sweeper chooses them as it goes.
+        search: how a search by halving goes about them; None in other sweeps.
     """
 
     key: str
@@ -57,6 +61,7 @@ class Plan:
     data: str
     code: str
     jobs: list[str]
+    search: Search | None = None
 
     def write(self, folder: Path) -> None:
         """Write the plan to the sweep's `folder`, with the time."""
@@ -81,10 +86,23 @@ def make_plan(config: DictConfig) -> Plan:
     base = read_composed(config)
     if base.tracking.enabled:
         check_server("start the server, or set tracking.enabled=false")
-    planned = config.hydra.sweeper._target_.endswith(".BasicSweeper")  # others choose the jobs as they go
-    jobs = compose_jobs(config, given) if planned else {}
+    search = None
+    if config.hydra.sweeper._target_ == SWEEPER:
+        for override in given:
+            count_values(override)
+        search = make_search(resolved(config.hydra.sweeper), given, base.training.epochs)
+        jobs = compose_jobs(config, given, search.jobs)
+        check_comparable(jobs.values(), search.rungs, config.hydra.sweeper.by_test)
+    elif config.hydra.sweeper._target_.endswith(".BasicSweeper"):
+        check_number(given)
+        [combinations] = BasicSweeper.split_arguments(given, max_batch_size=None)
+        jobs = compose_jobs(config, given, combinations)
+    else:  # it chooses the jobs as it goes
+        jobs = {}
     data, code = digest(), digest_code()
     made_from: dict[str, Any] = {"jobs": sorted(jobs)} if jobs else {"all": [data, code, overrides]}
+    if search:
+        made_from |= {"rungs": search.rungs, "keep": search.keep, "brackets": search.brackets}
     salt = "" if base.sweep.resume else uuid.uuid4().hex
     count = f", {len(jobs)} jobs" if len(jobs) > 1 else ""
     return Plan(
@@ -97,6 +115,7 @@ def make_plan(config: DictConfig) -> Plan:
         data=data,
         code=code,
         jobs=list(jobs),
+        search=search,
     )
 
 
@@ -108,12 +127,12 @@ def given_overrides(hydra: DictConfig) -> list[Override]:
     return list({override.get_key_element(): override for override in parser.parse_overrides(texts)}.values())
 
 
-def compose_jobs(config: DictConfig, given: list[Override]) -> dict[str, Config]:
-    """Return the key and the configuration of each combination of the swept values, in Hydra's order."""
-    check_number([override for override in given if override.is_sweep_override()])
+def compose_jobs(
+    config: DictConfig, given: list[Override], combinations: list[list[str]]
+) -> dict[str, Config]:
+    """Return the key and the configuration of each combination of the values that are `given`, in order."""
     loader = GlobalHydra.instance().config_loader()
     jobs: dict[str, Config] = {}
-    [combinations] = BasicSweeper.split_arguments(given, max_batch_size=None)
     sweeping = [override.is_sweep_override() for override in given]
     names = [" ".join(compress(combination, sweeping)) for combination in combinations]
     checking = tqdm(combinations, "check", leave=False, delay=1, unit="job", disable=None)
@@ -136,22 +155,31 @@ def compose_jobs(config: DictConfig, given: list[Override]) -> dict[str, Config]
     return jobs
 
 
-def check_number(swept: list[Override]) -> None:
-    """Raise `UserError` if one of the `swept` keys has no values, or there are more than `MOST_JOBS` jobs."""
-    jobs = 1
-    for override in swept:
-        value = override.value()
-        try:
-            values = value.range() if isinstance(value, RangeSweep) else override.sweep_string_iterator()
-            count = sum(1 for _ in islice(values, MOST_JOBS + 1))
-        except (ArithmeticError, ValueError) as error:
-            raise UserError(f"{override.input_line}: {shorten(str(error))}") from None
-        if not count:
-            raise UserError(f"{override.input_line}: nothing to sweep, the list is empty")
-        jobs *= count
+def check_number(given: list[Override]) -> None:
+    """Raise `UserError` if one of the swept keys has no values, or there are more than `MOST_JOBS` jobs."""
+    jobs = math.prod(map(count_values, given))
     if jobs > MOST_JOBS:
-        texts = " ".join(str(override.input_line) for override in swept)
+        texts = " ".join(str(override.input_line) for override in given if override.is_sweep_override())
         raise UserError(f"{texts}: a sweep may have {MOST_JOBS:,} jobs at most")
+
+
+def count_values(override: Override) -> int:
+    """Return how many values `override` gives its key, up to one more than `MOST_JOBS`; 1 if it is no list.
+
+    Raises:
+        UserError: if there are none.
+    """
+    if not override.is_discrete_sweep():
+        return 1
+    value = override.value()
+    try:
+        values = value.range() if isinstance(value, RangeSweep) else override.sweep_string_iterator()
+        count = sum(1 for _ in islice(values, MOST_JOBS + 1))
+    except (ArithmeticError, ValueError) as error:
+        raise UserError(f"{override.input_line}: {shorten(str(error))}") from None
+    if not count:
+        raise UserError(f"{override.input_line}: nothing to sweep, the list is empty")
+    return count
 
 
 def check_data(configs: list[Config]) -> list[str]:
@@ -179,6 +207,11 @@ def read_plan(folder: Path) -> dict[str, Any]:
             " jobs have to share it, under the same path"
         ) from None
     return plan
+
+
+def resolved(values: DictConfig) -> dict[str, Any]:
+    """Return `values` of OmegaConf in plain containers, with interpolations resolved."""
+    return OmegaConf.to_container(values, resolve=True)  # type: ignore[return-value]
 
 
 def plain(values: Any) -> Any:

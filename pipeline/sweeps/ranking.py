@@ -14,7 +14,7 @@ from pipeline.config.overrides import last_part, short
 from pipeline.figures import sweeps as sweep_figures
 from pipeline.figures.style import save, style
 from pipeline.figures.sweeps import in_order, percent, summarise
-from pipeline.runs.history import read_history
+from pipeline.runs.history import objective
 from pipeline.support.files import write_text
 from pipeline.sweeps.outcome import Outcome
 
@@ -31,10 +31,13 @@ class Ranking:
     A seed that is swept beside other values is averaged over. Seeds alone are not ranked, since the best of
     them is only a lucky one.
 
+    In a search, those that were trained further come first, whatever their error.
+
     Args:
         outcomes: those of all jobs.
         swept: the swept keys.
         dataset: its title.
+        rungs: after which epochs a search compares the jobs; empty for other sweeps.
 
     Attributes:
         keys: the swept keys, without the seed where others were swept too.
@@ -43,10 +46,15 @@ class Ranking:
         jobs: a row for each job: its values of the swept keys as text, `error` or `failure`, and how it ended
             in words as its `description`.
         table: a row for each combination, then one for each job that failed; the columns are those of the
-            CSV file. `spread` is the standard deviation of the error over the jobs of a combination.
+            CSV file. `spread` is the standard deviation of the error over the jobs of a combination. In a
+            search, `rung` and `epochs` say how far it was trained.
     """
 
-    def __init__(self, outcomes: Sequence[Outcome], swept: Sequence[str], dataset: str) -> None:
+    def __init__(
+        self, outcomes: Sequence[Outcome], swept: Sequence[str], dataset: str, rungs: Sequence[int] = ()
+    ) -> None:
+        self.outcomes = outcomes
+        self.rungs = rungs
         self.over_seeds = SEED in swept and len(swept) > 1
         self.keys = [key for key in swept if not (self.over_seeds and key == SEED)]
         self.only_seeds = self.keys == [SEED]
@@ -57,21 +65,24 @@ class Ranking:
             [
                 {
                     **{key: outcome.overrides.get(key, "") for key in swept},
+                    "epochs": outcome.until or 0,
                     "error": math.nan if outcome.error is None else outcome.error,
                     "failure": outcome.failure,
                     "description": outcome.describe(swept),
                 }
                 for outcome in outcomes
             ],
-            columns=[*swept, "error", "failure", "description"],
+            columns=[*swept, "epochs", "error", "failure", "description"],
         )
         self.good = self.jobs.dropna(subset="error")
         self.failed = self.jobs.dropna(subset="failure")
         self.table = self._table()
 
     def _table(self) -> pd.DataFrame:
-        columns = ["rank", *self.keys, "jobs", self.measure, "spread", "status", "reason"]
-        best = summarise(self.good, self.keys).sort_values("mean", kind="stable")
+        far = ["rung", "epochs"] if self.rungs else []
+        columns = ["rank", *self.keys, *far, "jobs", self.measure, "spread", "status", "reason"]
+        best = summarise(self.good, [*self.keys, "epochs"]).reset_index("epochs")
+        best = best.sort_values(["epochs", "mean"], ascending=[False, True], kind="stable")
         best = best.rename(columns={"mean": self.measure})
         if self.only_seeds:
             best = best.loc[in_order(best.index)].drop(columns="jobs")
@@ -79,8 +90,13 @@ class Ranking:
             best.insert(0, "rank", range(1, len(best) + 1))
         seed = "seed " + self.failed[SEED] + ": " if self.over_seeds else ""
         failed = self.failed.assign(status="FAILED", reason=seed + self.failed["failure"])
-        table = pd.concat([best.reset_index(), failed], ignore_index=True).reindex(columns=columns)
-        return table.astype({"rank": "Int64", "jobs": "Int64"})
+        table = pd.concat([best.reset_index(), failed], ignore_index=True)
+        if self.rungs:
+            rungs = {
+                epochs: f"{rung} of {len(self.rungs)}" for rung, epochs in enumerate(self.rungs, start=1)
+            }
+            table["rung"] = table["epochs"].map(rungs)
+        return table.reindex(columns=columns).astype({"rank": "Int64", "jobs": "Int64"})
 
     def write(self, folder: Path) -> None:
         """Write `sweep.csv` and `sweep.png` to `folder`."""
@@ -95,7 +111,7 @@ class Ranking:
         shown = self.table.drop(index=range(TOP, best), columns="reason").dropna(axis=1, how="all")
         table = Table(title=f"{self.title} by seed" if self.only_seeds else f"{self.title}, best first")
         for column in map(str, shown):
-            if column in {*self.keys, "status"}:
+            if column in {*self.keys, "rung", "status"}:
                 table.add_column(column)
             else:
                 table.add_column(spelled(column), justify="right", no_wrap=True)
@@ -123,6 +139,24 @@ class Ranking:
         tried = self.jobs[self.keys].drop_duplicates()
         return len(tried) == math.prod(tried.nunique())
 
+    def curves(self) -> dict[str, list[tuple[list[float], list[float]]]]:
+        """Return the epochs and the errors of each job of a search that did not fail.
+
+        Returns:
+            Them by how far their configuration has come: `stopped` before the last rung, `finished`, or
+            `best`.
+        """
+        curves: dict[str, list[tuple[list[float], list[float]]]] = {"stopped": [], "finished": [], "best": []}
+        best = self.table.iloc[0]
+        for outcome in self.outcomes:
+            if outcome.error is None:
+                continue
+            rows = outcome.history()
+            ours = all(outcome.overrides.get(key, "") == best[key] for key in self.keys)
+            how = "stopped" if outcome.until != self.rungs[-1] else "best" if ours else "finished"
+            curves[how].append(([row["epoch"] for row in rows], [objective(row)[1] for row in rows]))
+        return curves
+
     def figure(self) -> "Figure":
         """Return the figure that fits what was swept."""
         title, error = self.title, f"{spelled(self.measure)} (%)"
@@ -132,6 +166,10 @@ class Ranking:
             title += " by " + " and ".join(spelled(last_part(key)) for key in self.keys)
         if self.good.empty:
             return sweep_figures.failed(title, "A sweep without a result")
+        if self.rungs:
+            after = ", ".join(map(str, self.rungs[:-1]))
+            subtitle = f"{len(self.good)} jobs, compared after epochs {after}: those in grey stopped there"
+            return sweep_figures.search(title, subtitle, error, self.rungs, self.curves())
         jobs = self.table["jobs"].max()
         subtitle = f"Mean ± standard deviation over {jobs} seeds" if self.over_seeds else "One job each"
         match self.keys:
@@ -156,7 +194,7 @@ def best_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
     finished = [outcome for outcome in outcomes if outcome.error is not None]
     if not finished:
         return {}
-    best = min(finished, key=lambda outcome: outcome.error or 0.0)
-    last = read_history(best.run.history)[-1]
+    best = min(finished, key=lambda outcome: (-(outcome.until or 0), outcome.error))
+    last = best.history()[-1]
     del last["epoch"]
     return {str(best.measure): best.error or 0.0, **last}

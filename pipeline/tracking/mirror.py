@@ -21,7 +21,7 @@ from mlflow.entities import Metric, Param
 from pipeline.config.reading import dump
 from pipeline.config.schema import flatten, run_name
 from pipeline.runs.history import read_history
-from pipeline.runs.journal import FAILED, FINISHED, KILLED, Record, read_journal
+from pipeline.runs.journal import FAILED, FINISHED, KILLED, STOPPED, Record, read_journal
 from pipeline.runs.run import Run
 from pipeline.support.files import sha256
 from pipeline.tracking.dataset import DataSource, describe_data

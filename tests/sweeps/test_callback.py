@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-import pipeline.sweeps.callback
+import pipeline.sweeps.outcome
 from pipeline.runs.history import read_history
 from pipeline.runs.journal import Journal
 from pipeline.runs.run import Run
@@ -141,7 +141,7 @@ class Lost(Callback):
         key = json.loads(outcome.read_text(encoding="utf-8"))["key"]
         outcome.unlink()
         (FINISHED / f"{key}.json").unlink()
-        pipeline.sweeps.callback.NFS_DELAY_S = 0.0  # no shared folder here that could show it late
+        pipeline.sweeps.outcome.NFS_DELAY_S = 0.0  # no shared folder here that could show it late
 
 
 @pytest.mark.stress
@@ -214,7 +214,7 @@ def test_what_an_earlier_sweep_left_in_the_folder_is_none_of_this_one(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(workspace)
-    monkeypatch.setattr("pipeline.sweeps.callback.NFS_DELAY_S", 0.0)
+    monkeypatch.setattr("pipeline.sweeps.outcome.NFS_DELAY_S", 0.0)
     with suppress(UserError), Journal(Run(Path("sweep/7")), {}):
         raise UserError("this job failed")
     write_json(Path("sweep/jobs/7.json"), {"folder": "sweep/7", "overrides": {}, "skipped": False})

@@ -21,7 +21,7 @@ from pipeline.runs.run import Run
 from pipeline.runs.training import train_run
 from pipeline.support.errors import UserError
 from pipeline.support.files import sha256
-from pipeline.sweeps.job import FINISHED, do_job, find_finished
+from pipeline.sweeps.job import FINISHED, do_job, find_earlier
 from pipeline.sweeps.outcome import Outcome, read_outcome, read_outcomes, started_jobs, write_json
 from pipeline.train import CONF, main
 from tests.commands import SMALL, TRACKED, copy_code
@@ -111,7 +111,7 @@ def test_a_damaged_note_of_where_a_job_is_costs_only_that_job(do: Do, content: s
     do()
     [key] = finished(Path())
     (FINISHED / f"{key}.json").write_text(content, encoding="utf-8")
-    assert find_finished(key) is None
+    assert find_earlier(key, "sweep", True) is None
     assert not do()[1].skipped
 
 
@@ -119,14 +119,14 @@ def test_a_job_that_failed_is_tried_again_and_has_no_outcome_before_it_has_ended
     _, failed = do(train=crash)
     assert failed.failure and not finished(Path())
     Path("sweep/jobs/0.json").unlink()  # as the next sweep in the same folder does
-    seen: list[list[Outcome]] = []
+    seen: list[dict[int, Outcome]] = []
 
     def train(config: Config, run: Run, job: Job) -> Checkpoints:
         seen.append(read_outcomes(Path("sweep")))
         return train_run(config, run, job)
 
     error, done = do(train=train)
-    assert seen == [[]]
+    assert seen == [{}]
     assert (done.error, done.run) == (error, failed.run)
 
 
