@@ -27,4 +27,5 @@ class HalvingSweeper(Sweeper):
     def sweep(self, arguments: Sequence[str]) -> None:
         from pipeline.sweeps.halving import run_search
 
+        assert self.launcher and self.config  # `setup` has been called
         run_search(self.launcher, self.config)

@@ -28,7 +28,7 @@ class Journal:
     """Writes a run's journal, as a context manager around its training.
 
     The end of the block writes how the training ended: FINISHED, STOPPED with the epoch, FAILED with the
-    reason, or KILLED by Ctrl-C. A journal without an end is of a training that is still at work, or was killed.
+    reason, or KILLED by Ctrl-C. A journal without an end is of a training that is at work, or was killed.
 
     Args:
         run: the run; a journal of an earlier training in the same folder is replaced, except where this one
@@ -47,7 +47,7 @@ class Journal:
         earlier = read_journal(self._run)
         goes_on = earlier and earlier.status == STOPPED and earlier.header["token"] == self._header["token"]
         if earlier and goes_on:
-            self._latest = earlier.epochs[-1]["row"]["epoch"]
+            self._latest = max(event["row"]["epoch"] for event in earlier.epochs)
         self._file = self._run.journal.open("a" if goes_on else "w", encoding="utf-8", newline="\n")
         self._write("start", **self._header)
         return self
@@ -110,6 +110,11 @@ class Record:
     results: dict[str, str] = field(default_factory=dict)
     ended_ms: int | None = None
 
+    @property
+    def rung(self) -> str:
+        """After how many of its epochs it stopped; empty if it did not."""
+        return f"{self.stopped} of {self.header['config']['training']['epochs']} epochs" if self.stopped else ""
+
     def holds_for(self, run: Run) -> bool:
         """Return whether the training finished or stopped, and its results in `run` are as they were then."""
         paths = {path.name: path for path in (run.model, run.history)}
@@ -129,7 +134,10 @@ def read_end(run: Run) -> dict[str, Any]:
         with run.journal.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_END_BYTES))
             last = json.loads(file.read().split(b"\n")[-2])
-        if last["event"] != "end" or (last["status"] == FAILED and "reason" not in last):
+        if (
+            last["event"] != "end"
+            or {FAILED: "reason", STOPPED: "epoch"}.get(last["status"], "event") not in last
+        ):
             return {}
     except DAMAGE:
         return {}

@@ -1,8 +1,7 @@
 """The combinations of values that a search tries: points of a Sobol sequence in the space that is swept.
 
-The space is written in Hydra's grammar. The points fill it more evenly than random ones: I. M. Sobol', "On the
-distribution of points in a cube and the approximate evaluation of integrals" (1967), scrambled as by A. B.
-Owen (1998) and others. Equal seeds give equal combinations on every machine.
+The space is written in Hydra's grammar. The points fill it more evenly than random ones: A. B. Owen,
+"Scrambling Sobol' and Niederreiter-Xing Points" (1998). Equal seeds give equal combinations on every machine.
 """
 
 import math

@@ -156,14 +156,14 @@ def read_settings(sweeper: Mapping[str, Any], epochs: int) -> Settings:
         raise UserError(f"hydra.sweeper: {describe(error, values)}") from None
     if settings.first >= epochs:
         raise UserError(
-            f"hydra.sweeper.first = {settings.first}: should be less than training.epochs = {epochs}, or no job"
-            " stops early"
+            f"hydra.sweeper.first = {settings.first}: should be less than training.epochs = {epochs}, or no"
+            " job stops early"
         )
     if settings.brackets > len(rungs := settings.rungs(epochs)):
         after = ", ".join(map(str, rungs))
         raise UserError(
-            f"hydra.sweeper.brackets = {settings.brackets}: should be at most {len(rungs)}, as many as there are"
-            f" rungs, which are after epochs {after}"
+            f"hydra.sweeper.brackets = {settings.brackets}: should be at most {len(rungs)}, as many as there"
+            f" are rungs, which are after epochs {after}"
         )
     return settings
 
@@ -189,8 +189,8 @@ def check_comparable(jobs: Iterable[Config], rungs: Sequence[int], by_test: bool
     for job in jobs:
         if job.training.epochs != rungs[-1]:
             raise UserError(
-                f"training.epochs = {job.training.epochs} and {rungs[-1]}: should be the same for all jobs of a"
-                " search, which compares them epoch by epoch"
+                f"training.epochs = {job.training.epochs} and {rungs[-1]}: should be the same for all jobs of"
+                " a search, which compares them epoch by epoch"
             )
         every = job.training.measure_every
         if unmeasured := [rung for rung in rungs[:-1] if rung % every]:
@@ -201,5 +201,6 @@ def check_comparable(jobs: Iterable[Config], rungs: Sequence[int], by_test: bool
         if not (job.split.validation or by_test or isinstance(job.dataset, GeneratedDataset)):
             raise UserError(
                 "the search would choose by the test images, which could then not say how good its choice is:"
-                " hold back some training images with split.validation=10000, or set hydra.sweeper.by_test=true"
+                " hold back some training images with split.validation=10000, or set"
+                " hydra.sweeper.by_test=true"
             )

@@ -21,7 +21,7 @@ from mlflow.entities import Metric, Param
 from pipeline.config.reading import dump
 from pipeline.config.schema import flatten, run_name
 from pipeline.runs.history import read_history
-from pipeline.runs.journal import FAILED, FINISHED, KILLED, STOPPED, Record, read_journal
+from pipeline.runs.journal import FAILED, FINISHED, KILLED, Record, read_journal
 from pipeline.runs.run import Run
 from pipeline.support.files import sha256
 from pipeline.tracking.dataset import DataSource, describe_data
@@ -29,6 +29,7 @@ from pipeline.tracking.model import log_model
 from pipeline.tracking.session import Session
 
 METRICS_A_CALL = 1000  # what MLflow's tracking API takes at most
+RUNG = "rung"  # the tag of a job that a search has stopped: after how many epochs
 LOCK = Path(".cache/tracking.lock")
 Result = Mapping[str, Any] | None
 
@@ -37,7 +38,8 @@ class RunMirror:
     """One training in MLflow.
 
     Its run has the journal's token as its tag `tracker`. If the same model is trained again, the run that it
-    has already is kept, and no second one is made. Jobs of sweeps keep theirs.
+    has already is kept, and no second one is made. Jobs of sweeps keep theirs. A job that a search has stopped
+    is FINISHED once the sweep is over, with its rung as a tag.
 
     Args:
         session: with the store.
@@ -69,17 +71,22 @@ class RunMirror:
 
     def mirror(self, record: Record, over: bool) -> None:
         """Log what `record` says, as `update` does."""
-        status = record.status or (KILLED if over else "")
+        status, rung = record.status or (KILLED if over else ""), record.rung
+        if rung:
+            status = FINISHED if over else ""  # as long as the sweep is at work, it may go on
         if self._ended or (status == FINISHED and not record.holds_for(self.run)):
             return
         # Another process may record the same model. The one that comes second finds the run of the first.
         with FileLock(LOCK) if status == FINISHED else nullcontext():
-            if self._find_ended(record.header["token"], status):
+            if self._find_ended(record.header["token"], status, rung):
                 return
             data = self._data = self._data or self._describe(record)
             self._log_epochs(record)
             if status == FINISHED:
                 self.client.log_artifact(self.run_id, str(self.run.history))
+            if rung and over:
+                self.client.set_tag(self.run_id, RUNG, rung)
+            elif status == FINISHED:
                 log_model(self.client, self.run_id, self.run.model, data)
                 self.client.set_tag(self.run_id, "model_sha256", sha256(self.run.model))
             elif status == FAILED:
@@ -88,7 +95,7 @@ class RunMirror:
                 self.client.set_terminated(self.run_id, status, record.ended_ms)
                 self._ended = True
 
-    def _find_ended(self, token: str, status: str) -> bool:
+    def _find_ended(self, token: str, status: str, rung: str) -> bool:
         """Look up the run of the training, and return whether it, or another of the same model, is complete.
 
         If it is another one's, that run is taken for the training's.
@@ -96,7 +103,9 @@ class RunMirror:
         found = [] if self.run_id else self.session.search(f"tags.tracker = '{token}'")
         for run in found:
             self.run_id = run.info.run_id
-            self._ended = run.info.status == status
+            self._ended = run.info.status == status and run.data.tags.get(RUNG, "") == rung
+            if not self._ended:
+                self._reopen(run)
         if status == FINISHED and not self.parent and not self._ended:
             model = f"tags.model_sha256 = '{sha256(self.run.model)}'"
             for run in self.session.search(f"{model} and attributes.status = 'FINISHED'")[:1]:
@@ -106,6 +115,13 @@ class RunMirror:
         if self._ended and (experiment := os.environ.get("DVC_EXP_NAME")):
             self.client.set_tag(self.run_id, "dvc.experiment", experiment)
         return self._ended
+
+    def _reopen(self, run: Any) -> None:
+        """Go on with `run`, which was not brought to its end, or which a search had stopped."""
+        self.client.update_run(run.info.run_id, status="RUNNING")
+        self.client.set_tag(run.info.run_id, "owner", self.session.owner)
+        if RUNG in run.data.tags:
+            self.client.delete_tag(run.info.run_id, RUNG)
 
     def _describe(self, record: Record) -> DataSource:
         """Have a run with the training's params and dataset."""

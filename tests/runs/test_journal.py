@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.runs.journal import FAILED, FINISHED, KILLED, Journal, read_end, read_journal
+from pipeline.runs.journal import FAILED, FINISHED, KILLED, STOPPED, Journal, read_end, read_journal
 from pipeline.runs.run import Run
 from pipeline.support.errors import UserError
 
@@ -52,6 +52,29 @@ def test_how_a_training_broke_off_is_its_last_line(
     assert record
     assert (record.status, read_end(run)["status"]) == (status, status)
     assert reason in record.reason
+
+
+def test_a_training_that_stopped_goes_on_in_the_same_journal_and_has_each_epoch_once(run: Run) -> None:
+    with Journal(run, HEADER) as journal:
+        journal.epoch({"epoch": 1, "loss": 0.5}, 0.1)
+        journal.stop(1)
+    record = read_journal(run)
+    assert record and record.holds_for(run)
+    assert (record.status, record.stopped, read_end(run)["epoch"]) == (STOPPED, 1, 1)
+    with Journal(run, HEADER) as journal:
+        assert not read_end(run)
+        journal.epoch({"epoch": 1, "loss": 0.5}, 0.1)  # from the checkpoint
+        journal.epoch({"epoch": 2, "loss": 0.4}, 0.1)
+    whole = read_journal(run)
+    assert whole and whole.holds_for(run)
+    assert (whole.status, whole.stopped, whole.started_ms) == (FINISHED, None, record.started_ms)
+    assert [event["row"]["epoch"] for event in whole.epochs] == [1, 2]
+    assert whole.epochs[0] == record.epochs[0]
+
+    with Journal(run, {**HEADER, "token": "another training's"}):
+        pass
+    anew = read_journal(run)
+    assert anew and anew.epochs == []
 
 
 def test_a_training_at_work_has_no_end_yet(run: Run) -> None:

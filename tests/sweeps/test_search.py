@@ -1,0 +1,124 @@
+"""What a search tries and when it compares; and which searches are refused before any job."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.support.errors import UserError
+from pipeline.sweeps.plan import Plan, make_plan
+from pipeline.sweeps.search import Search, read_settings
+from tests.sweeping import composed
+
+SETTINGS = {"jobs": 81, "keep": "1/3", "first": 1, "brackets": 1, "seed": 0, "by_test": False}
+SEARCHED = "optimizer.learning_rate=tag(log,interval(0.01,1.0))"
+
+
+@pytest.mark.parametrize(
+    ("first", "keep", "epochs", "rungs"),
+    [
+        (1, "1/3", 20, [1, 3, 9, 20]),
+        (1, "1/3", 27, [1, 3, 9, 27]),
+        (2, 0.5, 16, [2, 4, 8, 16]),
+        (1, "0.9", 4, [1, 2, 3, 4]),
+        (4, "1/100", 5, [4, 5]),
+    ],
+)
+def test_the_rungs(first: int, keep: str | float, epochs: int, rungs: list[int]) -> None:
+    assert read_settings({**SETTINGS, "first": first, "keep": keep}, epochs).rungs(epochs) == rungs
+
+
+def test_a_third_goes_on_and_the_epochs_are_counted() -> None:
+    search = Search([], 2, [1, 3, 9, 20], "1/3", [81, 36])
+    assert [search.sizes(bracket) for bracket in (0, 1)] == [[81, 27, 9, 3], [0, 36, 12, 4]]
+    one_seed = (81 + 27 * 2 + 9 * 6 + 3 * 11) + (36 * 3 + 12 * 6 + 4 * 11)
+    assert search.epochs() == 2 * one_seed
+    assert list(search.configurations(1)) == list(range(81, 117))
+    assert list(search.numbers(81)) == [162, 163]
+
+
+def plan(*options: str) -> Plan:
+    """Return the plan of the search that `options` start in the current folder."""
+    few = ["hydra/sweeper=halving", "hydra.sweeper.jobs=2", "training.epochs=9"]
+    with composed(*few, *options) as config:
+        return make_plan(config)
+
+
+@pytest.fixture(autouse=True)
+def in_workspace(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace)
+
+
+def test_a_plan_has_a_job_for_each_seed_of_each_configuration_and_a_bracket_a_rung_later() -> None:
+    options = ["split.validation=50", "seed=3,4", "hydra.sweeper.jobs=3", "hydra.sweeper.brackets=2"]
+    planned = plan(SEARCHED, *options)
+    search = planned.search
+    assert search and (search.rungs, search.brackets, search.seeds) == ([1, 3, 9], [3, 2], 2)
+    assert len(planned.jobs) == len(search.jobs) == 10
+    rates = [dict(text.split("=") for text in job)["optimizer.learning_rate"] for job in search.jobs]
+    seeds = [dict(text.split("=") for text in job)["seed"] for job in search.jobs]
+    assert rates[::2] == rates[1::2] and len(set(rates)) == 5
+    assert seeds == ["3", "4"] * 5
+    assert planned.name == "sweep of learning_rate × seed, 10 jobs"
+    assert planned.key != plan(SEARCHED, *options, "hydra.sweeper.keep=1/2").key
+
+
+VALIDATED = [SEARCHED, "split.validation=50"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            [SEARCHED],
+            "the search would choose by the test images, which could then not say how good its choice",
+        ),
+        (["split.validation=50", "seed=0,1"], "there is nothing to search: give a key several values, as in"),
+        ([*VALIDATED, "hydra.sweeper.jobs=0"], "hydra.sweeper: jobs = 0: should be greater than 0"),
+        ([*VALIDATED, "hydra.sweeper.keep=1"], "hydra.sweeper: keep = 1: should be a share between 0 and 1"),
+        ([*VALIDATED, "hydra.sweeper.keep=1/0"], "hydra.sweeper: keep = '1/0': should be a share between"),
+        (
+            [*VALIDATED, "hydra.sweeper.keep=third"],
+            "hydra.sweeper: keep = 'third': should be a share between",
+        ),
+        (
+            [*VALIDATED, "+hydra.sweeper.job=9"],
+            "hydra.sweeper: there is no key job: the configuration has jobs",
+        ),
+        (
+            [*VALIDATED, "hydra.sweeper.first=9"],
+            "hydra.sweeper.first = 9: should be less than training.epochs",
+        ),
+        (
+            [*VALIDATED, "hydra.sweeper.brackets=4"],
+            "hydra.sweeper.brackets = 4: should be at most 3, as many as there are rungs",
+        ),
+        (
+            [*VALIDATED, "training.measure_every=2"],
+            "training.measure_every = 2: nothing is measured after epoch 1",
+        ),
+        ([*VALIDATED, "training.epochs=9,10"], "training.epochs = 10 and 9: should be the same for all jobs"),
+        ([*VALIDATED, "seed=interval(0,3)"], "seed=interval(0,3): should be a list or a range"),
+        ([*VALIDATED, "model.hidden="], "configuration: model.hidden = '': should be a valid list"),
+        (
+            ["split.validation=50", "seed=0,1", "model.hidden=range(0,0)"],
+            "model.hidden=range(0,0): nothing to",
+        ),
+        (
+            ["split.validation=50", "optimizer.learning_rate=interval(1,-1)"],
+            "optimizer.learning_rate=interval(",
+        ),
+        (
+            ["split.validation=50", "optimizer.learning_rate=interval(-1.0,-0.5)"],
+            "configuration: optimizer.learning_rate = -",
+        ),
+    ],
+)
+def test_searches_that_cannot_work_are_refused(options: list[str], told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        plan(*options)
+    assert str(caught.value).startswith(told)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_search_may_choose_by_the_test_images_if_it_is_told() -> None:
+    assert plan(SEARCHED, "hydra.sweeper.by_test=true").search
