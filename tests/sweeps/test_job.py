@@ -29,7 +29,7 @@ from tests.stores import client
 from tests.sweeping import JOBLIB, finished, runs, sweep
 
 Job = Mapping[str, str]
-Train = Callable[[Config, Run, Job], Checkpoints]
+Train = Callable[[Config, Run, Job, int | None], Checkpoints]
 Do = Callable[..., tuple[float, Outcome]]
 
 
@@ -121,7 +121,7 @@ def test_a_job_that_failed_is_tried_again_and_has_no_outcome_before_it_has_ended
     Path("sweep/jobs/0.json").unlink()  # as the next sweep in the same folder does
     seen: list[dict[int, Outcome]] = []
 
-    def train(config: Config, run: Run, job: Job) -> Checkpoints:
+    def train(config: Config, run: Run, job: Job, until: int | None) -> Checkpoints:
         seen.append(read_outcomes(Path("sweep")))
         return train_run(config, run, job)
 
@@ -138,7 +138,7 @@ def test_a_sweep_of_a_config_that_does_not_say_how_is_refused(do: Do) -> None:
         do("~hydra.callbacks.sweep")
 
 
-def perfect(config: Config, run: Run, job: Job) -> Checkpoints:
+def perfect(config: Config, run: Run, job: Job, until: int | None) -> Checkpoints:
     """Train as if every test image were recognised in the end."""
     checkpoints = train_run(config, run, job)
     *rows, last = read_history(run.history)
@@ -146,16 +146,16 @@ def perfect(config: Config, run: Run, job: Job) -> Checkpoints:
     return checkpoints
 
 
-def crash(config: Config, run: Run, job: Job) -> Checkpoints:
+def crash(config: Config, run: Run, job: Job, until: int | None) -> Checkpoints:
     raise ZeroDivisionError("division by zero")
 
 
-def exhaust(config: Config, run: Run, job: Job) -> Checkpoints:
+def exhaust(config: Config, run: Run, job: Job, until: int | None) -> Checkpoints:
     np.empty(1 << 50)  # 8 PiB
     raise AssertionError
 
 
-def exhaust_in_training(config: Config, run: Run, job: Job) -> Checkpoints:
+def exhaust_in_training(config: Config, run: Run, job: Job, until: int | None) -> Checkpoints:
     """Train, and need too much memory when the history is written."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.runs.training.write_history", lambda rows, path: np.empty(1 << 50))
@@ -180,7 +180,7 @@ def test_to_a_sweeper_a_perfect_job_is_the_best_and_one_that_crashed_the_worst(
 
 
 def test_a_job_during_which_the_data_changed_is_not_finished(do: Do) -> None:
-    def train(config: Config, run: Run, job: Job) -> Checkpoints:
+    def train(config: Config, run: Run, job: Job, until: int | None) -> Checkpoints:
         checkpoints = train_run(config, run, job)
         labels = PROCESSED / "train_labels.npy"
         np.save(labels, np.load(labels)[::-1])
