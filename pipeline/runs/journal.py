@@ -113,7 +113,9 @@ class Record:
     @property
     def rung(self) -> str:
         """After how many of its epochs it stopped; empty if it did not."""
-        return f"{self.stopped} of {self.header['config']['training']['epochs']} epochs" if self.stopped else ""
+        return (
+            f"{self.stopped} of {self.header['config']['training']['epochs']} epochs" if self.stopped else ""
+        )
 
     def holds_for(self, run: Run) -> bool:
         """Return whether the training finished or stopped, and its results in `run` are as they were then."""

@@ -38,8 +38,8 @@ class RunMirror:
     """One training in MLflow.
 
     Its run has the journal's token as its tag `tracker`. If the same model is trained again, the run that it
-    has already is kept, and no second one is made. Jobs of sweeps keep theirs. A job that a search has stopped
-    is FINISHED once the sweep is over, with its rung as a tag.
+    has already is kept, and no second one is made. Jobs of sweeps keep theirs. A job that a search has
+    stopped is FINISHED once the sweep is over, with its rung as a tag.
 
     Args:
         session: with the store.
@@ -119,7 +119,6 @@ class RunMirror:
     def _reopen(self, run: Any) -> None:
         """Go on with `run`, which was not brought to its end, or which a search had stopped."""
         self.client.update_run(run.info.run_id, status="RUNNING")
-        self.client.set_tag(run.info.run_id, "owner", self.session.owner)
         if RUNG in run.data.tags:
             self.client.delete_tag(run.info.run_id, RUNG)
 
