@@ -30,7 +30,7 @@ def ours(config: Config, dataset: Dataset, report: Report, arithmetic: str) -> N
 
     class Reporting(Callback):
         def on_measured(self, measurement: Measurement) -> None:
-            report(measurement.accuracies["test"])
+            report(measurement.metrics["test"]["accuracy"])
 
     build_training(with_arithmetic(config, arithmetic), dataset).fit(Reporting())
 

@@ -208,8 +208,8 @@ def train_and_measure(run: Run) -> None:
         train_and_record(run.config, run.folder)
     minutes = (time.perf_counter() - started) / 60
     model = load_model(RunFolder(run.folder).model)
-    accuracies = measure_parts(model, load_dataset())
-    errors = {name: round(100 * (1 - share), 4) for name, share in accuracies.items()}
+    metrics = measure_parts(model, load_dataset())
+    errors = {name: round(100 * (1 - values["accuracy"]), 4) for name, values in metrics.items()}
     result = Result(
         key=key,
         errors=errors,

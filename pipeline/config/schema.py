@@ -140,11 +140,14 @@ class Split:
 
 @dataclass(frozen=True, config=STRICT)
 class Model:
-    """A multilayer perceptron; its input and output widths come from the data."""
+    """A multilayer perceptron; its input and output widths come from the data.
+
+    An `output` of None is the task's own: see `pipeline.runs.build.output_activation`.
+    """
 
     hidden: Layers
     activation: Activation
-    output: Output
+    output: Output | None
     bias: Flag
     initialiser: Annotated[Initialiser, chosen_from(INITIALISERS)]
     dropout: Fraction
@@ -202,7 +205,7 @@ class Config:
                 f"schedule.warmup = {self.schedule.warmup:g}: should be less than training.epochs ="
                 f" {self.training.epochs}, or the schedule never begins"
             )
-        if self.loss.name == "canonical" and self.model.output not in CANONICAL:
+        if self.loss.name == "canonical" and self.model.output not in {*CANONICAL, None}:
             raise ValueError(
                 f"loss = canonical: should be squared_error for model.output = {self.model.output}; outputs"
                 f" with a loss of their own are {', '.join(CANONICAL)}"

@@ -134,6 +134,30 @@ class Dataset:
             validation=Part(self.train.inputs[-count:], self.train.targets[-count:]),
         )
 
+    @property
+    def example(self) -> str:
+        """What a row is, in a word."""
+        return "image" if self.image_shape else "row"
+
+    def in_their_units(self, numbers: np.ndarray) -> np.ndarray:
+        """Return standardised `numbers` of a regression's targets, (n, k), in the targets' own units."""
+        means = np.array([target.mean for target in self.targets])
+        return numbers * [target.deviation for target in self.targets] + means
+
+    def with_one_column(self) -> "Dataset":
+        """Return the dataset, of two classes, with a single column of targets: 1 for the second class."""
+
+        def of(part: Part) -> Part:
+            return Part(part.inputs, part.targets[:, -1:])
+
+        return replace(
+            self,
+            train=of(self.train),
+            test=of(self.test),
+            official=of(self.official),
+            validation=of(self.validation) if self.validation else None,
+        )
+
 
 def load_dataset(folder: Path = PROCESSED) -> Dataset:
     """Open what the preprocess stage wrote to `folder`; the arrays stay on disk until they are read.

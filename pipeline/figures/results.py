@@ -17,8 +17,8 @@ from pipeline.nn.types import Array
 from pipeline.runs.evaluation import (
     PART_NAMES,
     Predictions,
-    parts_with_images,
-    read_accuracies,
+    parts_with_rows,
+    read_metrics,
     read_predictions,
     reported_part,
 )
@@ -68,7 +68,7 @@ class Results:
     def reported(self) -> tuple[Part, str]:
         """The part whose images are reported one by one, and how they are called: `10,000 test`."""
         name = reported_part(self.dataset)
-        part = parts_with_images(self.dataset)[name]
+        part = parts_with_rows(self.dataset)[name]
         return part, f"{len(part.inputs):,} {PART_NAMES[name]}"
 
     @property
@@ -119,7 +119,9 @@ def read_results(trained: TrainedRun) -> Results:
         trained=replace(trained, dataset=replace(dataset, classes=legible_names(dataset))),
         history=trained.history(),
         snapshots=trained.snapshots(),
-        accuracies=read_accuracies(run.metrics, dataset),
+        accuracies={
+            part: metrics["accuracy"] for part, metrics in read_metrics(run.metrics, dataset).items()
+        },
         predictions=read_predictions(run.predictions, dataset),
     )
 
@@ -272,7 +274,7 @@ def measured(dataset: Dataset, examples: str, accuracies: Mapping[str, float] | 
         examples: what they are, images or points.
         accuracies: by part; where test images were followed, that of the official ones is told as well.
     """
-    counts = {name: f"{len(part.inputs):,}" for name, part in parts_with_images(dataset).items()}
+    counts = {name: f"{len(part.inputs):,}" for name, part in parts_with_rows(dataset).items()}
     followed = [f"{counts[name]} {PART_NAMES[name]}" for name in counts if name != "official"]
     sentence = f"Accuracy on {' and '.join(followed)} {examples} after each epoch"
     if "test" not in counts or not accuracies:

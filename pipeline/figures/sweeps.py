@@ -1,9 +1,10 @@
 """The figures of sweeps, each a function from a table of jobs to a matplotlib figure.
 
-The table, `jobs`, has a row for each job: a column of text for each swept value, and a column `error`, a
-fraction, which is missing where the job failed. Figures show errors in percent. Of the other arguments,
-`title` and `subtitle` are the first two lines of the figure, `error` is the name of the error with its unit,
-and `name` or `names` are the columns of the swept values. Only `heat_map` shows jobs that failed.
+The table, `jobs`, has a row for each job: a column of text for each swept value, and a column `error`, which
+is missing where the job failed. Of the other arguments, `title` and `subtitle` are the first two lines of the
+figure, `measure` is what the column `error` holds, such as `test_error`, a fraction that is shown in percent,
+or `test_rmse`, and `name` or `names` are the columns of the swept values. Only `heat_map` shows jobs that
+failed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from pipeline.config.overrides import short
 from pipeline.figures.style import BLUE, INK, QUIET, VERMILION, new_figure, write_instead
+from pipeline.nn.metrics import SHARES, in_words, metric_in, written
 
 MOST_TICKS = 10  # an axis with more values gets a scale instead of a tick for each
 MOST_NAMES = 30  # more seeds than that are not named one by one
@@ -31,27 +33,40 @@ def summarise(jobs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         A table with the columns `jobs`, `mean` and `spread`, the standard deviation, which is missing for a
-        single job, by the values in the order of the jobs. Errors are rounded to six decimals, so that every
+        single job, by the values in the order of the jobs. Errors are rounded to six digits, so that every
         table and figure shows the same numbers.
     """
     errors = jobs.groupby([jobs[name] for name in names] or (lambda _: ""), sort=False)["error"]
-    return pd.DataFrame({"jobs": errors.count(), "mean": errors.mean(), "spread": errors.std()}).round(6)
+    mean, spread = (
+        values.map(lambda value: float(f"{value:.6g}")) for values in (errors.mean(), errors.std())
+    )
+    return pd.DataFrame({"jobs": errors.count(), "mean": mean, "spread": spread})
 
 
-def percent(share: float) -> str:
-    """Return `share` in percent with two decimals, as tables and figures show it."""
-    return f"{share:.2%}"
+def factor(measure: str) -> int:
+    """Return by what a figure multiplies the values of `measure`."""
+    return 100 if metric_in(measure) in SHARES else 1
 
 
-def seeds(title: str, subtitle: str, error: str, jobs: pd.DataFrame) -> Figure:
+def axis_label(measure: str) -> str:
+    """Return what stands along an axis of the `measure`."""
+    return in_words(measure) + (" (%)" if factor(measure) == 100 else "")
+
+
+def number(measure: str, value: float) -> str:
+    """Return a `value` of the `measure` as the figures write it, without a percent sign."""
+    return written(measure, value).rstrip("%")
+
+
+def seeds(title: str, subtitle: str, measure: str, jobs: pd.DataFrame) -> Figure:
     """Draw the error with each seed as a point, their mean as a line, and their spread as a band."""
     errors = jobs.set_index("seed")["error"]
     values = in_order(errors.index)
     figure, axes = new_figure(7, 0.8 + 0.2 * min(max(len(values), 3), MOST_NAMES), title, subtitle)
-    [(_, mean, spread)] = (100 * summarise(jobs, [])).fillna(0).to_numpy()
+    [(_, mean, spread)] = (factor(measure) * summarise(jobs, [])).fillna(0).to_numpy()
     axes.axvspan(max(mean - spread, 0), mean + spread, color=BLUE, alpha=0.15, linewidth=0)
     axes.axvline(mean, color=BLUE)
-    axes.plot(100 * errors[values], range(len(values)), "o", color=INK, markersize=4)
+    axes.plot(factor(measure) * errors[values], range(len(values)), "o", color=INK, markersize=4)
     if len(values) <= MOST_NAMES:
         axes.set_yticks(range(len(values)), [f"seed {value}" for value in values])
     else:
@@ -59,45 +74,45 @@ def seeds(title: str, subtitle: str, error: str, jobs: pd.DataFrame) -> Figure:
         axes.set_yticks([])
     axes.set_ylim(len(values) - 0.5, -0.5)  # the first on top
     axes.grid(False)
-    axes.set_xlabel(error)
+    axes.set_xlabel(axis_label(measure))
     return figure
 
 
-def line(title: str, subtitle: str, name: str, error: str, jobs: pd.DataFrame) -> Figure:
+def line(title: str, subtitle: str, name: str, measure: str, jobs: pd.DataFrame) -> Figure:
     """Draw the error by the one value that was swept: its mean as a line, its spread as a band."""
     figure, axes = new_figure(7, 4, title, subtitle)
     values = in_order(jobs[name])
     x = _scale(axes, values)
-    summary = 100 * summarise(jobs, [name]).loc[values].fillna(0)
+    summary = factor(measure) * summarise(jobs, [name]).loc[values].fillna(0)
     lower = np.maximum(summary["mean"] - summary["spread"], 0)  # no error is negative
     axes.fill_between(x, lower, summary["mean"] + summary["spread"], color=BLUE, alpha=0.15, linewidth=0)
     axes.plot(x, summary["mean"], color=BLUE, marker="o", markersize=4)
     at = x[[values.index(value) for value in jobs[name]]]
-    axes.plot(at, 100 * jobs["error"], ".", color=QUIET, markersize=4)
+    axes.plot(at, factor(measure) * jobs["error"], ".", color=QUIET, markersize=4)
     bottom, top = axes.get_ylim()
     axes.set_ylim(max(bottom, -0.02 * top))  # just enough below 0 for whole markers
     axes.set_xlabel(name)
-    axes.set_ylabel(error)
+    axes.set_ylabel(axis_label(measure))
     return figure
 
 
-def heat_map(title: str, subtitle: str, names: tuple[str, str], error: str, jobs: pd.DataFrame) -> Figure:
+def heat_map(title: str, subtitle: str, names: tuple[str, str], measure: str, jobs: pd.DataFrame) -> Figure:
     """Draw the mean error by the two values that were swept, the lowest in a frame."""
     rows, columns = (in_order(jobs[name]) for name in names)
     summary = summarise(jobs, names)
-    shares, spreads = (summary[what].unstack().loc[rows, columns].to_numpy() for what in ("mean", "spread"))
-    means = 100 * shares
+    means, spreads = (summary[what].unstack().loc[rows, columns].to_numpy() for what in ("mean", "spread"))
+    shown = factor(measure) * means
     figure, axes = new_figure(0.9 * len(columns) + 2.2, 0.5 * len(rows) + 0.9, title, subtitle)
-    low, high = np.nanmin(means), np.nanmax(means)
-    norm = Normalize(low, max(high, low + 0.01))  # longer than 0 where all are the same, too
+    low, high = np.nanmin(shown), np.nanmax(shown)
+    norm = Normalize(low, high if high > low else low + 0.01)  # longer than 0 where all are the same, too
     if low > 0 and high > 10 * low:  # one bad corner shall not hide the differences elsewhere
         norm = LogNorm(low, high)
-    image = axes.imshow(means, cmap="viridis_r", norm=norm, aspect="auto")
-    for (i, j), mean in np.ndenumerate(means):
+    image = axes.imshow(shown, cmap="viridis_r", norm=norm, aspect="auto")
+    for (i, j), mean in np.ndenumerate(shown):
         luminance = np.array(image.cmap(image.norm(mean))[:3]) ** 2.2 @ (0.2126, 0.7152, 0.0722)
         colour = QUIET if np.isnan(mean) else "white" if luminance < EQUAL_CONTRAST else INK
-        numbers = [float(shares[i, j]), float(spreads[i, j])]
-        text = "\n± ".join(percent(share).rstrip("%") for share in numbers if not np.isnan(share))
+        values = [float(means[i, j]), float(spreads[i, j])]
+        text = "\n± ".join(number(measure, value) for value in values if not np.isnan(value))
         axes.text(j, i, text or "failed", color=colour, ha="center", va="center")
     i, j = np.unravel_index(np.nanargmin(means), means.shape)
     axes.add_patch(
@@ -110,7 +125,7 @@ def heat_map(title: str, subtitle: str, names: tuple[str, str], error: str, jobs
     axes.tick_params(bottom=False, left=False)
     axes.set_ylabel(names[0])
     axes.set_xlabel(names[1])
-    bar = figure.colorbar(image, ax=axes, label=error)
+    bar = figure.colorbar(image, ax=axes, label=axis_label(measure))
     bar.outline.set_visible(False)
     bar.minorticks_off()
     if isinstance(norm, LogNorm):
@@ -119,11 +134,12 @@ def heat_map(title: str, subtitle: str, names: tuple[str, str], error: str, jobs
     return figure
 
 
-def parallel(title: str, subtitle: str, names: Sequence[str], error: str, jobs: pd.DataFrame) -> Figure:
+def parallel(title: str, subtitle: str, names: Sequence[str], measure: str, jobs: pd.DataFrame) -> Figure:
     """Draw parallel coordinates: an axis for each swept value and one for the error, a line a combination."""
     figure, axes = new_figure(1.6 * len(names) + 2, 4, title, subtitle)
     summary = summarise(jobs, names).sort_values("mean", ascending=False, kind="stable").reset_index()
-    low, high = summary["mean"].min(), max(summary["mean"].max(), summary["mean"].min() + 1e-9)
+    low, high = summary["mean"].min(), summary["mean"].max()
+    high = high if high > low else low + 1e-9
     heights = []
     for i, name in enumerate(names):
         values = in_order(summary[name])
@@ -137,11 +153,9 @@ def parallel(title: str, subtitle: str, names: Sequence[str], error: str, jobs: 
         axes.text(i, 1.07, name, ha="center")
     heights.append(((summary["mean"] - low) / (high - low)).to_numpy())
     last = len(names)
-    axes.text(last, 1.07, error, ha="center")
+    axes.text(last, 1.07, axis_label(measure), ha="center")
     for place in (0.0, 1.0):
-        axes.text(
-            last + 0.04, place, percent(low + place * (high - low)).rstrip("%"), va="center", color=QUIET
-        )
+        axes.text(last + 0.04, place, number(measure, low + place * (high - low)), va="center", color=QUIET)
     colours = matplotlib.colormaps["viridis_r"]
     for path in np.array(heights).T:
         axes.plot(range(last + 1), path, color=colours(path[-1]), alpha=0.8)

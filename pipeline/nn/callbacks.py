@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pipeline.nn.measurement import Measurement, Parts, measure
+from pipeline.nn.metrics import Accuracy, NewTally
 from pipeline.nn.training import Callback, Trainer
 from pipeline.nn.types import Array
 
@@ -49,11 +50,13 @@ class Measuring(Callback):
     Args:
         parts: what to measure on.
         every: epochs from one measurement to the next; the last epoch is always measured.
+        new_tally: makes what adds up the metrics of a part.
     """
 
-    def __init__(self, parts: Parts, every: int = 1) -> None:
+    def __init__(self, parts: Parts, every: int = 1, new_tally: NewTally = Accuracy) -> None:
         self.parts = parts
         self.every = every
+        self.new_tally = new_tally
         self._pending: Future[Measurement] | None = None
 
     def on_start(self, trainer: Trainer) -> None:
@@ -66,6 +69,7 @@ class Measuring(Callback):
                 measure,
                 trainer.to_measure.copy(),
                 self.parts,
+                self.new_tally,
                 epoch=trainer.epoch,
                 loss=trainer.mean_loss,
                 seconds=trainer.seconds,

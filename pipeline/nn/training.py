@@ -13,6 +13,7 @@ from pipeline.nn.dropout import Dropout
 from pipeline.nn.fast import Backpropagation
 from pipeline.nn.losses import Loss
 from pipeline.nn.measurement import Measurement
+from pipeline.nn.metrics import WORDS
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import Descent, Optimizer
 from pipeline.nn.schedules import Constant, Schedule
@@ -179,7 +180,15 @@ class Trainer:
         return self.average.mlp if self.average else self.mlp
 
     def report(self, measurement: Measurement) -> None:
-        """Tell the callbacks that an epoch has been measured."""
+        """Tell the callbacks that an epoch has been measured.
+
+        Raises:
+            Diverged: if a metric is not finite, which the last step may have done.
+        """
+        for metrics in measurement.metrics.values():
+            for metric, value in metrics.items():
+                if not math.isfinite(value):
+                    raise Diverged(f"{WORDS[metric]} became {value}", measurement.epoch, self.steps_an_epoch)
         for callback in self.callbacks:
             callback.on_measured(measurement)
 

@@ -12,8 +12,8 @@ from pipeline.page.over_training import describe_architecture, describe_first_la
 from pipeline.runs.evaluation import (
     PART_NAMES,
     Predictions,
-    parts_with_images,
-    read_accuracies,
+    parts_with_rows,
+    read_metrics,
     read_predictions,
     reported_part,
 )
@@ -65,8 +65,8 @@ def read_contents(trained: TrainedRun) -> Contents:
         return Contents(dataset.title, sentence(trained, history, f"gets {points} right"), data)
 
     name = reported_part(dataset)
-    part, predictions = parts_with_images(dataset)[name], read_predictions(trained.run.predictions, dataset)
-    accuracy = read_accuracies(trained.run.metrics, dataset)[name]
+    part, predictions = parts_with_rows(dataset)[name], read_predictions(trained.run.predictions, dataset)
+    accuracy = read_metrics(trained.run.metrics, dataset)[name]["accuracy"]
     images = f"{len(part.inputs):,} {PART_NAMES[name]} images"
     data["confusion"] = {
         "part": images,

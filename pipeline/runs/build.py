@@ -22,6 +22,7 @@ from pipeline.nn.dropout import Dropout
 from pipeline.nn.measurement import Parts
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Callback, Trainer
+from pipeline.runs.evaluation import new_tally
 from pipeline.support.errors import UserError, shorten
 
 ROW_BYTES = 1000  # of what is kept of an epoch that was measured
@@ -47,12 +48,21 @@ def build_network(config: Config, dataset: Dataset, rng: np.random.Generator) ->
     mlp = MLP(
         (dataset.train.inputs.shape[1], *model.hidden, dataset.train.targets.shape[1]),
         activation=model.activation,
-        output=model.output,
+        output=output_activation(config, dataset),
         bias=model.bias,
         arithmetic=config.training.arithmetic,
     )
     model.initialiser.initialise(mlp, rng)
     return mlp
+
+
+def output_activation(config: Config, dataset: Dataset) -> str:
+    """Return the output layer's activation: `model.output`, or the task's own where that is null."""
+    if config.model.output:
+        return config.model.output
+    if dataset.task == "regression":
+        return "identity"
+    return "sigmoid" if dataset.train.targets.shape[1] == 1 else "softmax"
 
 
 def build_batches(config: Config, dataset: Dataset, mlp: MLP, streams: Streams) -> MiniBatches:
@@ -87,7 +97,7 @@ def build_measuring(config: Config, dataset: Dataset) -> Measuring:
     parts: Parts = {"train": dataset.train, "test": dataset.test}
     if dataset.validation:
         parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    return Measuring(parts, config.training.measure_every)
+    return Measuring(parts, config.training.measure_every, partial(new_tally, dataset))
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,13 @@ class BuiltTraining:
 
 
 def build_training(config: Config, dataset: Dataset) -> BuiltTraining:
-    """Return the training that `config` describes, on `dataset`."""
+    """Return the training that `config` describes, on `dataset`.
+
+    A single sigmoid output tells two classes apart.
+    """
+    two_classes = dataset.task == "classification" and len(dataset.classes) == 2
+    if two_classes and output_activation(config, dataset) == "sigmoid":
+        dataset = dataset.with_one_column()
     streams = Streams(config.seed)
     mlp = build_network(config, dataset, streams.initialisation)
     batches = build_batches(config, dataset, mlp, streams)
@@ -143,7 +159,19 @@ def check_network(config: Config, dataset: Dataset) -> None:
             f"training.batch_size = {config.training.batch_size}: should be at most the number of training"
             f" images, {images}, or null for all of them at once"
         )
-    if config.model.output == "softmax" and outputs == 1:
+    output = output_activation(config, dataset)
+    if dataset.task == "regression":
+        if output != "identity":
+            raise UserError(
+                f"model.output = {output}: should be identity or null for a regression, whose numbers are"
+                " standardised: half of them are below 0"
+            )
+        if config.loss.label_smoothing:
+            raise UserError(
+                f"loss.label_smoothing = {config.loss.label_smoothing:g}: should be 0 for a regression, which"
+                " has no classes to spread it over"
+            )
+    elif output == "softmax" and outputs == 1:
         raise UserError(
             f"model.output = softmax: of a single output, as {dataset.name} has it, it always makes 1;"
             " sigmoid is what tells two classes apart"

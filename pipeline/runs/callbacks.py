@@ -3,6 +3,7 @@
 from tqdm import tqdm
 
 from pipeline.nn.measurement import Measurement
+from pipeline.nn.metrics import DIGITS, in_words, rounded, written
 from pipeline.nn.training import Callback, Trainer
 from pipeline.runs.history import Row
 from pipeline.runs.journal import Journal
@@ -52,19 +53,22 @@ class ProgressBar(Callback):
 
 def as_row(measurement: Measurement) -> Row:
     """Return the row of the history: nothing in it depends on the clock."""
-    row = {
-        "epoch": measurement.epoch,
-        "loss": measurement.loss,
-        **{f"{part}_accuracy": share for part, share in measurement.accuracies.items()},
-        **{f"dead_{layer}": share for layer, share in enumerate(measurement.dead, start=1)},
+    metrics = {
+        f"{part}_{metric}": rounded(metric, value)
+        for part, values in measurement.metrics.items()
+        for metric, value in values.items()
     }
-    return {column: round(value, 6) for column, value in row.items()}
+    dead = {f"dead_{layer}": round(share, DIGITS) for layer, share in enumerate(measurement.dead, start=1)}
+    return {"epoch": measurement.epoch, "loss": round(measurement.loss, DIGITS), **metrics, **dead}
 
 
 def summary(measurement: Measurement) -> str:
     """Return what the progress bar says of an epoch."""
     parts = [f"loss {measurement.loss:.4f}"]
-    parts += [f"{part} {share:.2%}" for part, share in measurement.accuracies.items()]
+    for part, metrics in measurement.metrics.items():
+        metric, value = next(iter(metrics.items()))
+        name = part if metric == "accuracy" else in_words(f"{part}_{metric}")
+        parts.append(f"{name} {written(metric, value)}")
     if measurement.dead:
         parts.append("dead " + " ".join(f"{share:.0%}" for share in measurement.dead))
     return ", ".join([*parts, f"{measurement.seconds:.2f} s"])

@@ -84,14 +84,23 @@ def misfit(mlp: TrainedModel, dataset: Dataset) -> str | None:
 
     A single output tells two classes apart.
     """
-    inputs, outputs = mlp.widths[0], max(mlp.widths[-1], 2)
+    inputs, outputs = mlp.widths[0], mlp.widths[-1]
     there = dataset.train.inputs.shape[1]
-    if (inputs, outputs) == (there, len(dataset.classes)):
-        return None
-    return (
-        f"takes {inputs} values and tells {outputs} classes apart, but the images have"
-        f" {there} and {len(dataset.classes)}"
-    )
+    if dataset.task == "regression":
+        if (inputs, outputs) == (there, len(dataset.targets)):
+            return None
+        what, wanted = f"predicts {outputs} numbers", len(dataset.targets)
+    else:
+        outputs, wanted = max(outputs, 2), len(dataset.classes)
+        if (inputs, outputs) == (there, wanted):
+            return None
+        what = f"tells {outputs} classes apart"
+    return f"takes {inputs} values and {what}, but the {dataset.example}s have {there} and {wanted}"
+
+
+def predict_numbers(mlp: TrainedModel, inputs: Array, dataset: Dataset) -> Array:
+    """Return what `mlp` predicts for `inputs`, (n, d), in the units of the targets of `dataset`: (n, k)."""
+    return dataset.in_their_units(predict(mlp, inputs).astype(np.float64))
 
 
 def classify(mlp: TrainedModel, images: Array) -> tuple[np.ndarray, Array]:

@@ -131,6 +131,13 @@ def warn_of_failure(last: Row, dataset: Dataset) -> None:
             f"warning: every unit of hidden layer {' and '.join(dead)} is dead, so the output is the same for"
             " every input: try a smaller optimizer.learning_rate, or model.activation=leaky_relu"
         )
+    if dataset.task == "regression":
+        if last["train_r2"] < ROUNDING:
+            warn(
+                f"warning: R² is {last['train_r2']:.4f} on the training part: the network predicts no better"
+                " than the mean would: try another optimizer.learning_rate"
+            )
+        return
     shares = dataset.train.targets.mean(axis=0)
     commonest = max(shares) if len(shares) > 1 else max(shares[0], 1 - shares[0])
     if last["train_accuracy"] < commonest + ROUNDING:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.overrides import label
+from pipeline.nn.metrics import in_words, rounded, written
 from pipeline.runs.history import Row, objective, read_history
 from pipeline.runs.journal import FAILED, FINISHED, STOPPED, read_end
 from pipeline.runs.run import Run
@@ -30,8 +31,8 @@ class Outcome:
         run: where its files are.
         skipped: whether it was finished before this sweep.
         measure: what jobs are compared by: `validation_error`, or without such a part `test_error`, or
-            `train_error`. None if the job failed.
-        error: its value. None if the job failed.
+            `train_error`; of a regression `validation_rmse`, …. None if the job failed.
+        error: its value, of which the smaller is the better. None if the job failed.
         failure: why the job failed. None if it finished.
         until: up to which epoch a search has it trained so far; None in other sweeps. `error` is the one
             after that epoch, even if an earlier sweep has trained the job further.
@@ -53,11 +54,11 @@ class Outcome:
     def describe(self, swept: Sequence[str]) -> str:
         """Say in a line which job it was, by its values of the `swept` keys, and how it ended."""
         name = label(self.overrides, swept) or "the only one"
-        if self.error is None:
+        if self.measure is None or self.error is None:
             return f"{name}: FAILED: {self.failure}"
         end = f" after epoch {self.until}" if self.until else ""
         end += " (finished before, skipped)" if self.skipped else ""
-        return f"{name}: {str(self.measure).replace('_', ' ')} {self.error:.2%}{end}"
+        return f"{name}: {in_words(self.measure)} {written(self.measure, self.error)}{end}"
 
 
 def started_jobs(folder: Path) -> list[Path]:
@@ -85,8 +86,8 @@ def read_outcome(path: Path) -> Outcome | None:
     if not far_enough or not run.history.exists():  # a shared folder may show it later
         return None
     outcome = Outcome(overrides, run, skipped, until=until)
-    part, error = objective(outcome.history()[-1])
-    return replace(outcome, measure=f"{part}_error", error=round(error, 6))
+    measure, error = objective(outcome.history()[-1])
+    return replace(outcome, measure=measure, error=rounded(measure, error))
 
 
 def read_outcomes(folder: Path) -> dict[int, Outcome]:

@@ -13,8 +13,14 @@ from rich.text import Text
 from pipeline.config.overrides import last_part, short
 from pipeline.figures import sweeps as sweep_figures
 from pipeline.figures.style import save, style
+<<<<<<< HEAD
 from pipeline.figures.sweeps import in_order, percent, summarise
 from pipeline.runs.history import objective
+=======
+from pipeline.figures.sweeps import in_order, summarise
+from pipeline.nn.metrics import SHARES, in_words, metric_in, written
+from pipeline.runs.history import read_history
+>>>>>>> 6c5e06e (A network is measured by its task: accuracy, or RMSE, MAE and R² in the target's own unit)
 from pipeline.support.files import write_text
 from pipeline.sweeps.outcome import Outcome
 
@@ -60,7 +66,8 @@ class Ranking:
         self.only_seeds = self.keys == [SEED]
         measures = {outcome.measure for outcome in outcomes if outcome.measure}
         self.measure = measures.pop() if len(measures) == 1 else "error"
-        self.title = f"{spelled(self.measure).capitalize()} on {dataset}"
+        words = in_words(self.measure)
+        self.title = f"{words[0].upper()}{words[1:]} on {dataset}"
         self.jobs = pd.DataFrame(
             [
                 {
@@ -100,7 +107,8 @@ class Ranking:
 
     def write(self, folder: Path) -> None:
         """Write `sweep.csv` and `sweep.png` to `folder`."""
-        csv = self.table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+        digits = "%.6f" if metric_in(self.measure) in SHARES else "%.6g"
+        csv = self.table.to_csv(index=False, float_format=digits, lineterminator="\n")
         write_text(folder / "sweep.csv", csv)
         with style():
             save(self.figure(), folder / "sweep.png")
@@ -114,10 +122,11 @@ class Ranking:
             if column in {*self.keys, "rung", "status"}:
                 table.add_column(column)
             else:
-                table.add_column(spelled(column), justify="right", no_wrap=True)
+                words = in_words(column) if column == self.measure else column
+                table.add_column(words, justify="right", no_wrap=True)
         texts = shown.astype(object)
         for column in {self.measure, "spread"} & {*shown}:
-            texts[column] = shown[column].map(percent, na_action="ignore")
+            texts[column] = shown[column].map(self.written, na_action="ignore")
         for row in texts.fillna("").itertuples(index=False):
             table.add_row(*(Text(short(str(cell))) for cell in row), style="red" if "FAILED" in row else None)
         console = Console(width=None if Console().is_terminal else 200)
@@ -132,7 +141,11 @@ class Ranking:
     def over_all(self) -> str:
         """Return the mean and the standard deviation over all jobs that ended well, in words."""
         [(jobs, mean, spread)] = summarise(self.good, []).fillna(0).to_numpy()
-        return f"mean {percent(mean)}, standard deviation {percent(spread)} over {jobs:.0f} seeds"
+        return f"mean {self.written(mean)}, standard deviation {self.written(spread)} over {jobs:.0f} seeds"
+
+    def written(self, value: float) -> str:
+        """Return a `value` of the measure as people read it."""
+        return written(self.measure, value)
 
     def is_grid(self) -> bool:
         """Return whether every combination of the values was tried; sweepers that search do not try all."""
@@ -159,11 +172,11 @@ class Ranking:
 
     def figure(self) -> "Figure":
         """Return the figure that fits what was swept."""
-        title, error = self.title, f"{spelled(self.measure)} (%)"
+        title, measure = self.title, self.measure
         if self.only_seeds and len(self.good):
-            return sweep_figures.seeds(title, self.over_all().capitalize(), error, self.good)
+            return sweep_figures.seeds(title, self.over_all().capitalize(), measure, self.good)
         if len(self.keys) in {1, 2}:
-            title += " by " + " and ".join(spelled(last_part(key)) for key in self.keys)
+            title += " by " + " and ".join(last_part(key).replace("_", " ") for key in self.keys)
         if self.good.empty:
             return sweep_figures.failed(title, "A sweep without a result")
         if self.rungs:
@@ -174,19 +187,14 @@ class Ranking:
         subtitle = f"Mean ± standard deviation over {jobs} seeds" if self.over_seeds else "One job each"
         match self.keys:
             case []:
-                return sweep_figures.line(title, subtitle, "", error, self.good.assign(**{"": ""}))
+                return sweep_figures.line(title, subtitle, "", measure, self.good.assign(**{"": ""}))
             case [key]:
-                return sweep_figures.line(title, subtitle, key, error, self.good)
+                return sweep_figures.line(title, subtitle, key, measure, self.good)
             case [rows, columns] if self.is_grid():
                 subtitle += "; the lowest is framed"
-                return sweep_figures.heat_map(title, subtitle, (rows, columns), error, self.jobs)
+                return sweep_figures.heat_map(title, subtitle, (rows, columns), measure, self.jobs)
             case _:
-                return sweep_figures.parallel(title, subtitle, self.keys, error, self.good)
-
-
-def spelled(name: str) -> str:
-    """Return `name` in words: `validation_error` is a validation error."""
-    return name.replace("_", " ")
+                return sweep_figures.parallel(title, subtitle, self.keys, measure, self.good)
 
 
 def best_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:

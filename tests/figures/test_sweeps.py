@@ -28,7 +28,7 @@ def heat_map(groups: dict[tuple[str, str], list[float]]) -> Figure:
     """Return the heat map of `groups`, in percent, laid out in the project's style."""
     jobs = table(("width", "rate"), groups)
     with style():
-        figure = sweep_figures.heat_map("title", "subtitle", ("width", "rate"), "error (%)", jobs)
+        figure = sweep_figures.heat_map("title", "subtitle", ("width", "rate"), "error", jobs)
         figure.draw_without_rendering()
     return figure
 
@@ -36,7 +36,7 @@ def heat_map(groups: dict[tuple[str, str], list[float]]) -> Figure:
 def line(groups: dict[str, list[float]]) -> Figure:
     """Return the line through `groups`, in percent, laid out in the project's style."""
     with style():
-        figure = sweep_figures.line("title", "subtitle", "rate", "error (%)", table(["rate"], groups))
+        figure = sweep_figures.line("title", "subtitle", "rate", "error", table(["rate"], groups))
         figure.draw_without_rendering()
     return figure
 
@@ -111,7 +111,7 @@ def test_a_line_goes_through_the_means_in_a_band_of_the_standard_deviation() -> 
 def test_parallel_axes_lead_from_each_value_to_the_mean_error_with_the_best_on_top() -> None:
     groups = {("8", "0.1"): [2.0, 4.0], ("16", "0.1"): [9.0], ("32", "0.3"): [5.0]}
     jobs = table(["width", "rate"], groups)
-    figure = sweep_figures.parallel("title", "subtitle", ["width", "rate"], "error (%)", jobs)
+    figure = sweep_figures.parallel("title", "subtitle", ["width", "rate"], "error", jobs)
     [axes] = figure.axes
     lines = np.array([line.get_ydata() for line in axes.lines])
     assert lines == pytest.approx(np.array([[0.5, 0, 1], [1, 1, 1 / 3], [0, 0, 0]]))
@@ -129,7 +129,7 @@ def test_a_combination_of_which_every_job_failed_is_named_so_in_dark_on_white() 
 def test_seeds_are_points_beside_their_mean_and_a_band_of_the_standard_deviation() -> None:
     jobs = table(["seed"], {"10": [2.0], "0": [6.0], "2": [1.0]})
     with style():
-        [axes] = sweep_figures.seeds("title", "subtitle", "error (%)", jobs).axes
+        [axes] = sweep_figures.seeds("title", "subtitle", "error", jobs).axes
     mean, points = axes.lines
     assert np.array(mean.get_xdata()) == pytest.approx([3, 3])
     assert points.get_linestyle() == "None"

@@ -14,7 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from pipeline.config.schema import Config, GeneratedDataset, parse
-from pipeline.data.dataset import Dataset
+from pipeline.data.dataset import Dataset, Target
 from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
 from pipeline.nn.fast import predict, probabilities
 from pipeline.nn.measurement import Measurement
@@ -231,12 +231,65 @@ def images() -> Dataset:
     return Dataset("strokes", "Patterns", ["0", "1", "2"], (7, 8), train, test, official)
 
 
-def sha256(config: Config) -> str:
-    """Train and return a hash of parameters, history, snapshots, outputs and probabilities.
+@cache
+def numbers() -> Dataset:
+    """Return 64 rows of 6 numbers with two targets, which are smooth in them, under noise."""
+    rng = np.random.default_rng(6)
+    x = 2 * rng.random((64, 6)) - 1
+    y = np.stack([x[:, 0] * x[:, 1] - x[:, 2], x[:, 3] * x[:, 3]], axis=1) + rng.random((64, 2)) / 8
+    parts = [
+        Part(x[rows].astype(np.float32), y[rows].astype(np.float32))
+        for rows in (slice(48), slice(48, 64), slice(0))
+    ]
+    train, test, official = parts
+    targets = [Target("first", 10.0, 3.0), Target("second", -1.0, 0.125)]
+    return Dataset("numbers", "Numbers", [], None, train, test, official, task="regression", targets=targets)
 
-    Of a training that diverges it is a hash of the history and of where that was.
+
+@cache
+def sides() -> Dataset:
+    """Return the rows of `numbers` in two classes: whether the first target is positive."""
+    both = numbers()
+    train, test, official = (
+        Part(part.inputs, np.eye(2, dtype=np.uint8)[(part.targets[:, 0] > 0).astype(int)])
+        for part in (both.train, both.test, both.official)
+    )
+    return Dataset("sides", "Sides", ["no", "yes"], None, train, test, official)
+
+
+OF_A_TABLE: dict[str, Any] = {"hidden": [12], "output": None, "bias": True, "initialiser": INITIALISERS[2]}
+ON_TABLES = {
+    "a regression": (configuration(model=OF_A_TABLE, optimizer=ADAM), numbers),
+    "a regression, with all means": (
+        configuration(
+            model={**OF_A_TABLE, "hidden": [20, 10], "activation": "tanh", "dropout": 0.2},
+            loss={"name": "squared_error", "label_smoothing": 0.0},
+            optimizer={**OPTIMIZERS[1], "weight_decay": 0.01, "clip_norm": 0.5},
+            schedule=SCHEDULES[4],
+            split={"validation": 8},
+            training={"ema": 0.9, "batch_size": 7},
+        ),
+        numbers,
+    ),
+    "two classes by one output": (
+        configuration(
+            model={**OF_A_TABLE, "output": "sigmoid"},
+            loss={"name": "canonical", "label_smoothing": 0.1},
+        ),
+        sides,
+    ),
+}
+
+
+def sha256(config: Config, table: Dataset | None = None) -> str:
+    """Train, on `table` where that is given, and return a hash of the results.
+
+    They are parameters, history, snapshots, outputs and, of a classification, probabilities. Of a training
+    that diverges it is a hash of the history and of where that was.
     """
-    if isinstance(config.dataset, GeneratedDataset):
+    if table:
+        dataset = table.hold_out(config.split.validation)
+    elif isinstance(config.dataset, GeneratedDataset):
         dataset = data_for(config)
     else:
         dataset = images().hold_out(config.split.validation)
@@ -244,7 +297,8 @@ def sha256(config: Config) -> str:
 
     class Hashing(Callback):
         def on_measured(self, measurement: Measurement) -> None:
-            hashed.update(json.dumps([as_row(measurement), measurement.loss]).encode())
+            unrounded = [measurement.metrics] if table else []
+            hashed.update(json.dumps([as_row(measurement), measurement.loss, *unrounded]).encode())
 
     try:
         training.fit(Hashing())
@@ -254,7 +308,8 @@ def sha256(config: Config) -> str:
     mlp = training.mlp
     outputs = predict(mlp, np.concatenate([dataset.train.inputs, dataset.test.inputs]))
     arrays = [mlp.parameters.vector, *training.snapshots.vectors]
-    for array in [*arrays, outputs, probabilities(mlp, outputs)]:
+    of_classes = [probabilities(mlp, outputs)] if dataset.task == "classification" else []
+    for array in [*arrays, outputs, *of_classes]:
         hashed.update((array + 0.0).tobytes())  # of −0 makes 0, which it equals
     return hashed.hexdigest()
 
@@ -272,6 +327,7 @@ if __name__ == "__main__":
     hashes = {
         "drawn": [sha256(config) for config in drawn()],
         "named": {name: sha256(config) for name, config in NAMED.items()},
+        "tables": {name: sha256(config, table()) for name, (config, table) in ON_TABLES.items()},
         "float32": sha256(configuration("float32", model={"hidden": [300, 100]})),
     }
     print(json.dumps({"computed with": computed_with(), **hashes}, indent=2))

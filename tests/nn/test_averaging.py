@@ -63,5 +63,5 @@ def test_the_average_is_what_is_measured_and_what_training_ends_with() -> None:
     assert [m.loss for m in measured] == [m.loss for m in trained]  # it changes no step
     assert not np.array_equal(plain.parameters.vector, averaged.parameters.vector)
     correct = predict(averaged, part.inputs).argmax(axis=1) == part.targets.argmax(axis=1)
-    assert measured[-1].accuracies["train"] == correct.mean()
+    assert measured[-1].metrics["train"]["accuracy"] == correct.mean()
     np.testing.assert_array_equal(snapshots.vectors[-1], averaged.parameters.vector)

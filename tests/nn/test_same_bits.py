@@ -22,7 +22,7 @@ from pipeline.nn.losses import LOSSES
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES
 from tests.commands import ROOT, made_once
-from tests.nn.configurations import NAMED, drawn, sha256
+from tests.nn.configurations import NAMED, ON_TABLES, drawn, sha256
 
 SIMD = np.show_config(mode="dicts")["SIMD Extensions"]
 FOUND = {*SIMD.get("found", []), *SIMD.get("baseline", [])}
@@ -53,6 +53,9 @@ HASHES = {
     "virtual adversarial training": "9d1e8c66398befed5ecb7436d8fc693d68671da42b77361e5b653759ab85f6fb",
     "XOR": "bc5fcc1bdcd2bad7db04a3dd96bb96edf3439c38381584a3075137669cadfffd",
     "alternating points": "d9898c6980c4e6977210a8def3ceea790bce412c5b411e6fee49bb9b35ea90ef",
+    "a regression": "d6b19496692d346f36b2934bfa0dd5392d86da159f3236b1880b62514f154a17",
+    "a regression, with all means": "13eb7afd20ce742aad0083997f142b5cb0a185aea4dc3b629e69f509ffa1d46c",
+    "two classes by one output": "3dc722c8d47d29682b907f47eb47132cca02c6f851fce408079087484424e7df",
 }
 
 
@@ -100,6 +103,7 @@ def check(kernels: str | None, features: bool, threads: int, plain: dict[str, An
     ours = hashes(environment(kernels, features, threads))
     assert ours["drawn"] == plain["drawn"]
     assert ours["named"] == plain["named"]
+    assert ours["tables"] == plain["tables"]
     assert features or not ours["computed with"]["features"]
     if kernels == "Prescott" and ours["computed with"]["kernels"] != plain["computed with"]["kernels"]:
         assert ours["float32"] != plain["float32"]
@@ -125,10 +129,11 @@ def test_every_combination_of_kernels_features_and_threads_gives_the_same_bits(
     check(kernels, features, threads, plain)
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", HASHES)
 def test_the_bits_are_those_written_down(name: str) -> None:
     """Whoever changes them on purpose writes down the new ones, which every machine has to make."""
-    assert sha256(NAMED[name]) == HASHES[name]
+    config, table = ON_TABLES[name] if name in ON_TABLES else (NAMED[name], None)
+    assert sha256(config, table() if table else None) == HASHES[name]
 
 
 def test_the_configurations_are_of_all_kinds() -> None:

@@ -14,7 +14,8 @@ from pipeline.nn.dropout import Dropout
 from pipeline.nn.fast import predict
 from pipeline.nn.initialisers import He
 from pipeline.nn.losses import Canonical
-from pipeline.nn.measurement import Measurement, count_correct, measure
+from pipeline.nn.measurement import Measurement, measure
+from pipeline.nn.metrics import count_correct
 from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.training import Diverged, Trainer
@@ -32,10 +33,10 @@ def test_training_learns_and_measures_each_epoch_with_its_own_parameters(
     measurements = run(mlp, part=part, test=test)
     assert [measurement.epoch for measurement in measurements] == [1, 2, 3, 4, 5]
     assert measurements[-1].loss < measurements[0].loss
-    assert measurements[-1].accuracies["train"] > 0.95
+    assert measurements[-1].metrics["train"]["accuracy"] > 0.95
     for data, measured in (
-        (part, measurements[-1].accuracies["train"]),
-        (test, measurements[-1].accuracies["test"]),
+        (part, measurements[-1].metrics["train"]["accuracy"]),
+        (test, measurements[-1].metrics["test"]["accuracy"]),
     ):
         correct = predict(mlp, data.inputs).argmax(axis=1) == data.targets.argmax(axis=1)
         assert measured == correct.mean()
@@ -52,8 +53,8 @@ def test_what_is_measured_are_the_parameters_right_after_the_epoch(monkeypatch: 
     expected = [run(network(), part=part, test=part, epochs=n, learning_rate=0.002)[-1] for n in range(1, 6)]
     monkeypatch.setattr(callbacks_module, "measure", measure_late)
     measured = run(network(), part=part, test=part, learning_rate=0.002)
-    assert [m.accuracies for m in measured] == [m.accuracies for m in expected]
-    assert len({m.accuracies["train"] for m in measured}) > 2
+    assert [m.metrics for m in measured] == [m.metrics for m in expected]
+    assert len({m.metrics["train"]["accuracy"] for m in measured}) > 2
 
 
 def test_it_measures_every_so_often_and_at_the_end() -> None:
@@ -92,7 +93,7 @@ def test_a_single_output_is_right_on_the_labels_side_of_a_half() -> None:
 def test_without_test_images_there_is_no_test_accuracy() -> None:
     part = blobs(20)
     empty = Part(part.inputs[:0], part.targets[:0])
-    assert run(network(), part=part, test=empty, epochs=1)[0].accuracies.keys() == {"train"}
+    assert run(network(), part=part, test=empty, epochs=1)[0].metrics.keys() == {"train"}
 
 
 @pytest.mark.parametrize("gathered_bytes", [1, 1000, 1 << 20])

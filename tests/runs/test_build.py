@@ -2,17 +2,23 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
 from pipeline.data.dataset import load_dataset
+from pipeline.data.generated import generate
 from pipeline.nn.fast import predict
-from pipeline.runs.build import Streams
+from pipeline.runs.build import Streams, build_network, build_training, check_network
 from pipeline.runs.history import read_history
 from pipeline.runs.models import load_model
+from pipeline.runs.training import warn_of_failure
+from pipeline.support.errors import UserError
 from tests.commands import UNDER_DVC, run_module
+from tests.nn.configurations import AUGMENTATIONS, configuration
+from tests.tables import breast_cancer, diabetes, write
 
 
 def test_no_random_stream_moves_another() -> None:
@@ -66,3 +72,55 @@ def test_validation_images_are_measured_and_not_learned_from(workspace: Path) ->
     assert run_module(workspace, "pipeline.train", *UNDER_DVC).returncode == 0
     without = load_model(workspace / "models/model.npz").parameters.vector
     np.testing.assert_array_equal(without, with_validation)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"model": {"output": "softmax"}},
+            "model.output = softmax: should be identity or null for a regression",
+        ),
+        (
+            {"model": {"output": "sigmoid"}, "loss": {"name": "squared_error"}},
+            "model.output = sigmoid: should be",
+        ),
+        ({"loss": {"label_smoothing": 0.1}}, "loss.label_smoothing = 0.1: should be 0 for a regression"),
+    ],
+    ids=str,
+)
+def test_what_means_nothing_to_a_regression_is_refused_in_one_line(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    model = {"output": None, **changes.pop("model", {})}
+    loss = {"name": "canonical", "label_smoothing": 0.0, **changes.pop("loss", {})}
+    with pytest.raises(UserError, match=message) as raised:
+        check_network(configuration(model=model, loss=loss), write(diabetes(), tmp_path))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_table_has_nothing_to_augment(tmp_path: Path) -> None:
+    config = configuration(augmentation=AUGMENTATIONS[-1])
+    with pytest.raises(UserError, match="augmentation = affine_elastic: should be none"):
+        build_training(config, write(breast_cancer(), tmp_path))
+
+
+def test_the_output_of_null_is_the_tasks_own(tmp_path: Path) -> None:
+    config = configuration(model={"output": None})
+    datasets = {
+        "identity": write(diabetes(), tmp_path / "diabetes"),
+        "softmax": write(breast_cancer(), tmp_path / "breast_cancer"),
+        "sigmoid": generate("xor", "xor", "XOR"),  # a single column of 0 and 1
+    }
+    for output, dataset in datasets.items():
+        assert build_network(config, dataset, np.random.default_rng(0)).output == output
+
+
+def test_a_regression_that_learned_nothing_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset, row = write(diabetes(), tmp_path), {"epoch": 1.0, "loss": 1.0, "train_rmse": 77.0}
+    warn_of_failure({**row, "train_r2": 0.4}, dataset)
+    assert capsys.readouterr().err == ""
+    warn_of_failure({**row, "train_r2": -0.25}, dataset)
+    assert "warning: R² is -0.2500 on the training part" in capsys.readouterr().err

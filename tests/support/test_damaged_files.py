@@ -18,7 +18,7 @@ from pipeline.nn.callbacks import Snapshots
 from pipeline.nn.mlp import MLP
 from pipeline.runs.evaluation import (
     Predictions,
-    read_accuracies,
+    read_metrics,
     read_predictions,
     write_metrics,
     write_predictions,
@@ -55,7 +55,7 @@ def write_all(folder: Path) -> None:
     write_history([row, {**row, "epoch": 2.0}], folder / "history.csv")
     predictions = Predictions(labels["test"], labels["test"], np.full(COUNTS["test"], 0.75))
     write_predictions(folder / "predictions.csv", predictions, CLASSES)
-    write_metrics(folder / "metrics.json", dict.fromkeys(COUNTS, 0.5))
+    write_metrics(folder / "metrics.json", {part: {"accuracy": 0.5} for part in COUNTS})
 
 
 def read_dataset(path: Path) -> Any:
@@ -76,7 +76,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "snapshots.npz": load_snapshots,
     "history.csv": read_history,
     "predictions.csv": partial(of_dataset, read_predictions),
-    "metrics.json": partial(of_dataset, read_accuracies),
+    "metrics.json": partial(of_dataset, read_metrics),
 }
 NASTY = [
     b"",

@@ -97,6 +97,33 @@ def test_the_figure_fits_what_was_swept(values: list[dict[str, str]], labels: tu
     assert (axes.get_xlabel(), axes.get_ylabel()) == labels
 
 
+def test_a_regressions_jobs_are_ranked_by_rmse_in_the_targets_own_unit(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    errors = {"8": 53210.7, "16": 51004.2, "32": 1234567.8}
+    jobs = [
+        Outcome({"width": width}, Run(), measure="validation_rmse", error=rmse)
+        for width, rmse in errors.items()
+    ]
+    assert jobs[0].describe(["width"]) == "width 8: validation RMSE 53,211"
+    ranking = Ranking(jobs, ["width"], "Houses")
+    assert [row[1:4] for row in csv_of(ranking, tmp_path)] == [
+        ["width", "jobs", "validation_rmse"],
+        ["16", "1", "51004.2"],
+        ["8", "1", "53210.7"],
+        ["32", "1", "1.23457e+06"],
+    ]
+    ranking.show()
+    told = capsys.readouterr().out
+    assert "Validation RMSE on Houses, best first" in told
+    assert [line.split("│")[4].strip() for line in told.splitlines() if "│" in line] == [
+        *("51,004", "53,211", "1,234,570"),
+    ]
+    axes = ranking.figure().axes[0]
+    assert axes.get_ylabel() == "validation RMSE"
+    assert axes.lines[0].get_ydata() == pytest.approx([53210.7, 51004.2, 1234570])
+
+
 def test_a_grid_in_which_jobs_failed_is_a_heat_map_that_shows_them() -> None:
     errors = {"1": {"3": 0.1, "4": 0.2, "5": None}, "2": {"3": 0.3, "4": None, "5": None}}
     jobs = [ended(error, rate=rate, width=width) for rate in "12" for width, error in errors[rate].items()]
