@@ -169,19 +169,19 @@ def parallel(title: str, subtitle: str, names: Sequence[str], measure: str, jobs
 def search(
     title: str,
     subtitle: str,
-    error: str,
+    measure: str,
     rungs: Sequence[int],
     curves: Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]],
 ) -> Figure:
     """Draw the error by epoch of each job of a search.
 
     Args:
-        title: as in the other functions, and `subtitle` and `error` too.
+        title: as in the other functions, and `subtitle` and `measure` too.
         subtitle: the second line.
-        error: the name of the error with its unit.
+        measure: what the errors are.
         rungs: after which epochs the jobs were compared.
-        curves: the epochs and the errors, fractions, of the jobs that `stopped` before the last rung, of
-            those that `finished`, and of the `best` configuration.
+        curves: the epochs and the errors of the jobs that `stopped` before the last rung, of those that
+            `finished`, and of the `best` configuration.
     """
     figure, axes = new_figure(7, 4, title, subtitle)
     looks: dict[str, dict[str, Any]] = {
@@ -191,7 +191,7 @@ def search(
     }
     for how, look in looks.items():
         for epochs, errors in curves[how]:
-            axes.plot(epochs, 100 * np.array(errors), marker=".", markersize=4, **look)
+            axes.plot(epochs, factor(measure) * np.array(errors), marker=".", markersize=4, **look)
     everything = np.concatenate([errors for lines in curves.values() for _, errors in lines])
     if everything.min() > 0 and everything.max() > 5 * everything.min():
         axes.set_yscale("log")
@@ -200,7 +200,7 @@ def search(
         axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xticks(rungs)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(error)
+    axes.set_ylabel(axis_label(measure))
     return figure
 
 

@@ -13,14 +13,9 @@ from rich.text import Text
 from pipeline.config.overrides import last_part, short
 from pipeline.figures import sweeps as sweep_figures
 from pipeline.figures.style import save, style
-<<<<<<< HEAD
-from pipeline.figures.sweeps import in_order, percent, summarise
-from pipeline.runs.history import objective
-=======
 from pipeline.figures.sweeps import in_order, summarise
 from pipeline.nn.metrics import SHARES, in_words, metric_in, written
-from pipeline.runs.history import read_history
->>>>>>> 6c5e06e (A network is measured by its task: accuracy, or RMSE, MAE and R² in the target's own unit)
+from pipeline.runs.history import objective
 from pipeline.support.files import write_text
 from pipeline.sweeps.outcome import Outcome
 
@@ -182,7 +177,7 @@ class Ranking:
         if self.rungs:
             after = ", ".join(map(str, self.rungs[:-1]))
             subtitle = f"{len(self.good)} jobs, compared after epochs {after}: those in grey stopped there"
-            return sweep_figures.search(title, subtitle, error, self.rungs, self.curves())
+            return sweep_figures.search(title, subtitle, measure, self.rungs, self.curves())
         jobs = self.table["jobs"].max()
         subtitle = f"Mean ± standard deviation over {jobs} seeds" if self.over_seeds else "One job each"
         match self.keys:
