@@ -14,12 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from pipeline.config.messages import composing
-from pipeline.config.reading import read_composed, write_params
+from pipeline.config.reading import check_aliases, read_composed, write_params
 from pipeline.config.schema import Config
 from pipeline.runs.run import Run
 from pipeline.runs.training import train_run
@@ -46,6 +47,18 @@ def train_and_record(config: Config, folder: Path) -> None:
     checkpoints.remove()
 
 
+def check_chosen_config() -> None:
+    """Raise `UserError` if the file of `--config-name` has so many aliases that Hydra would need hours."""
+    chosen, _ = get_args_parser().parse_known_args()
+    if not chosen.config_name:
+        return
+    name = chosen.config_name.removesuffix(".yaml").removesuffix(".yml")  # as Hydra does
+    for folder in filter(None, (chosen.config_dir, chosen.config_path, CONF)):
+        path = Path(folder, f"{name}.yaml")
+        if path.is_file():
+            check_aliases(path.read_text(encoding="utf-8"), os.path.relpath(path))
+
+
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(values: DictConfig) -> float | None:
     """Train on the configuration that Hydra composed; return the error of a sweep's job, for the sweeper."""
@@ -66,4 +79,5 @@ if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"  # have Hydra raise its errors, not print them
     stage = "train" if "hydra.run.dir=." in sys.argv else None  # DVC's: see dvc.yaml
     with program(stage=stage), composing(shorten(" ".join(sys.argv[1:]), 200)), lost_processes():
+        check_chosen_config()
         main()

@@ -6,12 +6,15 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.config.messages import composing
 from pipeline.config.schema import Config, parse
 from pipeline.support.errors import UserError
 from pipeline.support.files import PARAMS, write_text
+
+MAX_VALUES = 100_000  # in a YAML file, once its aliases are written out
 
 
 def resolve(values: DictConfig, where: str) -> Config:
@@ -44,6 +47,7 @@ def read_params(path: Path = PARAMS) -> Config:
     try:
         with composing(str(path)):
             text = path.read_text(encoding="utf-8")
+            check_aliases(text, str(path))
             values = load(text)
     except FileNotFoundError:
         raise UserError(f"{path} is not in {Path.cwd()}: run this at the repository's root") from None
@@ -58,6 +62,30 @@ def load(text: str) -> Any:
         return OmegaConf.load(StringIO(text))
     except OSError:  # OmegaConf's error for YAML that is neither a mapping nor a list
         return None
+
+
+def check_aliases(text: str, where: str) -> None:
+    """Raise `UserError` if the YAML in `text` is huge once its aliases are written out, or never ends.
+
+    Ten aliases of ten aliases of … ("billion laughs") would take all memory when they are loaded. So would an
+    alias that contains itself.
+    """
+    if "*" not in text:
+        return
+    sizes: dict[int, int] = {}
+
+    def count(node: yaml.Node) -> int:
+        """Return how many values `node` has once its aliases are written out."""
+        if id(node) not in sizes:
+            sizes[id(node)] = MAX_VALUES  # for an alias of this node inside itself
+            children = node.value if isinstance(node, yaml.CollectionNode) else []
+            parts = (part for child in children for part in (child if isinstance(child, tuple) else (child,)))
+            sizes[id(node)] = 1 + sum(map(count, parts))
+        return sizes[id(node)]
+
+    root = yaml.compose(text, yaml.SafeLoader)
+    if root and count(root) > MAX_VALUES:
+        raise UserError(f"{where}: its aliases (*) stand for more than {MAX_VALUES:,} values: write it out")
 
 
 def write_params(config: Config, path: Path) -> None:

@@ -111,7 +111,8 @@ class Checkpoints(Callback):
         }
         taken = zip(self._snapshots.epochs, self._snapshots.vectors, strict=True)
         arrays = {**trainer.arrays(), **{f"snapshot {epoch}": vector for epoch, vector in taken}}
-        with replacing(self.path) as temporary:
+        # Where the same training runs twice at once, the one that ends first removes the folder.
+        with suppress(FileNotFoundError), replacing(self.path) as temporary:
             np.savez(temporary, notes=np.array(json.dumps(notes)), **arrays)  # type: ignore[arg-type]
 
     def _read(self) -> tuple[dict[str, Any], dict[str, Array]]:

@@ -178,10 +178,14 @@ def test_no_odd_override_ends_in_a_traceback(tmp_path: Path, mode: list[str]) ->
         assert end.status == 0 or is_one_line(end), (command, end)
 
 
+BILLION = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))
+
+
 DAMAGED = [
     "null: 1\n",
     "seed: &a [*a]\n",
     "a: &a {b: *a}\n",
+    BILLION,
     "a: " + "[" * 5000,
     f"seed: {'1' * 5000}\n",
     "defaults: 3\n",
@@ -205,6 +209,15 @@ def test_a_damaged_params_yaml_is_told_in_one_line_by_the_stage_that_hydra_reads
     ended = run_each(tmp_path, [UNDER_DVC] * len(DAMAGED), folders)
     told = {content[:12]: end for content, end in zip(DAMAGED, ended, strict=True)}
     assert {content: end for content, end in told.items() if not is_one_line(end)} == {}
+
+
+@needs_fork
+def test_a_config_of_any_name_is_refused_whose_aliases_make_much_of_little(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(BILLION, encoding="utf-8")
+    chosen = [["--config-name", "own"], ["--config-name=own"], ["-cn", "own.yaml"]]
+    for ended in run_each(tmp_path, [["--config-dir", ".", *options] for options in chosen]):
+        assert is_one_line(ended), ended
+        assert "error: own.yaml: its aliases (*) stand for more than" in ended.stderr
 
 
 @needs_fork

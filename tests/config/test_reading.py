@@ -36,7 +36,13 @@ def test_params_are_read_as_the_train_stage_reads_them(tmp_path: Path) -> None:
     ("content", "told"),
     [
         (b"null: 1", "key"),
-        (b"seed: &a [*a]", "nested too deeply, or within itself"),
+        (b"seed: &a [*a]", "its aliases"),
+        (
+            b"".join(
+                b"a%d: &a%d [*a%d, *a%d]\n" % (i, i, i - 1, i - 1) if i else b"a0: &a0 1\n" for i in range(40)
+            ),
+            "its aliases .* more than 100,000 values",
+        ),
         (b"a: " + b"[" * 5000, "nested too deeply"),
         (b"seed: " + b"1" * 5000, "digits"),
         (b"a: [", "is not YAML"),

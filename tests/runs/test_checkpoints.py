@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -237,6 +238,27 @@ def test_a_damaged_checkpoint_is_told_and_not_used(
     assert "goes on after" not in stderr
     assert not (interrupted / CHECKPOINTS).exists()
     assert results(interrupted / "again") == results(undisturbed)
+
+
+def test_the_same_training_twice_at_once_spoils_neither(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that ends first removes the folder in which the other is at its checkpoint."""
+    monkeypatch.chdir(workspace)
+    first = fitted(partial(Checkpoints, "key", 0.0), epochs=1)
+    first.remove()
+    savez = np.savez
+
+    def save_late(*file: Any, **arrays: Any) -> None:
+        savez(*file, **arrays)
+        first.remove()
+
+    monkeypatch.setattr(np, "savez", save_late)
+    fitted(partial(Checkpoints, "key", 0.0), epochs=1)
+    assert not (workspace / CHECKPOINTS).exists()
+    monkeypatch.undo()
+    monkeypatch.chdir(workspace)
+    assert fitted(partial(Checkpoints, "key", 0.0), epochs=1).path.exists()
 
 
 @pytest.mark.stress
