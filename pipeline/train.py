@@ -3,7 +3,7 @@
 Under DVC it runs on `params.yaml`. From the command line, `python -m pipeline.train key=value …`, it composes
 its configuration from `conf/`, and with `-m` it sweeps. Either way it fills a run's folder, which is Hydra's
 output folder, and under DVC the repository's root. A generated problem (`dataset=xor`) needs no
-`data/processed`.
+`data/processed`. With `--dry` it only shows what it would train.
 """
 
 from pipeline.support.program import program
@@ -47,6 +47,19 @@ def train_and_record(config: Config, folder: Path) -> None:
     checkpoints.remove()
 
 
+def replace_dry(arguments: list[str]) -> list[str]:
+    """Return `arguments` with what Hydra understands in place of `--dry`.
+
+    It stands beside the other overrides, since Hydra's parser takes them only in a row.
+    """
+    if "--dry" not in arguments:
+        return arguments
+    others = [each for each in arguments if each != "--dry"]
+    overrides = (i for i, each in enumerate(others) if "=" in each and not each.startswith("-"))
+    others.insert(next(overrides, len(others)), "hydra.callbacks.sweep.dry=true")
+    return others
+
+
 def check_chosen_config() -> None:
     """Raise `UserError` if the file of `--config-name` has so many aliases that Hydra would need hours."""
     chosen, _ = get_args_parser().parse_known_args()
@@ -77,6 +90,7 @@ def main(values: DictConfig) -> float | None:
 
 if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"  # have Hydra raise its errors, not print them
+    sys.argv = replace_dry(sys.argv)
     stage = "train" if "hydra.run.dir=." in sys.argv else None  # DVC's: see dvc.yaml
     with program(stage=stage), composing(shorten(" ".join(sys.argv[1:]), 200)), lost_processes():
         check_chosen_config()

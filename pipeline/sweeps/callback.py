@@ -26,13 +26,28 @@ if TYPE_CHECKING:
 class SweepReport(Callback):
     """Check all jobs of a sweep before the first one starts, show their progress, and rank them in the end.
 
-    The two hooks are called in the process that the user started. Launchers send the callback to the
+    Its hooks are called in the process that the user started. Launchers send the callback to the
     processes of the jobs, where unpickling it changes to the folder in which the sweep was started.
+
+    Args:
+        dry: end the program before anything is trained or written, and print what would be trained.
     """
+
+    def __init__(self, dry: bool = False) -> None:
+        self.dry = dry
 
     def __reduce__(self) -> tuple[Callable[[str], "SweepReport"], tuple[str]]:
         """Pickle to a call of `enter_start_folder`, with the folder in which the sweep was started."""
         return enter_start_folder, (str(Path.cwd()),)
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Show a single training, if it is only to be shown. Called before its folder is made."""
+        if self.dry:
+            from pipeline.sweeps.dry import show_training
+
+            with ending_the_program_on_errors():
+                show_training(config)
+            raise SystemExit
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check every job, write the plan to the sweep's folder, and begin to track and to show the progress.
@@ -47,6 +62,11 @@ class SweepReport(Callback):
         with ending_the_program_on_errors():
             with composing("sweep"):
                 self.plan = make_plan(config)
+            if self.dry:
+                from pipeline.sweeps.dry import show_sweep
+
+                show_sweep(self.plan)
+                raise SystemExit
             self.folder = Path(os.path.relpath(config.hydra.sweep.dir))
             self.resources = ExitStack()
             self.resources.enter_context(claim(self.folder))

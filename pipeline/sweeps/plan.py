@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import Override, RangeSweep
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from pipeline.config.overrides import last_part, split_override
+from pipeline.config.overrides import label, last_part, split_override
 from pipeline.config.reading import read_composed
 from pipeline.config.schema import Config
 from pipeline.data.dataset import digest
@@ -49,6 +49,8 @@ class Plan:
         data: the digest of the data.
         code: the digest of the code.
         jobs: the jobs' keys in the order of their numbers; none where the sweeper chooses them as it goes.
+        names: their values of the swept keys, in words.
+        epochs: how many each trains.
         search: how a search by halving goes about them; None in other sweeps.
     """
 
@@ -61,6 +63,8 @@ class Plan:
     data: str
     code: str
     jobs: list[str]
+    names: list[str]
+    epochs: list[int]
     search: Search | None = None
 
     def write(self, folder: Path) -> None:
@@ -91,14 +95,15 @@ def make_plan(config: DictConfig) -> Plan:
         for override in given:
             count_values(override)
         search = make_search(resolved(config.hydra.sweeper), given, base.training.epochs)
-        jobs = compose_jobs(config, given, search.jobs)
+        combinations = search.jobs
+        jobs = compose_jobs(config, given, combinations)
         check_comparable(jobs.values(), search.rungs, config.hydra.sweeper.by_test)
     elif config.hydra.sweeper._target_.endswith(".BasicSweeper"):
         check_number(given)
         [combinations] = BasicSweeper.split_arguments(given, max_batch_size=None)
         jobs = compose_jobs(config, given, combinations)
     else:  # it chooses the jobs as it goes
-        jobs = {}
+        combinations, jobs = [], {}
     data, code = digest(), digest_code()
     made_from: dict[str, Any] = {"jobs": sorted(jobs)} if jobs else {"all": [data, code, overrides]}
     if search:
@@ -115,6 +120,8 @@ def make_plan(config: DictConfig) -> Plan:
         data=data,
         code=code,
         jobs=list(jobs),
+        names=[label(dict(map(split_override, combination)), swept) for combination in combinations],
+        epochs=[job.training.epochs for job in jobs.values()],
         search=search,
     )
 
