@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.support.errors import UserError
 from pipeline.tracking.registry import Promoted, promote_best
-from tests.commands import TRACKED, files, run_module
+from tests.commands import files, run_module
 from tests.stores import client, free_port, mlflow_server
 
 
@@ -247,14 +247,3 @@ def test_a_title_may_be_any_text(
         assert promoted.description.startswith(f"{title}: learning_rate 0.3, ")
         aliased = client(tmp_path).get_model_version_by_alias(name, "champion")
         assert str(aliased.version) == "1"
-
-
-@pytest.mark.stress
-def test_what_was_chosen_on_the_validation_part_is_promoted_by_it(swept: Path) -> None:
-    options = [*TRACKED, "split.validation=50", "optimizer.learning_rate=0.01"]
-    trained = run_module(swept, "pipeline.train", *options)
-    assert trained.returncode == 0, trained.stderr
-    done = run_module(swept, "pipeline.promote", "--alias", "chosen")
-    told = "models:/strokes@chosen is version "
-    assert done.stdout.startswith(told), done.stderr
-    assert ": Strokes: relu 100, sgd 0.01, seed 0, validation accuracy " in done.stdout

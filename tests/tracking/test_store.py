@@ -75,25 +75,6 @@ CREATION = [sys.executable, "-c", "from pipeline.tracking.store import open_stor
 
 
 @pytest.mark.stress
-def test_a_fresh_store_is_opened_from_several_folders_at_once(tmp_path: Path) -> None:
-    environment = {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
-    opening = []
-    for name in ("one", "two", "three"):
-        (tmp_path / name).mkdir()
-        opening.append(
-            subprocess.Popen(
-                CREATION,
-                cwd=tmp_path / name,
-                env={**os.environ, **environment},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    assert [process.communicate()[1] for process in opening if process.wait()] == []
-    assert runs(client(tmp_path)) == []
-
-
-@pytest.mark.stress
 def test_a_kill_while_the_store_is_created_spoils_nothing(project: Path) -> None:
     Path("mlflow.db").unlink()
 
