@@ -50,10 +50,13 @@ problems: $(VENV)/.synced ## solve the alternating points and XOR with seeds 0 t
 records: $(VENV)/.synced ## train the networks of published results (hours) and write docs/records.md
 	$(BIN)/python -m benchmarks.records
 
+# The page's scripts are one program: joined, a name that no file defines, or none uses, is found.
 lint: $(VENV)/.synced ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	awk '!/^"use strict";$$/' pipeline/page/*.js > $(VENV)/page.js
+	$(BIN)/oxlint --no-ignore --deny-warnings $(VENV)/page.js
 
 format: $(VENV)/.synced ## mend style, formatting, and the line numbers to which docs/ links
 	$(BIN)/ruff check --fix .

@@ -231,4 +231,4 @@ function copyOf(network) {
 }
 
 // Targets, one-hot or a single 0 or 1, with a share of each 1 spread over all classes.
-const smooth = (y, smoothing) => y.map((each) => each * (1 - smoothing) + smoothing / Math.max(y.length, 2));
+const smooth = (y, spread) => y.map((each) => each * (1 - spread) + spread / Math.max(y.length, 2));
