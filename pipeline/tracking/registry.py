@@ -1,11 +1,16 @@
 """The registry of models: which run's model is the one to use."""
 
 import json
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from pipeline.data.dataset import Description, read_description
+from pipeline.runs.models import TrainedModel, load_model
 from pipeline.support.errors import UserError
 from pipeline.tracking.store import database, find_experiment, open_store
 
@@ -89,6 +94,26 @@ def promote_run(run_id: str, alias: str) -> Promoted:
     if run.info.status != "FINISHED" or "model_sha256" not in run.data.tags or not measured:
         raise UserError(f"--run {run_id}: {run.info.run_name} is no finished training, so it has no model")
     return register(client, run, alias, measured[0])
+
+
+def load_registered(uri: str) -> tuple[TrainedModel, Description]:
+    """Return the network of the model at `uri`, and what the model knows of its data.
+
+    Raises:
+        UserError: if there is no store here, `uri` is none of a model, or the model is not of this project.
+        MlflowException: if there is no such model.
+    """
+    if not uri.startswith("models:/"):
+        raise UserError(f"--model {uri}: should be such as models:/mnist@champion or models:/mnist/1")
+    open_registry()
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from mlflow.artifacts import download_artifacts  # only now: it takes seconds
+
+    with TemporaryDirectory() as folder:
+        files = Path(download_artifacts(uri, dst_path=folder)) / "artifacts"
+        if not (files / "model.npz").exists():
+            raise UserError(f"--model {uri} is not a model that this pipeline has trained")
+        return load_model(files / "model.npz"), read_description(files, Description, "train")
 
 
 def open_registry() -> "MlflowClient":
