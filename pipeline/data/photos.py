@@ -21,7 +21,7 @@ FILLED = 0.5  # of the digit's longer side: wider than the spots where lines run
 CONTRAST = 0.15  # what differs less from the paper is no ink
 DARKEST = 0.1  # of white: below it, differences are noise
 SPECK = 0.05  # of the area of the largest patch of ink: what is smaller is dirt
-INNER = 0.2  # of it: if a patch inside the photo is as large, those at the edge are not of the digit
+INNER = 0.15  # if a patch inside the photo is as long, those at its edge are not of the digit
 LINE = 0.1  # of the digit's longer side: the width of a line that is still seen when the side is 20 pixels
 
 
@@ -120,10 +120,12 @@ def _of_digit(inked: np.ndarray) -> np.ndarray:
     labels, _ = ndimage.label(inked, np.ones((3, 3)))
     areas = np.bincount(labels.ravel())
     areas[0] = 0  # the paper
-    inner = areas.copy()
-    inner[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = 0
-    if inner.max() > INNER * areas.max():
-        areas = inner
+    boxes = ndimage.find_objects(labels)
+    sides = np.array([0, *(max(side.stop - side.start for side in box) for box in boxes)])
+    inside = np.ones(len(areas), dtype=bool)
+    inside[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = False
+    if (inside & (sides > INNER * max(inked.shape))).any():
+        areas[~inside] = 0
     large = (areas > 0) & (areas >= SPECK * areas.max())
     return np.asarray(large[labels])
 
