@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.data.dataset import Dataset, Description
 from pipeline.data.photos import read_photo
 from pipeline.data.pixels import SUFFIXES, read_pixels
 from pipeline.nn.types import Array
@@ -69,8 +70,6 @@ def main() -> int:
     """Print a line for each image on the command line; return the program's exit status."""
     arguments = parse()
     network = registered_network(arguments.model) if arguments.model else network_of(Run(arguments.run))
-    if 1 in network.image_shape:
-        raise UserError(f"this network takes {np.prod(network.image_shape)} numbers, not images in grey")
     status = 0
     for path in arguments.images:
         try:
@@ -107,23 +106,35 @@ def network_of(run: Run) -> ImageNetwork:
     """Return the network of `run`.
 
     Raises:
-        UserError: if there is none, or a file is damaged.
+        UserError: if there is none, a file is damaged, or it takes no images.
     """
     with files_of(run):
         trained = TrainedRun.open(run)
-    return ImageNetwork(trained.model, trained.dataset.classes, trained.dataset.image_shape)
+    return of_images(trained.model, trained.dataset)
 
 
 def registered_network(uri: str) -> ImageNetwork:
     """Return the network of the model at `uri` in MLflow.
 
     Raises:
-        UserError: if there is none, or the store does not answer.
+        UserError: if there is none, the store does not answer, or it takes no images.
     """
     check_server()
     with one_line_on_failures():
         model, description = load_registered(uri)
-    return ImageNetwork(model, description.classes, description.image_shape)
+    return of_images(model, description)
+
+
+def of_images(model: TrainedModel, data: Dataset | Description) -> ImageNetwork:
+    """Return `model` as a network that takes images, as it does if it was trained on such `data`.
+
+    Raises:
+        UserError: if it takes anything else, or tells no classes apart.
+    """
+    match data.image_shape:
+        case (rows, columns) if min(rows, columns) > 1 and data.task == "classification":
+            return ImageNetwork(model, data.classes, (rows, columns))
+    raise UserError(f"the network was trained on {data.title}: it does not tell grey images apart")
 
 
 def drawn(image: Array) -> str:
