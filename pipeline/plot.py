@@ -1,7 +1,8 @@
 """Stage 5: the figures that show what the network learned and where it errs.
 
 Under DVC it draws the network in `models/model.npz`. `python -m pipeline.plot FOLDER` draws that of another
-run, into that run's folder; of images, once `python -m pipeline.evaluate FOLDER` has measured it.
+run, into that run's folder, once `python -m pipeline.evaluate FOLDER` has measured it; only a generated problem
+is drawn without that.
 """
 
 from pipeline.support.program import program
@@ -22,10 +23,11 @@ def main(run: Run) -> None:
     with MirrorProcess(run, trained.config, "plot"):
         # Imported here, since matplotlib takes a second, in which tracking is already under way.
         from pipeline.figures.problems import draw_problem
-        from pipeline.figures.results import draw_images
+        from pipeline.figures.training import draw_training, remove_others
 
-        draw = draw_problem if isinstance(trained.config.dataset, GeneratedDataset) else draw_images
+        draw = draw_problem if isinstance(trained.config.dataset, GeneratedDataset) else draw_training
         drawn = draw(trained)
+        remove_others(run.figures, drawn)
         if run.is_dvcs():
             warn_of_others(run.figures, drawn)
         print(f"figures: {run.figures}", flush=True)

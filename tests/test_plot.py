@@ -62,6 +62,7 @@ def test_every_figure_is_drawn(case: dict[str, Any], capsys: pytest.CaptureFixtu
     prepare(**case)
     plot.main(RUN)
     names = NAMES | {"distortions"} if "augmentation" in case else NAMES
+    names = names | {"calibration"} if case.get("classes") == 2 else names
     assert set(pictures()) == names
     assert "did not write" not in capsys.readouterr().err
     for name in names:

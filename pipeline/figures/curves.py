@@ -1,4 +1,4 @@
-"""What training measured, by epoch: accuracy, loss, dead units."""
+"""What training measured, by epoch: accuracy, errors such as loss and RMSE, dead units."""
 
 from operator import itemgetter
 
@@ -45,29 +45,31 @@ def accuracy(title: str, subtitle: str, curves: dict[str, np.ndarray], epochs: n
     return figure
 
 
-def loss(title: str, subtitle: str, values: np.ndarray, epochs: np.ndarray) -> Figure:
-    """Draw the loss by epoch, on a log scale where it falls far and stays above 0.
+def errors(title: str, subtitle: str, what: str, lines: dict[str, np.ndarray], epochs: np.ndarray) -> Figure:
+    """Draw errors by epoch, on a log scale where they fall far and stay above 0.
 
     Args:
         title: the first line.
-        subtitle: the second line, what it is the mean of.
-        values: the loss of each epoch.
+        subtitle: the second line, what they are the mean of.
+        what: what they are: loss or RMSE.
+        lines: what each line is called, and its value after each epoch.
         epochs: which epochs those are.
     """
     figure, axes = new_figure(7, 3.2, title, subtitle)
-    low, high = values.min(), values.max()
+    everything = np.concatenate(list(lines.values()))
+    low, high = everything.min(), everything.max()
     if low > 0 and high > 5 * low:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.2, high * 1.2)
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.set_ylabel("loss (log scale)")
+        axes.set_ylabel(f"{what} (log scale)")
     else:
         margin = max(0.05 * (high - low), 1e-3 * abs(high), 1e-9)
         axes.set_ylim(low - margin, high + margin)
-        axes.set_ylabel("loss")
-    _draw_lines(axes, {f"loss {values[-1]:.4g}": values}, epochs)
+        axes.set_ylabel(what)
+    _draw_lines(axes, lines, epochs)
     return figure
 
 

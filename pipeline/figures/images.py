@@ -44,16 +44,16 @@ class Tiling:
         return [(i // self.columns * down, i % self.columns * across + indent) for i in range(len(images))]
 
     def sheet(self, images: np.ndarray) -> np.ndarray:
-        """Return `images`, (n, height, width), as one image with NaN between them."""
-        n, height, width = images.shape
+        """Return `images`, (n, height, width), or in colour (n, height, width, 3), as one image."""
+        n, height, width, *channels = images.shape
         down, across = map(round, self.pitch)
-        sheet = np.full((-(-n // self.columns) * down, self.columns * across), np.nan)
+        sheet = blank(-(-n // self.columns) * down, self.columns * across, channels=channels)
         for (y, x), image in zip(self.corners(images), images, strict=True):
             sheet[y : y + height, x : x + width] = image
         return sheet
 
     def show(self, axes: Axes, images: np.ndarray, **colours: Any) -> list[tuple[float, float]]:
-        """Show `images`, (n, height, width), with nothing but them on the axes.
+        """Show `images`, as for `sheet`, with nothing but them on the axes.
 
         Args:
             axes: where.
@@ -72,17 +72,23 @@ class Tiling:
         return [(x - 0.5, y - 0.5) for y, x in self.corners(images)]
 
 
+def blank(*shape: int, channels: Sequence[int]) -> np.ndarray:
+    """Return images of which nothing is to be seen: of NaN or, with `channels`, which are [3], white."""
+    return np.full((*shape, *channels), 1.0 if channels else np.nan)
+
+
 def digits(title: str, rows: Sequence[np.ndarray], classes: Sequence[str]) -> Figure:
     """Draw images with their labels, a row a class.
 
     Args:
         title: the first line above the picture.
-        rows: for each class its images, shape (m, height, width), in [0, 1]; m may differ.
+        rows: for each class its images, shape (m, height, width) or in colour (m, height, width, 3), in
+            [0, 1]; m may differ.
         classes: the classes' names.
     """
     columns = max(len(row) for row in rows)
-    _, height, width = rows[0].shape
-    images = np.full((len(rows), columns, height, width), np.nan)
+    _, height, width, *channels = rows[0].shape
+    images = blank(len(rows), columns, height, width, channels=channels)
     for i, row in enumerate(rows):
         images[i, : len(row)] = row
     figure, axes = new_figure(
@@ -92,7 +98,7 @@ def digits(title: str, rows: Sequence[np.ndarray], classes: Sequence[str]) -> Fi
         f"The first {columns} training images of each class",
     )
     tiling = Tiling(columns, (height + 2, width + 2))
-    tiling.show(axes, images.reshape(-1, height, width), **PAPER_TO_INK)
+    tiling.show(axes, images.reshape(-1, height, width, *channels), **PAPER_TO_INK)
     axes.set_yticks(tiling.pitch[0] * np.arange(len(rows)) + (height - 1) / 2, classes)
     axes.tick_params(left=False, labelsize=11, labelcolor=INK)
     axes.set_ylabel("label")

@@ -1,13 +1,15 @@
-"""Where the network errs: how often it takes one class for another, and which images it misreads."""
+"""Where the network errs: how often it takes one class for another, when it is too sure, what it misreads."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from pipeline.figures.images import PAPER_TO_INK, Tiling
 from pipeline.figures.style import (
+    BLUE,
     CHARACTER_INCHES,
     FAINT,
     INK,
@@ -22,6 +24,8 @@ from pipeline.figures.style import (
 RIGHT = "#e3eef5"
 ERRORS = LinearSegmentedColormap.from_list("errors", ["#ffffff", VERMILION])
 MISREAD_COLUMNS = 6
+BINS = 10  # of probabilities
+PERCENT = PercentFormatter(1, symbol=" %")
 
 
 def confusion_matrix(title: str, subtitle: str, confusion: np.ndarray, classes: Sequence[str]) -> Figure:
@@ -82,7 +86,7 @@ def misread(
     Args:
         title: the first line above the picture.
         subtitle: the second line, which images these are.
-        images: (n, height, width), in [0, 1]; n may be 0.
+        images: (n, height, width) or in colour (n, height, width, 3), in [0, 1]; n may be 0.
         pairs: label and prediction of each.
         notes: what else is said of each.
     """
@@ -90,7 +94,7 @@ def misread(
         figure, axes = new_figure(6, 1.2, title, subtitle)
         write_instead(axes, "No image was misread.")
         return figure
-    _, height, width = images.shape
+    _, height, width, *_ = images.shape
     characters = max(longest(pair) for pair in pairs)
     if characters <= 4:
         lines, arrow, characters = 1, " → ", 14
@@ -106,4 +110,40 @@ def misread(
         middle, below = x + width / 2, y + height + 0.3 * line
         write(axes, middle, below, arrow.join(pair), va="top", size=10)
         write(axes, middle, below + lines * line, note, va="top", size=7.5, color=QUIET)
+    return figure
+
+
+def calibration(title: str, subtitle: str, probabilities: np.ndarray, there: np.ndarray, name: str) -> Figure:
+    """Draw how often a class is there, by how probable the network says that it is.
+
+    Args:
+        title: the first line above the picture.
+        subtitle: the second line, which examples these are; the mean distance from the diagonal is added.
+        probabilities: (n,) of the class.
+        there: (n,) of bool, whether the example is of it.
+        name: the class's.
+    """
+    bins = np.minimum((BINS * probabilities).astype(int), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
+    some = counts > 0
+    said, true = (
+        np.bincount(bins, values, minlength=BINS)[some] / counts[some]
+        for values in (probabilities, there.astype(float))
+    )
+    distance = float(np.abs(said - true) @ counts[some]) / len(bins)
+    figure, axes = new_figure(
+        4.6, 4.6, title, f"{subtitle}: {100 * distance:.1f} % from the diagonal in the mean"
+    )
+    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1)
+    axes.bar((np.arange(BINS) + 0.5) / BINS, 0.3 * counts / counts.max(), 0.9 / BINS, color=FAINT, zorder=0)
+    axes.plot(said, true, "o-", color=BLUE, markersize=5)
+    for x, y, count in zip(said, true, counts[some], strict=True):
+        axes.annotate(f"{count:,}", (x, y), (6, -10), textcoords="offset points", size=7.5, color=QUIET)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_aspect("equal")
+    axes.xaxis.set_major_formatter(PERCENT)
+    axes.yaxis.set_major_formatter(PERCENT)
+    axes.set_xlabel(f"probability of {name}, as the network says")
+    axes.set_ylabel(f"share that is {name}")
     return figure

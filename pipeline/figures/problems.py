@@ -13,8 +13,9 @@ from matplotlib.text import Text
 
 from pipeline.data.dataset import Part
 from pipeline.figures.animation import MOST_FRAMES, animate, save_gif
-from pipeline.figures.results import draw_curves, headline, measured, save_all
+from pipeline.figures.results import headline, measured
 from pipeline.figures.style import BLUE, FAINT, INK, QUIET, VERMILION, new_figure, save, style
+from pipeline.figures.training import draw_curves, save_all
 from pipeline.nn.fast import predict
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
@@ -35,7 +36,7 @@ def draw_problem(trained: TrainedRun) -> list[str]:
         UserError: if history or snapshots are missing or damaged; then nothing is written.
     """
     history, dataset = trained.history(), trained.dataset
-    title = headline(dataset, history, {"train": history[-1]["train_accuracy"]})
+    title = headline(dataset, history, {"accuracy": history[-1]["train_accuracy"]})
     folder = trained.run.figures
     with style():
         figures = draw_curves(title, measured(dataset, "points"), history, "point")

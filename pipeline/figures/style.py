@@ -68,6 +68,24 @@ def new_figure(width: float, height: float, title: str, subtitle: str, **axes: A
     Each character of the title and the subtitle that the font lacks becomes a question mark. `axes` go to
     `Figure.add_subplot`.
     """
+    figure = _titled(width, height, title, subtitle)
+    return figure, figure.add_subplot(**axes)
+
+
+def new_panels(
+    count: int, columns: int, size: tuple[float, float], title: str, subtitle: str
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure as `new_figure` does, with so many panels of `size`, width and height in inches.
+
+    They lie in rows of at most `columns`.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = _titled(columns * size[0], rows * size[1], title, subtitle)
+    return figure, [figure.add_subplot(rows, columns, place) for place in range(1, count + 1)]
+
+
+def _titled(width: float, height: float, title: str, subtitle: str) -> Figure:
     title, subtitle = legible(title), legible(subtitle)
     width = max(width, 0.118 * len(title), 0.071 * len(subtitle)) + 0.3
     height += HEADER_INCHES
@@ -76,7 +94,7 @@ def new_figure(width: float, height: float, title: str, subtitle: str, **axes: A
     left, top = 0.15 / width, 1 - 0.15 / height
     figure.text(left, top, title, size=12, weight="bold", va="top")
     figure.text(left, top - 0.25 / height, subtitle, color=QUIET, va="top")
-    return figure, figure.add_subplot(**axes)
+    return figure
 
 
 def write(axes: Axes, x: float, y: float, text: str, **look: Any) -> None:

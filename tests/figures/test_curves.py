@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from pipeline.figures.curves import accuracy, dead_units, loss
+from pipeline.figures.curves import accuracy, dead_units, errors
 from tests.pictures import TITLE, assert_legible, text_boxes
 
 ENDS_TOGETHER = {"train": np.array([0.3, 0.9, 0.97]), "test": np.array([0.2, 0.91, 0.9699])}
@@ -21,6 +21,10 @@ def of_accuracy(lines: dict[str, np.ndarray]) -> Figure:
     return accuracy(TITLE, "Accuracy", lines, epochs(lines))
 
 
+def of_errors(lines: dict[str, np.ndarray]) -> Figure:
+    return errors(TITLE, "Loss or RMSE", "loss", lines, epochs(lines))
+
+
 def of_dead_units(lines: dict[str, np.ndarray]) -> Figure:
     return dead_units(TITLE, "Dead units", lines, epochs(lines))
 
@@ -31,9 +35,12 @@ def of_dead_units(lines: dict[str, np.ndarray]) -> Figure:
         lambda: of_accuracy(ENDS_TOGETHER),
         lambda: of_accuracy(NO_ERRORS),
         lambda: of_accuracy({"train": np.array([0.1])}),
-        lambda: loss(TITLE, "Loss", np.array([2.0, 0.3, 0.02]), np.arange(1, 4)),
-        lambda: loss(TITLE, "Loss", np.array([-0.3, -0.4]), np.arange(1, 3)),
-        lambda: loss(TITLE, "Loss", np.zeros(1), np.ones(1)),
+        lambda: of_errors({"loss 0.02": np.array([2.0, 0.3, 0.02])}),
+        lambda: of_errors(
+            {"train 52.1": np.array([77.0, 53.0, 52.1]), "test 52.2": np.array([80, 55, 52.2])}
+        ),
+        lambda: of_errors({"loss -0.4": np.array([-0.3, -0.4])}),
+        lambda: of_errors({"loss 0": np.zeros(1)}),
         lambda: of_dead_units(LAYERS),
         lambda: of_dead_units({}),
     ],

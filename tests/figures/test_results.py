@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 
 from pipeline import evaluate
 from pipeline.data.dataset import PROCESSED, load_dataset, write_description
-from pipeline.figures import results
+from pipeline.figures import of_images, results
 from pipeline.figures.problems import with_parameters
 from pipeline.figures.style import style
+from pipeline.figures.training import figures_of
 from pipeline.nn.callbacks import Snapshots
 from pipeline.runs.evaluation import Predictions
 from pipeline.runs.history import read_history
@@ -53,7 +54,7 @@ def read_results() -> results.Results:
 def drawn() -> Iterator[dict[str, Figure]]:
     """The figures of the run, by the name of the file."""
     with style():
-        yield results.figures_of(read_results())
+        yield figures_of(read_results())
 
 
 def test_titles_say_how_well_it_does_on_which_images(drawn: dict[str, Figure]) -> None:
@@ -81,9 +82,9 @@ def test_curves_go_through_what_was_measured_after_each_epoch(drawn: dict[str, F
 def test_misread_images_are_drawn_the_surest_first(drawn: dict[str, Figure]) -> None:
     rows = csv.DictReader(RUN.predictions.read_text(encoding="utf-8").splitlines())
     wrong = [row for row in rows if row["label"] != row["prediction"]]
-    assert len(wrong) > results.MISREAD
+    assert len(wrong) > of_images.MISREAD
     assert f"{len(wrong)} of 300 test images" in drawn["misread"].texts[1].get_text()
-    surest = sorted(wrong, key=lambda row: -float(row["confidence"]))[: results.MISREAD]
+    surest = sorted(wrong, key=lambda row: -float(row["confidence"]))[: of_images.MISREAD]
     said = [text.get_text() for text in drawn["misread"].axes[0].texts]
     assert said[::2] == [f"{row['label']} → {row['prediction']}" for row in surest]
     assert said[1::2] == [f"{100 * float(row['confidence']):.1f} %, no. {row['index']}" for row in surest]
@@ -97,7 +98,7 @@ def test_of_equally_sure_mistakes_the_first_comes_first() -> None:
         classes=np.array([0, 0, 0, 3, 0]),
         confidence=np.array([1.0, 0.5, 0.9, 1.0, 0.9]),
     )
-    assert results.misread_rows(predictions).tolist() == [2, 4, 1]
+    assert of_images.misread_rows(predictions).tolist() == [2, 4, 1]
 
 
 def test_an_image_is_drawn_beside_what_augmentation_makes_of_it(drawn: dict[str, Figure]) -> None:
@@ -110,7 +111,7 @@ def test_the_first_layer_is_shown_as_the_change_since_the_start_where_that_is_kn
     model, (_, start) = load_model(RUN.model), load_snapshots(RUN.snapshots)[0]
     change = model.weights[0] - with_parameters(model, start).weights[0]
     for expected, what in ((change, "change of the weight"), (model.weights[0], "weight")):
-        figure = results.draw_weights(read_results())
+        figure = of_images.draw_weights(read_results())
         np.testing.assert_allclose(tiles(sheet(figure)), expected.reshape(-1, 8, 8), rtol=1e-6)
         assert figure.axes[1].get_ylabel() == what
         assert ("how far training moved them" in figure.texts[1].get_text()) == (what != "weight")
@@ -121,7 +122,7 @@ def test_the_animation_shows_the_units_that_move_most_as_they_were_after_each_ep
     model, snapshots = load_model(RUN.model), load_snapshots(RUN.snapshots)
     layers = [with_parameters(model, vector).weights[0] for _, vector in snapshots]
     most = np.argsort(-np.linalg.norm(layers[-1] - layers[0], axis=1))[:20]
-    frames = zip(range(6), layers, results.moving_weights(read_results()), strict=True)
+    frames = zip(range(6), layers, of_images.moving_weights(read_results()), strict=True)
     for epoch, layer, frame in frames:
         told = f"The 20 units whose weights change most, after {epoch} of 5 epochs"
         assert frame.texts[1].get_text() == told
@@ -137,7 +138,7 @@ def test_class_names_that_the_font_lacks_are_told_in_one_line_and_drawn_by_numbe
     evaluate.main(RUN)
     capfd.readouterr()
     with style():
-        drawn = results.figures_of(read_results())
+        drawn = figures_of(read_results())
         for figure in drawn.values():
             FigureCanvasAgg(figure).draw()
     said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("warning")]
