@@ -1,8 +1,8 @@
 """Stage 5: the figures that show what the network learned and where it errs.
 
 Under DVC it draws the network in `models/model.npz`. `python -m pipeline.plot FOLDER` draws that of another
-run, into that run's folder, once `python -m pipeline.evaluate FOLDER` has measured it; only a generated problem
-is drawn without that.
+run, into that run's folder. `python -m pipeline.evaluate FOLDER` has to measure it before, unless it is of a
+generated problem.
 """
 
 from pipeline.support.program import program

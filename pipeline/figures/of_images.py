@@ -72,7 +72,7 @@ def draw_weights(results: Results) -> Figure:
         _, start = results.snapshots[0]
         matrix, value = matrix - first_layer(model, start), "change of the weight"
         subtitle += ": how far training moved them"
-    names = dataset.classes if len(model.weights) == 1 else []
+    names = dataset.classes[-count:] if len(model.weights) == 1 else []
     return Weights.draw(results.title, subtitle, matrix[:UNITS], dataset.image_shape, names, value).figure
 
 
