@@ -210,7 +210,7 @@ class Config:
                 f"loss = canonical: should be squared_error for model.output = {self.model.output}; outputs"
                 f" with a loss of their own are {', '.join(CANONICAL)}"
             )
-        if self.training.virtual_adversarial and self.model.output not in CANONICAL:
+        if self.training.virtual_adversarial and self.model.output not in {*CANONICAL, None}:
             raise ValueError(
                 f"training.virtual_adversarial = {self.training.virtual_adversarial:g}: should be 0 for"
                 f" model.output = {self.model.output}; outputs with a loss of their own, which it needs, are"
