@@ -81,7 +81,7 @@ lock: $(VENV)/.synced ## pin every dependency anew in both lock files, which dif
 	cp requirements.lock requirements-scaling.lock
 	$(COMPILE) --all-extras -o requirements-scaling.lock
 	sed -nE -e '1s/.*/# The versions that dvc.yaml names: make lock copies them from requirements.lock./p' \
-		-e 's/^(contourpy|kiwisolver|matplotlib|numpy|pillow)==([^ ]+).*/\1: "\2"/p' requirements.lock > versions.yaml
+		-e 's/^(contourpy|kiwisolver|matplotlib|numpy|pillow|pyarrow|scikit-learn)==([^ ]+).*/\1: "\2"/p' requirements.lock > versions.yaml
 
 clean: ## remove the environments and all that the pipeline made
 	git clean -dfXq -- $(VENV) $(SCALING) data models reports outputs multirun mlruns mlartifacts dvc_plots \

@@ -23,9 +23,19 @@ import requests
 
 from pipeline.config.reading import read_params
 from pipeline.config.schema import GeneratedDataset, IdxDataset, StrokesDataset
-from pipeline.data.dataset import RAW, RawDescription, read_description, write_description
+from pipeline.data.bringing import bring
+from pipeline.data.dataset import RAW, write_description
 from pipeline.data.idx import write_idx
 from pipeline.data.mirrors import File, NoAnswerError, TooSlowError, copy_file, hash_like, reason_of
+from pipeline.data.own import (
+    FROM_SCIKIT_LEARN,
+    AnyOwnDataset,
+    OwnDataset,
+    OwnRawDescription,
+    is_url,
+    options,
+    read_raw,
+)
 from pipeline.data.package import Package, PackageError, extract_mnist
 from pipeline.data.strokes import SIDE, choose_digits, draw
 from pipeline.support.errors import UserError, in_need_of_room, public, warn
@@ -41,11 +51,12 @@ from pipeline.support.files import (
 
 ATTEMPTS = 2  # how often a source is asked for a file that came damaged or not at all
 
-STAND_INS = Path("stand_ins.yaml")  # not in `.dvc`, which `dvc init --force` makes anew
-STAND_INS_TEXT = """\
-# The download stage writes this file, and DVC compares it with dvc.lock. Where stand-ins were drawn, it is
-# .nan, which equals nothing, not even itself: so DVC runs the stage again until the real files are there.
-stand_ins: {}
+LOOK_AGAIN = Path("look_again.yaml")  # not in `.dvc`, which `dvc init --force` makes anew
+LOOK_AGAIN_TEXT = """\
+# The download stage writes this file, and DVC compares it with dvc.lock. It is .nan where stand-ins were
+# drawn and where the data are a file of yours, which may change. This value equals nothing, not even itself.
+# So DVC runs the stage again, which looks for the real files, and whether yours has changed.
+look_again: {}
 """
 
 STROKES_FILES = {
@@ -68,8 +79,34 @@ def main() -> None:
             f"dataset = {dataset.name}: it is generated, not downloaded; `python -m pipeline.train"
             f" dataset={dataset.name}` trains on it"
         )
-    there = download(dataset, RAW, os.environ.get("DATA_MIRROR"))
-    note_stand_ins(there.name != dataset.name)
+    if isinstance(dataset, OwnDataset):
+        bring_own(dataset, RAW)
+        look_again = not (is_url(str(dataset.path)) or str(dataset.path).startswith(FROM_SCIKIT_LEARN))
+    else:
+        there = download(dataset, RAW, os.environ.get("DATA_MIRROR"))
+        look_again = there.name != dataset.name
+    note_look_again(look_again)
+
+
+def bring_own(dataset: AnyOwnDataset, raw: Path) -> None:
+    """Bring data of your own to the folder `raw`, with a description, `dataset.json`.
+
+    Files of an earlier dataset are removed. Files that this stage did not write stay.
+
+    Raises:
+        UserError: if the data are not there, or not as their kind has them; if `raw` is reached through a
+            symbolic link.
+    """
+    refuse_links(raw, "remove the link, and the stage makes the folder")
+    raw.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(raw)
+    known = _known_files(raw)
+    files = bring(dataset.kind, dataset, raw, known)
+    for name in known.keys() - files.keys():
+        if (raw / name).is_file() and sha256(raw / name) == known[name]:
+            _remove(raw, name)
+    write_description(raw, {"dataset": options(dataset), "files": files})
+    warn_of_others(raw, [*{name.split("/")[0] for name in files}, "dataset.json"])
 
 
 def download(
@@ -113,7 +150,7 @@ def download(
                 path.replace(temporary)
 
     for name in earlier - set(names.values()):
-        (raw / name).unlink(missing_ok=True)
+        _remove(raw, name)
     files = {role: {"name": name, "sha256": sha256(raw / name)} for role, name in names.items()}
     write_description(
         raw, {"name": dataset.name, "title": dataset.title, "classes": dataset.classes, "files": files}
@@ -122,23 +159,40 @@ def download(
     return dataset
 
 
-def note_stand_ins(drawn: bool) -> None:
-    """Write for DVC whether the files in `data/raw` are stand-ins, so that it runs the stage again if so."""
-    text = STAND_INS_TEXT.format(".nan" if drawn else "false")
-    if not STAND_INS.exists():  # not at the repository's root, so DVC does not run the stage
+def note_look_again(needed: bool) -> None:
+    """Write for DVC whether it has to run this stage again the next time, whatever its own records say."""
+    text = LOOK_AGAIN_TEXT.format(".nan" if needed else "false")
+    if not LOOK_AGAIN.exists():  # not at the repository's root, so DVC does not run the stage
         return
-    if STAND_INS.read_text(encoding="utf-8") != text:
-        write_text(STAND_INS, text)
+    if LOOK_AGAIN.read_text(encoding="utf-8") != text:
+        write_text(LOOK_AGAIN, text)
+
+
+def _known_files(raw: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in `raw` that an earlier run of this stage described, by name."""
+    try:
+        described = read_raw(raw)
+    except UserError:  # there is no description, or it is damaged
+        return {}
+    if isinstance(described, OwnRawDescription):
+        return described.files
+    return {file.name: file.sha256 for file in vars(described.files).values()}
+
+
+def _remove(raw: Path, name: str) -> None:
+    """Remove the file `name` from `raw`, and the folders below `raw` that are empty then."""
+    path = raw / name
+    path.unlink(missing_ok=True)
+    for folder in path.parents:
+        if folder == raw or any(folder.iterdir()):
+            break
+        folder.rmdir()
 
 
 def _files_of_earlier_run(raw: Path) -> set[str]:
     """Return the names of the files in `raw` that are as an earlier run of this stage described them."""
-    try:
-        described = read_description(raw, RawDescription, "download").files
-    except UserError:  # there is no description, or it is damaged
-        return set()
-    files = {file.name: file.sha256 for file in vars(described).values()}
-    return {path.name for path in raw.iterdir() if path.is_file() and files.get(path.name) == sha256(path)}
+    files = _known_files(raw)
+    return {name for name in files if (raw / name).is_file() and sha256(raw / name) == files[name]}
 
 
 def _draw(dataset: StrokesDataset, folder: Path) -> None:

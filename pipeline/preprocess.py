@@ -1,33 +1,39 @@
-"""Stage 2: from the dataset's own files to arrays that a network can read.
+"""Stage 2: from the raw data to arrays that a network can read.
 
-Flatten, scale to [0, 1], encode the labels one-hot, split in file order.
+Split the rows into parts, find out on the training part how they become inputs, and write inputs and targets
+of each part. Statistics, categories and medians come from the training part alone.
 """
 
 from pipeline.support.program import program
 
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline.config.reading import read_params
-from pipeline.config.schema import Split
+from pipeline.data.arrays import Arrays
 from pipeline.data.dataset import (
     FILES,
+    FOLDS,
     PROCESSED,
     RAW,
     RawDescription,
-    load_dataset,
-    read_description,
-    warn_of_unseen_classes,
-    write_description,
+    fold_folders,
 )
-from pipeline.data.idx import read_idx
-from pipeline.support.errors import UserError
-from pipeline.support.files import reading, refuse_links, remove_leftovers, replacing, sha256, warn_of_others
+from pipeline.data.idx_pairs import IdxPairs, size
+from pipeline.data.images import Images
+from pipeline.data.own import OwnRawDescription, prepared_by, read_raw
+from pipeline.data.rows import Rows, Source
+from pipeline.data.splitting import OFFICIAL, PART_NAMES, TEST, TRAIN, VALIDATION, Split, assign
+from pipeline.data.table import Table
+from pipeline.data.writing import write_dataset
+from pipeline.support.errors import UserError, warn
+from pipeline.support.files import reading, refuse_links, remove_leftovers, sha256, warn_of_others
 
-BLOCK_IMAGES = 1000  # that are converted at once
+MAX_NAMED = 10  # classes in a warning
+KINDS: dict[str, Any] = {"table": Table, "images": Images, "arrays": Arrays}
 
 
 def main() -> None:
@@ -41,7 +47,7 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
     Args:
         raw: the folder that the download stage wrote.
         processed: the folder to write to.
-        split: how many of the training images go to `train` and `test`.
+        split: which rows go into which part.
 
     Raises:
         UserError: if a file is bad, two of them do not belong together, or the split asks for too much; if
@@ -49,109 +55,109 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
     """
     refuse_links(processed, "remove the link, and the stage makes the folder")
     remove_leftovers(processed)
-    description = read_description(raw, RawDescription, "download")
-    files, title, classes = description.files, description.title, description.classes
-    for file in (files.train_images, files.train_labels, files.official_images, files.official_labels):
-        _refuse_changed(raw / file.name, file.sha256)
-    # The files are those that the dataset's configuration names. Whatever is wrong with them from here on,
-    # fetching them again does not help.
-    images, labels = _read_pair(raw / files.train_images.name, raw / files.train_labels.name, len(classes))
-    official = _read_pair(raw / files.official_images.name, raw / files.official_labels.name, len(classes))
-    shape, official_shape = images.shape[1:], official[0].shape[1:]
-    if official_shape != shape:
-        raise UserError(
-            f"images of {_size(shape)} in {raw / files.train_images.name} but of {_size(official_shape)} in"
-            f" {raw / files.official_images.name}: dataset.files should name images of one size"
-        )
-    end = split.train + split.test
-    if end > len(images):
-        raise UserError(
-            f"split.train = {split.train} and split.test = {split.test} ask for {end} images,"
-            f" but {title} has {len(images)} training images: make one of them smaller"
-        )
-    parts = {
-        "train": (images[: split.train], labels[: split.train]),
-        "test": (images[split.train : end], labels[split.train : end]),
-        "official": official,
+    for folder in fold_folders(processed):
+        remove_leftovers(folder)
+    description = read_raw(raw)
+    source, about = open_source(raw, description, split)
+    rows = source.scan()
+    splittable = len(rows.targets) - rows.official
+    unit = "images" if source.image_shape() is not None else "rows"
+    what = f"{splittable:,} {'training ' if rows.official else ''}{unit} of {about['title']}"
+    classes = rows.targets[:splittable] if rows.classes else None
+    assigned = assign(split, splittable, what, classes, rows.groups)
+    for fold, parts in enumerate(assigned):
+        parts = np.concatenate([parts, np.full(rows.official, OFFICIAL, np.uint8)])
+        folder = processed / FOLDS / str(fold) if split.folds else processed
+        _check_targets(source, rows, parts, about["title"])
+        inputs = write_dataset(folder, source, rows, parts, about)
+        where = f" (fold {fold} of {split.folds})" if split.folds else ""
+        print(f"{about['title']}: {_in_words(parts, source, unit, inputs)}{where}")
+    _remove_others(processed, len(assigned) if split.folds else 0)
+    warn_of_others(processed, [*FILES, FOLDS] if split.folds else FILES)
+
+
+def open_source(
+    raw: Path, description: RawDescription | OwnRawDescription, split: Split
+) -> tuple[Source, dict[str, Any]]:
+    """Return the raw data, and what `dataset.json` says about them."""
+    if isinstance(description, RawDescription):
+        files = {file.name: file.sha256 for file in vars(description.files).values()}
+        _refuse_changed(raw, files)
+        about = {"name": description.name, "title": description.title, "prepared": prepared_by(None, split)}
+        return IdxPairs(raw, description), about
+    _refuse_changed(raw, description.files)
+    dataset = description.dataset
+    source = KINDS[dataset.kind](raw, list(description.files), dataset, split.groups)
+    return source, {"name": dataset.name, "title": dataset.title, "prepared": prepared_by(dataset, split)}
+
+
+def _refuse_changed(raw: Path, files: dict[str, str]) -> None:
+    """Raise `UserError` if a file is not as the download stage left it."""
+    for name, known_sha256 in files.items():
+        with reading(raw / name, "download"):
+            intact = sha256(raw / name) == known_sha256
+        if not intact:
+            raise UserError(
+                f"{raw / name} is not the file that `dvc repro download` left there:"
+                " `dvc repro -f download` brings it again"
+            )
+
+
+def _check_targets(source: Source, rows: Rows, parts: np.ndarray, title: str) -> None:
+    """Warn of classes that a part lacks; raise `UserError` if there is nothing to tell apart."""
+    if not rows.classes:
+        return
+    counts = {
+        part: np.bincount(rows.targets[parts == part], minlength=len(rows.classes)) for part in range(4)
     }
-    _write_parts(processed, parts, len(classes))
-    write_description(
-        processed,
-        {"name": description.name, "title": title, "classes": classes, "image_shape": list(shape)},
+    if len(rows.classes) < 2:
+        raise UserError(
+            f"{source.place()}: the target is {rows.classes[0]} in every row: there is nothing to tell apart"
+        )
+    in_train = counts[TRAIN] > 0
+    for part, of_part in counts.items():
+        if part != OFFICIAL and of_part.any():
+            lacking = in_train & (of_part == 0) if part != TRAIN else ~in_train
+            _warn_of_classes(rows, part, int(of_part.sum()), lacking, title)
+
+
+def _warn_of_classes(rows: Rows, part: int, count: int, lacking: np.ndarray, title: str) -> None:
+    names = [name for name, lacks in zip(rows.classes, lacking, strict=True) if lacks]
+    if not names:
+        return
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    unit = "training" if part == TRAIN else PART_NAMES[part]
+    consequence = (
+        "the network cannot learn to tell what it never sees"
+        if part == TRAIN
+        else "what is measured there says nothing about them"
     )
-    warn_of_others(processed, FILES)
-    warn_of_unseen_classes(load_dataset(processed))
-    counts = f"{split.train:,} train, {split.test:,} test and {len(official[0]):,} official images"
-    print(f"{title}: {counts} of {_size(shape)}")
+    warn(
+        f"warning: none of the {count:,} {unit} rows of {title} is of the class"
+        f" {', '.join(names[:MAX_NAMED])}{more}: {consequence}. split.order=stratified gives each part its"
+        " share of every class"
+    )
 
 
-def _refuse_changed(path: Path, known_sha256: str) -> None:
-    """Raise `UserError` if the file at `path` is not as the download stage left it."""
-    with reading(path, "download"):
-        intact = sha256(path) == known_sha256
-    if not intact:
-        raise UserError(
-            f"{path} is not the file that `dvc repro download` left there:"
-            " `dvc repro -f download` brings it again"
-        )
+def _in_words(parts: np.ndarray, source: Source, unit: str, inputs: int) -> str:
+    """Return how many rows went where: 40,000 train and 10,000 official images of 28×28."""
+    counts = {part: int((parts == part).sum()) for part in (TRAIN, TEST, VALIDATION, OFFICIAL)}
+    shown = [part for part in counts if counts[part] or part in (TRAIN, TEST)]
+    words = [f"{counts[part]:,} {PART_NAMES[part]}" for part in shown]
+    shape = source.image_shape()
+    what = f"of {size(shape)}" if shape else f"of {inputs:,} inputs"
+    return f"{', '.join(words[:-1])} and {words[-1]} {unit} {what}"
 
 
-def _read_pair(images_path: Path, labels_path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Read images (n, rows, columns) and their labels (n,), both uint8."""
-    images = read_idx(images_path, dimensions=3)
-    labels = read_idx(labels_path, dimensions=1)
-    if len(images) != len(labels):
-        raise UserError(
-            f"{len(images)} images in {images_path} but {len(labels)} labels in {labels_path}:"
-            " dataset.files should name labels that belong to the images"
-        )
-    if labels.max() >= classes:
-        first = int(np.argmax(labels >= classes))
-        raise UserError(
-            f"{labels_path}: label {labels[first]} at position {first}, but the dataset's {classes} classes"
-            f" go from 0 to {classes - 1}: check dataset.classes"
-        )
-    return images, labels
-
-
-def _write_parts(folder: Path, parts: Mapping[str, tuple[np.ndarray, np.ndarray]], classes: int) -> None:
-    """Write the images and labels of each part to `folder`: all files are replaced, or none.
-
-    If the stage is killed while it replaces them, there is no `dataset.json`, and `load_dataset` refuses the
-    rest.
-    """
-    with ExitStack() as together:
-        for part, (images, labels) in parts.items():
-            path = together.enter_context(replacing(folder / f"{part}_images.npy"))
-            _write_images(path, images)
-            path = together.enter_context(replacing(folder / f"{part}_labels.npy"))
-            one_hot = np.eye(classes, dtype=np.uint8)[labels]
-            _write_array(path, "|u1", one_hot.shape, [one_hot])
-        (folder / "dataset.json").unlink(missing_ok=True)
-
-
-def _write_images(path: Path, images: np.ndarray) -> None:
-    """Write images (n, rows, columns) as an array (n, rows · columns) of float32 in [0, 1]."""
-    shape = len(images), images.shape[1] * images.shape[2]
-    starts = range(0, len(images), BLOCK_IMAGES)
-    blocks = (images[start : start + BLOCK_IMAGES] / np.float32(255) for start in starts)
-    _write_array(path, "<f4", shape, blocks)
-
-
-def _write_array(path: Path, dtype: str, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
-    """Write the array that `blocks` make up, in the format of `np.save`.
-
-    `np.save` itself needs the whole array in memory, and its error on a full disk does not say why.
-    """
-    with path.open("wb") as file:
-        header = {"descr": dtype, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        for block in blocks:
-            file.write(block.data)
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape))
+def _remove_others(processed: Path, folds: int) -> None:
+    """Remove what an earlier run left for other folds, or beside the folds."""
+    for folder in fold_folders(processed)[folds:]:
+        shutil.rmtree(folder)
+    if folds:
+        for name in FILES:
+            (processed / name).unlink(missing_ok=True)
+    elif (processed / FOLDS).is_dir() and not any((processed / FOLDS).iterdir()):
+        (processed / FOLDS).rmdir()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from pydantic.dataclasses import dataclass
 from pipeline.config.messages import describe
 from pipeline.data.augmentation import AUGMENTATIONS, Augmentation
 from pipeline.data.mirrors import File
+from pipeline.data.own import ArraysDataset, ImagesDataset, Limits, TableDataset
 from pipeline.data.package import Package
+from pipeline.data.splitting import Split
 from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
 from pipeline.nn.initialisers import INITIALISERS, Initialiser
 from pipeline.nn.losses import LOSSES, Loss
@@ -87,6 +89,7 @@ class IdxDataset:
     classes: Classes
     fallback: Literal["strokes"] | None
     package: Package | None = None
+    range: Limits | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -122,20 +125,8 @@ class XorDataset:
     title: str
 
 
+OwnKinds = TableDataset | ImagesDataset | ArraysDataset
 GeneratedDataset = AlternatingDataset | XorDataset
-
-
-@dataclass(frozen=True, config=STRICT)
-class Split:
-    """How many of the training images go where, in file order."""
-
-    train: PositiveCount
-    test: Count
-    validation: Count = 0
-
-    def __post_init__(self) -> None:
-        if self.validation >= self.train:
-            raise ValueError("validation is taken from train, so it should be less")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -187,7 +178,7 @@ class Sweep:
 class Config:
     """Everything that a run depends on besides code and data."""
 
-    dataset: Annotated[IdxDataset | StrokesDataset | GeneratedDataset, Field(discriminator="kind")]
+    dataset: Annotated[IdxDataset | StrokesDataset | OwnKinds | GeneratedDataset, Field(discriminator="kind")]
     split: Split
     model: Model
     loss: Annotated[Loss, chosen_from(LOSSES)]
@@ -271,7 +262,7 @@ def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str,
     """Return what of a whole configuration, nested, a model is made from.
 
     That is neither where it is recorded nor how often checkpoints are written, nor, with exact arithmetic,
-    on how many threads it is trained.
+    on how many threads it is trained. In which order the data were split shows in the data.
 
     Args:
         values: the configuration.
@@ -279,6 +270,9 @@ def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str,
             generated from its configuration.
     """
     made_from = {**values, "training": {**values["training"]}, "dataset": data or values["dataset"]}
+    split = values["split"]
+    used = ("train", "test", "validation", *(("folds", "fold") if split.get("folds") else ()))
+    made_from["split"] = {key: split[key] for key in used if key in split}
     del made_from["tracking"], made_from["sweep"], made_from["training"]["checkpoint"]
     for key, off in SWITCHED_OFF.items():
         if made_from["training"][key] == off:

@@ -1,10 +1,10 @@
-"""The dataset as the stages pass it on: three parts of images with one-hot labels, mapped from disk."""
+"""The dataset as the stages pass it on: parts of inputs with their targets, mapped from disk."""
 
 import hashlib
 import json
 import math
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -17,8 +17,13 @@ from pipeline.support.files import reading, sha256_once, write_text
 
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
+FOLDS = "folds"  # the folder in `data/processed` with a dataset for each fold
 PARTS = ("train", "test", "official")
-FILES = ("dataset.json", *(f"{part}_{kind}.npy" for part in PARTS for kind in ("images", "labels")))
+VALIDATION = "validation"  # a part of its own where the preprocess stage chooses it
+FILES = (
+    "dataset.json",
+    *(f"{part}_{kind}.npy" for part in (*PARTS, VALIDATION) for kind in ("images", "labels")),
+)
 MAX_NAMED = 10  # classes in a warning
 
 Side = Annotated[int, Field(ge=1, le=2**20)]  # pixels
@@ -51,6 +56,7 @@ class RawDescription:
     title: str
     classes: list[str]
     files: RawFiles
+    range: list[float] | None = None
 
 
 @checked_dataclass(frozen=True)
@@ -72,7 +78,8 @@ class Description:
     """What the preprocess stage says about its arrays, in `data/processed/dataset.json`.
 
     Attributes:
-        name, title, classes, image_shape, task, targets: as in `Dataset`.
+        name, title, classes, image_shape, task, targets, prepared: as in `Dataset`.
+        encoding: how a raw row becomes inputs (`pipeline.data.encoding`); None for images of 8 bits.
     """
 
     name: str
@@ -81,9 +88,11 @@ class Description:
     image_shape: tuple[Side, Side] | tuple[Side, Side, Literal[3]] | None
     task: Task = "classification"
     targets: list[Target] = Field(default_factory=list)
+    encoding: dict[str, Any] | None = None
+    prepared: dict[str, Any] = Field(default_factory=dict)
 
 
-AnyDescription = TypeVar("AnyDescription", RawDescription, Description)
+AnyDescription = TypeVar("AnyDescription")
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,8 @@ class Dataset:
         validation: what is held out of `train` to choose by, if anything is.
         task: what is learned.
         targets: of a regression, in the order of the targets' columns; none for a classification.
+        prepared: the values of the configuration by which the preprocess stage made it, by their dotted
+            names, where the parts themselves do not show them.
     """
 
     name: str
@@ -114,15 +125,19 @@ class Dataset:
     validation: Part | None = None
     task: Task = "classification"
     targets: list[Target] = field(default_factory=list)
+    prepared: dict[str, Any] = field(default_factory=dict)
 
-    def hold_out(self, count: int) -> "Dataset":
-        """Return the dataset with the last `count` images of `train` as its `validation` part.
+    def hold_out(self, count: float) -> "Dataset":
+        """Return the dataset with the last `count` rows of `train` as its `validation` part.
+
+        Where the preprocess stage has chosen that part, the dataset stays as it is.
 
         Raises:
             UserError: if that leaves none to learn from.
         """
-        if not count:
+        if not count or self.validation:
             return self
+        count = int(count)
         if count >= len(self.train.inputs):
             raise UserError(
                 f"split.validation = {count}: should be less than the {len(self.train.inputs)} train images"
@@ -167,7 +182,9 @@ def load_dataset(folder: Path = PROCESSED) -> Dataset:
     """
     description = read_description(folder, Description, "preprocess")
     train, test, official = (_open_part(folder, part, description) for part in PARTS)
-    if len({part.inputs.shape[1] for part in (train, test, official)}) > 1:
+    chosen = (folder / f"{VALIDATION}_images.npy").exists()
+    validation = _open_part(folder, VALIDATION, description) if chosen else None
+    if len({part.inputs.shape[1] for part in (train, test, official, validation) if part}) > 1:
         raise UserError(
             f"{folder}: the parts have different numbers of inputs:"
             " `dvc repro -f preprocess` writes them anew"
@@ -180,8 +197,10 @@ def load_dataset(folder: Path = PROCESSED) -> Dataset:
         train,
         test,
         official,
-        task=description.task,
-        targets=description.targets,
+        validation,
+        description.task,
+        description.targets,
+        description.prepared,
     )
 
 
@@ -214,8 +233,21 @@ def digest(folder: Path = PROCESSED) -> str:
     The files are not kept in memory, and are read again only if their size or time has changed. What somebody
     else put into the folder does not count.
     """
-    hashes = [f"{name} {sha256_once(folder / name)}" for name in sorted(FILES) if (folder / name).exists()]
+    folders = [".", *(f"{FOLDS}/{path.name}" for path in fold_folders(folder))]
+    names = [str(PurePosixPath(of, name)) for of in folders for name in sorted(FILES)]
+    hashes = [f"{name} {sha256_once(folder / name)}" for name in names if (folder / name).exists()]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def folder_for(folds: int | None, fold: int, processed: Path = PROCESSED) -> Path:
+    """Return the folder of the dataset in `processed`, or of its `fold` where it is divided into `folds`."""
+    return processed / FOLDS / str(fold) if folds else processed
+
+
+def fold_folders(folder: Path = PROCESSED) -> list[Path]:
+    """Return the folders of the folds in `folder`, if it is divided into folds, in their order."""
+    paths = (folder / FOLDS).glob("*")
+    return sorted((path for path in paths if path.name.isdecimal()), key=lambda path: int(path.name))
 
 
 def read_description(folder: Path, kind: type[AnyDescription], stage: str) -> AnyDescription:

@@ -16,30 +16,30 @@ import numpy as np
 from pipeline.support.files import reading, replacing
 
 UNSIGNED_BYTE = 0x08
-TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
+TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 1 << 20
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """Read the unsigned bytes in `dimensions` dimensions from the IDX file at `path`, gzipped or plain.
+    """Read the numbers in `dimensions` dimensions from the IDX file at `path`, gzipped or plain.
 
     Memory is taken as bytes are read, however many the header claims.
 
     Returns:
-        uint8 of the shape that the header gives.
+        An array of the type and the shape that the header gives.
 
     Raises:
         UserError: if the file is missing, cannot be read, is damaged, is no IDX file of that kind, or holds
             fewer or more bytes than its header says.
     """
-    remedy = f"dataset.files should name an IDX file of unsigned bytes in {dimensions} dimensions"
+    remedy = f"dataset.files should name an IDX file of numbers in {dimensions} dimensions"
     with reading(path, "download", remedy), path.open("rb") as file:
         gzipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
         file.seek(0)
-        shape, elements = _read(gzip.GzipFile(fileobj=file) if gzipped else file, dimensions)
-    return np.frombuffer(elements, np.uint8).reshape(shape)
+        dtype, shape, elements = _read(gzip.GzipFile(fileobj=file) if gzipped else file, dimensions)
+    return np.frombuffer(elements, dtype).reshape(shape)
 
 
 def write_idx(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray]) -> None:
@@ -51,20 +51,19 @@ def write_idx(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray]) ->
             file.write(block.tobytes())
 
 
-def _read(file: BinaryIO | gzip.GzipFile, dimensions: int) -> tuple[tuple[int, ...], bytearray]:
-    """Return the shape and the elements; raise `ValueError` if the file is not as it should be."""
+def _read(file: BinaryIO | gzip.GzipFile, dimensions: int) -> tuple[np.dtype, tuple[int, ...], bytearray]:
+    """Return type, shape and elements; raise `ValueError` if the file is not as it should be."""
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:
         raise ValueError(f"it begins with {magic.hex(' ') or 'nothing'}, so it is no IDX file")
-    if magic[2] != UNSIGNED_BYTE:
-        raise ValueError(f"its elements are {TYPES[magic[2]]}, not uint8")
     if magic[3] != dimensions:
         raise ValueError(f"it has {magic[3]} dimensions, not {dimensions}")
     sizes = file.read(4 * dimensions)
     if len(sizes) < 4 * dimensions:
         raise ValueError("it ends within its header")
     shape = struct.unpack(f">{dimensions}I", sizes)
-    claimed = math.prod(shape)
+    dtype = np.dtype(TYPES[magic[2]])
+    claimed = math.prod(shape) * dtype.itemsize
     claim = f"its header says {' × '.join(map(str, shape))}"
     if claimed == 0:
         raise ValueError(f"{claim}, so there is nothing in it")
@@ -75,4 +74,4 @@ def _read(file: BinaryIO | gzip.GzipFile, dimensions: int) -> tuple[tuple[int, .
             raise ValueError(f"{claim}, but more than {claimed} bytes follow")
     if len(elements) < claimed:
         raise ValueError(f"{claim}, but {len(elements)} bytes follow, not {claimed}")
-    return shape, elements
+    return dtype, shape, elements

@@ -23,6 +23,7 @@ from pipeline.support.errors import UserError, public
 TIMEOUT_S = 8.0  # for a server to answer, and between two packets
 MIN_BYTES_PER_S = 20_000  # a server that is slower on average, after TIMEOUT_S, is given up
 PIECE_BYTES = 256  # the rate is checked after each, so a server that sends single bytes is given up soon
+LARGE_PIECE_BYTES = 1 << 20  # of a file whose size is not known
 GZIP_MARGIN_BYTES = 100_000  # by which a file that cannot be compressed may grow
 
 
@@ -122,10 +123,7 @@ def _receive(url: str, target: Path, size: int) -> None:
         OSError: if the answer is an error, breaks off, or comes too slowly (`TooSlowError`).
     """
     start = time.monotonic()
-    try:
-        response = requests.get(url, stream=True, timeout=TIMEOUT_S)
-    except (requests.RequestException, ValueError) as error:  # ValueError: requests lets some odd hosts pass
-        raise NoAnswerError(reason_of(error)) from None
+    response = _ask(url)
     bar = tqdm(desc=target.name, total=size, unit="B", unit_scale=True, leave=False, disable=None)
     with response, target.open("wb") as output, bar:
         response.raise_for_status()
@@ -139,6 +137,30 @@ def _receive(url: str, target: Path, size: int) -> None:
                 raise TooSlowError(f"it sends less than {MIN_BYTES_PER_S / 1000:g} kB a second")
             output.write(piece)
             bar.update(len(piece))
+
+
+def fetch(url: str, target: Path) -> None:
+    """Write what the server sends for `url`, whatever its size is, to the path `target`.
+
+    Raises:
+        OSError: if there is no answer (`NoAnswerError`), if it is an error, or if it breaks off.
+    """
+    response = _ask(url)
+    with response, target.open("wb") as output:
+        response.raise_for_status()
+        size = int(response.headers.get("Content-Length", 0)) or None
+        bar = tqdm(desc=target.name, total=size, unit="B", unit_scale=True, leave=False, disable=None)
+        with bar:
+            for piece in response.iter_content(LARGE_PIECE_BYTES):
+                output.write(piece)
+                bar.update(len(piece))
+
+
+def _ask(url: str) -> requests.Response:
+    try:
+        return requests.get(url, stream=True, timeout=TIMEOUT_S)
+    except (requests.RequestException, ValueError) as error:  # ValueError: requests lets some odd hosts pass
+        raise NoAnswerError(reason_of(error)) from None
 
 
 def _as_folder(source: str) -> Path | None:

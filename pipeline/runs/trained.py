@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from pipeline.config.reading import read_params
 from pipeline.config.schema import SWITCHED_OFF, Config, parse
-from pipeline.data.dataset import PROCESSED, Dataset, digest, load_dataset
+from pipeline.data.dataset import PROCESSED, Dataset, digest, folder_for, load_dataset
 from pipeline.data.generated import generate
 from pipeline.nn.types import Array
 from pipeline.runs.history import Row, read_history
@@ -92,10 +92,10 @@ class TrainedRun:
         params = read_params(run.params if run.params.exists() else Run().params)
         made_from = read_made_from(run.model)
         if made_from and isinstance(made_from.get("dataset"), dict):
-            config = _config(run, made_from, params)
+            config = _config(run, made_from, params, {})
             dataset = generate(**asdict(config.dataset))
         else:
-            dataset = load_dataset()
+            dataset = load_dataset(_folder(made_from, params))
             config = _config_for(dataset, run, made_from, params)
             dataset = dataset.hold_out(config.split.validation)
         model = load_model(run.model)
@@ -125,10 +125,19 @@ class TrainedRun:
         return snapshots
 
 
-def _config(run: Run, made_from: dict[str, Any], params: Config) -> Config:
+def _folder(made_from: dict[str, Any] | None, params: Config) -> Path:
+    """Return where the data are that a model was made from, or those of `params` where that is not known."""
+    split = made_from.get("split") if made_from else None
+    if not isinstance(split, dict):
+        split = asdict(params.split)
+    return folder_for(split.get("folds"), split.get("fold", 0))
+
+
+def _config(run: Run, made_from: dict[str, Any], params: Config, prepared: dict[str, Any]) -> Config:
     """Return the configuration that `made_from`, as it stands in the model of `run`, is a part of.
 
-    What the model does not depend on, such as tracking, is taken from `params`.
+    What the model does not depend on, such as tracking, is taken from `params`. How the data were split is
+    taken from `prepared`, as in `Dataset`.
 
     Raises:
         UserError: if `made_from` does not fit the schema.
@@ -136,6 +145,9 @@ def _config(run: Run, made_from: dict[str, Any], params: Config) -> Config:
     values = asdict(params)
     dataset = made_from["dataset"] if isinstance(made_from["dataset"], dict) else values["dataset"]
     whole = {**made_from, "dataset": dataset, "tracking": values["tracking"], "sweep": values["sweep"]}
+    if isinstance(split := made_from.get("split"), dict):
+        of_split = {key: value for key, value in prepared.items() if key.startswith("split.")}
+        whole["split"] = {key.removeprefix("split."): value for key, value in of_split.items()} | split
     if isinstance(training := made_from.get("training"), dict):
         whole["training"] = {**values["training"], **SWITCHED_OFF, **training}
     return parse(whole, str(run.model))
@@ -160,7 +172,7 @@ def _config_for(dataset: Dataset, run: Run, made_from: dict[str, Any] | None, pa
                 raise UserError(what)
             check_fit(params, dataset)  # which may say in what they differ
             raise UserError(f"{what}: prepare the data that it was trained on")
-        config = _config(run, made_from, params)
+        config = _config(run, made_from, params, dataset.prepared)
         check_fit(config, dataset)
     except UserError as reason:
         if not run.is_dvcs():

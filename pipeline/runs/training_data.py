@@ -3,8 +3,9 @@
 from dataclasses import asdict
 
 from pipeline.config.schema import Config, GeneratedDataset
-from pipeline.data.dataset import PROCESSED, Dataset, load_dataset, warn_of_unseen_classes
+from pipeline.data.dataset import PROCESSED, Dataset, folder_for, load_dataset, warn_of_unseen_classes
 from pipeline.data.generated import generate
+from pipeline.data.own import OwnDataset, prepared_by
 from pipeline.runs.build import check_network
 from pipeline.support.errors import UserError, warn
 
@@ -18,7 +19,7 @@ def data_for(config: Config) -> Dataset:
     if isinstance(config.dataset, GeneratedDataset):
         dataset = generate(**asdict(config.dataset))
     else:
-        dataset = load_dataset()
+        dataset = load_dataset(folder_for(config.split.folds, config.split.fold))
         check_fit(config, dataset)
         dataset = dataset.hold_out(config.split.validation)
     check_network(config, dataset)
@@ -43,13 +44,23 @@ def check_fit(config: Config, dataset: Dataset) -> None:
             f"dataset = {config.dataset.name}, but data/processed holds {dataset.name}:"
             f" `dvc exp run -S dataset={config.dataset.name}` prepares the other and trains on it"
         )
+    wanted_values = prepared_by(config.dataset, config.split)
+    for key in sorted(wanted_values.keys() | dataset.prepared.keys()):
+        asked, there = wanted_values.get(key), dataset.prepared.get(key)
+        if asked != there:
+            raise UserError(
+                f"{key} = {asked}, but data/processed was prepared with {there}: `dvc exp run` with the same"
+                " options prepares the data anew and trains on them"
+            )
+    if isinstance(config.dataset, OwnDataset):
+        return
     classes = getattr(config.dataset, "classes", None)
     if dataset.name == config.dataset.name and dataset.classes != classes:
         raise UserError(
             f"dataset.classes = {classes}, but data/processed has {dataset.classes}:"
             " `dvc repro` prepares the data anew with those in params.yaml"
         )
-    for part in ("train", "test"):
+    for part in ("train", "test") if config.split.leaves_validation_to_training else ():
         count, expected = len(getattr(dataset, part).inputs), getattr(config.split, part)
         if count != expected:
             raise UserError(

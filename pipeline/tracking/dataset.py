@@ -10,7 +10,7 @@ from typing import Any
 
 import mlflow.entities
 
-from pipeline.data.dataset import PROCESSED, Dataset, digest, digest_part, load_dataset
+from pipeline.data.dataset import PROCESSED, Dataset, digest, digest_part, folder_for, load_dataset
 from pipeline.data.generated import GENERATORS, generate
 
 
@@ -57,20 +57,21 @@ def describe_data(config: Mapping[str, Any], root: Path) -> DataSource:
         digest_of_all = hashlib.sha256(made_from.encode()).hexdigest()
         origin = {"source_type": "code", "source": made_from}
         return DataSource(dataset, digest_of_all, origin, {"dataset": dataset.name})
-    folder = root / PROCESSED
-    dataset, digest_of_all = load_dataset(folder), digest(folder)
+    split = config["split"]
+    folder = folder_for(split.get("folds"), split.get("fold", 0), root / PROCESSED)
+    dataset, digest_of_all = load_dataset(folder), digest(root / PROCESSED)
     origin = {"source_type": "local", "source": json.dumps({"uri": PROCESSED.as_posix()})}
-    parts = digest_parts(folder, config["split"]["validation"], digest_of_all)
+    parts = digest_parts(folder, split["validation"], digest_of_all)
     return DataSource(dataset, digest_of_all, origin, {"dataset": dataset.name, **parts})
 
 
 @cache
-def digest_parts(folder: Path, validation: int, digest_of_all: str) -> dict[str, str]:
+def digest_parts(folder: Path, validation: float, digest_of_all: str) -> dict[str, str]:
     """Return the tag for each part by which runs are compared, of the processed dataset in `folder`.
 
     Args:
         folder: where the dataset is.
-        validation: how many images are held out.
+        validation: how many rows are held out, as a count or a share.
         digest_of_all: the dataset's; the parts are read again only when it is another.
     """
     dataset = load_dataset(folder).hold_out(validation)

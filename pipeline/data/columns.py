@@ -1,0 +1,165 @@
+"""What there is to know of a table's column: found out on the rows of the training part."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.data.encoding import (
+    NotANumberError,
+    Number,
+    Text,
+    is_number,
+    is_text,
+    missing_value,
+    numbers,
+    place,
+    shown,
+    texts,
+)
+from pipeline.data.moments import Moments
+
+MOST_CATEGORIES = 1000
+DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})( .*)?")
+WITH_COMMAS = re.compile(r"[+-]?[\d.]*\d,\d+")
+MOST_NUMBERS = 0.5  # of the categories: if more are numbers, the others are in the wrong place
+
+
+class ColumnStatistics:
+    """The statistics of a column, which is of numbers if its first value is one, and of texts otherwise.
+
+    Args:
+        name: the column's.
+        decimal: what stands before the fraction of a number.
+        as_text: whether it is taken as text, whatever its values are.
+        step: every how many-th row counts for the median; 1 for all of them.
+    """
+
+    def __init__(self, name: str, decimal: str, as_text: bool, step: int) -> None:
+        self.name, self.decimal, self.told, self.step = name, decimal, as_text, max(1, step)
+        self.of_texts = as_text
+        self.first_missing: int | None = None
+        self.seen = 0  # rows
+        self.first_text: tuple[int, str] | None = None
+        self.moments = Moments()
+        self.sample: list[np.ndarray] = []
+        self.categories: set[str] = set()
+
+    def add(self, column: pa.Array, rows: np.ndarray) -> None:
+        """Take in the values of `column`; `rows` are the numbers of their rows in the file.
+
+        Raises:
+            ValueError: naming the row of a value that is not what the column's other values are.
+        """
+        if self.first_text is None:
+            self._look_at_first(column, rows)
+        if self.of_texts:
+            values = texts(column)
+            missing = values.is_null().to_numpy(zero_copy_only=False)
+            if len(self.categories) <= MOST_CATEGORIES:
+                self.categories |= set(pc.unique(values.drop_null()).to_pylist())
+        else:
+            found = self._numbers(column, rows)
+            missing = np.isnan(found)
+            self.moments.add(found[~missing])
+            self.sample.append(found[-self.seen % self.step :: self.step])
+        if self.first_missing is None and missing.any():
+            self.first_missing = int(rows[np.argmax(missing)])
+        self.seen += len(column)
+
+    def _look_at_first(self, column: pa.Array, rows: np.ndarray) -> None:
+        """Decide by the first value that is there what the column is of."""
+        if not is_text(column.type):
+            self.first_text = int(rows[0]), ""
+            return
+        values = texts(column)
+        there = np.flatnonzero(~values.is_null().to_numpy(zero_copy_only=False))
+        if not len(there):
+            return
+        row, text = int(rows[there[0]]), values[int(there[0])].as_py()
+        self.first_text = row, text
+        if self.told:
+            return
+        self.of_texts = not is_number(text.replace(self.decimal, "."))
+        where = f"{place(self.name, row)}: {shown(text)!r}"
+        if text == self.name:
+            raise ValueError(f"{where} is the column's name: the header is there twice")
+        if DATE.fullmatch(text):
+            raise ValueError(
+                f"{where} is a date: make numbers of it, such as year and month, or leave the column out:"
+                f" dataset.drop=['{shown(self.name)}']"
+            )
+        if self.of_texts and WITH_COMMAS.fullmatch(text):
+            raise ValueError(
+                f"{where} is no number: say dataset.decimal=',' if the comma stands before the fraction, and"
+                " take commas out that only group the digits"
+            )
+
+    def _numbers(self, column: pa.Array, rows: np.ndarray) -> np.ndarray:
+        """Return the numbers in `column`; an error names the row in the file."""
+        try:
+            return numbers(column, self.name, self.decimal, 0)
+        except ValueError as error:
+            [(at, what)] = re.findall(r"^row (\d+), column .*?: (.*)$", str(error), re.DOTALL)
+            row = int(rows[int(at)])
+            if what == f"{shown(self.name)!r} is no number":
+                what = f"{shown(self.name)!r} is the column's name: the header is there twice"
+                raise ValueError(f"{place(self.name, row)}: {what}") from None
+            raise type(error)(f"{place(self.name, row)}: {what}") from None
+
+    def finish(self, missing: str) -> Number | Text:
+        """Return how the column is encoded.
+
+        Args:
+            missing: `dataset.missing`.
+
+        Raises:
+            ValueError: if the training part does not say.
+        """
+        if self.first_text is None or not (self.of_texts or self.moments.count):
+            raise ValueError(
+                f"column {shown(self.name)}: no row of the training part has a value: leave it out:"
+                f" dataset.drop=['{shown(self.name)}']"
+            )
+        if self.first_missing is not None and missing == "error":
+            raise ValueError(missing_value(self.name, self.first_missing))
+        indicator = missing == "indicator" and self.first_missing is not None
+        if self.of_texts:
+            self._check_categories()
+            return Text(self.name, sorted(self.categories), missing != "error", indicator)
+        mean, deviation = float(self.moments.mean()), float(self.moments.deviation())
+        if not np.isfinite([mean, deviation]).all():
+            raise ValueError(f"column {shown(self.name)}: its numbers are too large to be added up")
+        median = self._median() if missing != "error" else None
+        return Number(self.name, mean, deviation or 1.0, median, indicator)
+
+    def _median(self) -> float:
+        sample = np.concatenate(self.sample)
+        there = sample[~np.isnan(sample)]
+        return float(np.median(there)) if len(there) else float(self.moments.mean())
+
+    def _check_categories(self) -> None:
+        row, text = self.first_text or (0, "")
+        of_numbers = [category for category in self.categories if is_number(category)]
+        if not self.told and len(of_numbers) > MOST_NUMBERS * len(self.categories):
+            raise NotANumberError(f"{place(self.name, row)}: {shown(text)!r} is no number")
+        if len(self.categories) > MOST_CATEGORIES:
+            raise ValueError(
+                f"column {shown(self.name)}: more than {MOST_CATEGORIES:,} different texts, and each would be"
+                f" an input: leave it out: dataset.drop=['{shown(self.name)}']"
+            )
+
+
+def unknown_categories(columns: Sequence[Number | Text], raw: pa.RecordBatch) -> dict[str, dict[str, int]]:
+    """Return how many `raw` rows have which text that is no category, by column."""
+    found: dict[str, dict[str, int]] = {}
+    for column in columns:
+        if isinstance(column, Text):
+            values = texts(raw.column(column.name))
+            unknown = values.filter(pa.array((column.find(values) < 0) & np.asarray(values.is_valid())))
+            if len(unknown):
+                counts = unknown.value_counts().to_pylist()
+                found[column.name] = {count["values"]: count["counts"] for count in counts}
+    return found

@@ -1,0 +1,286 @@
+"""How a raw row becomes inputs: found out on the training part, then the same for every row."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass as plain_dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from pipeline.data.dataset import Description
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_SHOWN = 60  # characters of a value that a message quotes
+
+
+class Encoding(Protocol):
+    """What makes inputs of raw rows."""
+
+    def encode(self, raw: Any, first_row: int = 1) -> np.ndarray:
+        """Return the inputs, float32 (n, d), of `raw` rows.
+
+        Args:
+            raw: the rows, as the data have them.
+            first_row: the number of the first of them, for messages.
+
+        Raises:
+            ValueError: naming row and column of what is wrong, in one line.
+        """
+
+
+@plain_dataclass(frozen=True)
+class Bytes:
+    """Images of 8 bits, uint8 (n, rows, columns) or (n, rows, columns, 3): divided by 255."""
+
+    def encode(self, raw: np.ndarray, first_row: int = 1) -> np.ndarray:
+        return raw.reshape(len(raw), -1) / np.float32(255)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Images of other numbers: what was `low` to `high` becomes 0 to 1."""
+
+    low: float
+    high: float
+    kind: Literal["range"] = "range"
+
+    def encode(self, raw: np.ndarray, first_row: int = 1) -> np.ndarray:
+        values = np.asarray(raw, np.float64).reshape(len(raw), -1)
+        _refuse_infinite(values, first_row)
+        return ((values - self.low) / (self.high - self.low)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Numbers (n, d): less the mean of their column, divided by its deviation."""
+
+    mean: list[float]
+    deviation: list[float]
+    kind: Literal["standard"] = "standard"
+
+    def encode(self, raw: np.ndarray, first_row: int = 1) -> np.ndarray:
+        values = np.asarray(raw, np.float64)
+        if values.ndim != 2 or values.shape[1] != len(self.mean):
+            raise ValueError(f"numbers of shape {values.shape}: should be (n, {len(self.mean)})")
+        _refuse_infinite(values, first_row)
+        return ((values - np.array(self.mean)) / np.array(self.deviation)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A column of numbers, which becomes one input, or two.
+
+    Attributes:
+        name: the column's.
+        mean, deviation: of the training part; the input is (value − mean) / deviation.
+        median: of the training part, for rows that have no value; None if each has to have one.
+        indicator: whether a second input is 1 where there is no value, and 0 elsewhere.
+    """
+
+    name: str
+    mean: float
+    deviation: Annotated[float, Field(gt=0)]
+    median: float | None = None
+    indicator: bool = False
+    kind: Literal["number"] = "number"
+
+    @property
+    def inputs(self) -> list[str]:
+        """The names of the inputs."""
+        return [self.name, f"{self.name} is missing"] if self.indicator else [self.name]
+
+    def encode(self, column: pa.Array, inputs: np.ndarray, decimal: str, first_row: int) -> None:
+        """Write what comes of `column` to the columns of `inputs`."""
+        values = numbers(column, self.name, decimal, first_row)
+        missing = np.isnan(values)
+        if missing.any():
+            if self.median is None:
+                raise ValueError(missing_value(self.name, first_row + int(np.argmax(missing))))
+            values = np.where(missing, self.median, values)
+        inputs[:, 0] = (values - self.mean) / self.deviation
+        if self.indicator:
+            inputs[:, 1] = missing
+
+
+@dataclass(frozen=True)
+class Text:
+    """A column of texts, which becomes one input for each category: 1 for the row's own, 0 for the others.
+
+    Attributes:
+        name: the column's.
+        categories: of the training part, in order. Of a text that is none of them all inputs are 0.
+        optional: whether a row may have no value: then all inputs are 0.
+        indicator: whether a last input is 1 where there is no value.
+    """
+
+    name: str
+    categories: list[str]
+    optional: bool = False
+    indicator: bool = False
+    kind: Literal["text"] = "text"
+
+    @property
+    def inputs(self) -> list[str]:
+        """The names of the inputs."""
+        names = [f"{self.name} = {category}" for category in self.categories]
+        return [*names, f"{self.name} is missing"] if self.indicator else names
+
+    def encode(self, column: pa.Array, inputs: np.ndarray, decimal: str, first_row: int) -> None:
+        """Write what comes of `column` to the columns of `inputs`."""
+        values = texts(column)
+        if values.null_count and not self.optional:
+            row = first_row + values.is_null().to_pylist().index(True)
+            raise ValueError(missing_value(self.name, row))
+        inputs[:] = 0
+        categories = self.find(values)
+        known = categories >= 0
+        inputs[np.flatnonzero(known), categories[known]] = 1
+        if self.indicator:
+            inputs[:, -1] = values.is_null().to_numpy(zero_copy_only=False)
+
+    def find(self, values: pa.Array) -> np.ndarray:
+        """Return the number of the category of each of the `values`, −1 where it has none."""
+        found = pc.index_in(values, value_set=pa.array(self.categories, pa.string()))
+        return np.asarray(found.fill_null(-1))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table, in the order of the inputs.
+
+    Attributes:
+        columns: what becomes of each.
+        decimal: what stands before the fraction of a number that is given as text.
+    """
+
+    columns: list[Annotated[Number | Text, Field(discriminator="kind")]]
+    decimal: str = "."
+    kind: Literal["columns"] = "columns"
+
+    @property
+    def inputs(self) -> list[str]:
+        """The names of the inputs."""
+        return [name for column in self.columns for name in column.inputs]
+
+    def encode(self, raw: "pa.RecordBatch | pd.DataFrame", first_row: int = 1) -> np.ndarray:
+        columns = dict(_columns(raw))
+        if missing := [column.name for column in self.columns if column.name not in columns]:
+            raise ValueError(
+                f"there is no column {shown(missing[0])}: there are {', '.join(columns) or 'none'}"
+            )
+        inputs = np.empty((len(raw), len(self.inputs)), np.float32)
+        start = 0
+        for column in self.columns:
+            end = start + len(column.inputs)
+            column.encode(columns[column.name], inputs[:, start:end], self.decimal, first_row)
+            start = end
+        return inputs
+
+
+AnyEncoding = Annotated[Range | Standard | Columns, Field(discriminator="kind")]
+
+
+def read_encoding(description: Description) -> Encoding:
+    """Return how the inputs of the dataset with this `description` are made."""
+    if description.encoding is None:
+        return Bytes()
+    encoding: Encoding = TypeAdapter(AnyEncoding).validate_python(description.encoding)
+    return encoding
+
+
+def numbers(column: pa.Array, name: str, decimal: str, first_row: int) -> np.ndarray:
+    """Return the values of the `column` with this `name` as float64, NaN where there is none.
+
+    Raises:
+        ValueError: naming the row, if a value is no number, or infinite.
+    """
+    if is_text(column.type):
+        if decimal != ".":
+            column = pc.replace_substring(column, decimal, ".")
+        try:
+            values = column.cast(pa.float64())
+        except pa.ArrowInvalid:
+            values = _parse(texts(column), name, first_row)
+    else:
+        values = column.cast(pa.float64(), safe=False)
+    found: np.ndarray = values.to_numpy(zero_copy_only=False)
+    if (infinite := np.isinf(found)).any():
+        raise ValueError(f"{place(name, first_row + int(np.argmax(infinite)))}: infinite")
+    return found
+
+
+def texts(column: pa.Array) -> pa.StringArray:
+    """Return the values of `column` as texts without spaces around them; null where nothing is left.
+
+    Truth values are `true` and `false`, whoever wrote them.
+    """
+    trimmed = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    trimmed = pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
+    truth = pc.is_in(trimmed, value_set=pa.array(["True", "TRUE", "False", "FALSE"]))
+    return pc.if_else(truth, pc.utf8_lower(trimmed), trimmed) if pc.any(truth).as_py() else trimmed
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether a column of this `kind` holds texts."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def place(column: str, row: int) -> str:
+    """Return where something is wrong."""
+    return f"row {row}, column {shown(column)}"
+
+
+def shown(text: str) -> str:
+    """Return `text`, shortened, in one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_SHOWN else f"{line[:MAX_SHOWN]}…"
+
+
+def missing_value(column: str, row: int) -> str:
+    """Return the message that a row has no value."""
+    return f"{place(column, row)}: no value; dataset.missing=median or indicator says what stands in for it"
+
+
+class NotANumberError(ValueError):
+    """A text in a column of numbers."""
+
+
+def _parse(column: pa.StringArray, name: str, first_row: int) -> pa.Array:
+    """Return the numbers that the trimmed texts of `column` spell."""
+    try:
+        return column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        for row, text in enumerate(column.to_pylist(), first_row):
+            if text is not None and not is_number(text):
+                raise NotANumberError(f"{place(name, row)}: {shown(text)!r} is no number") from None
+        raise
+
+
+def is_number(text: str) -> bool:
+    """Return whether `text` is a number as tables have them: 3, -0.5, 1e-3, inf."""
+    try:
+        pa.array([text]).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _columns(raw: "pa.RecordBatch | pd.DataFrame") -> Iterator[tuple[str, pa.Array]]:
+    if isinstance(raw, pa.RecordBatch):
+        yield from zip(raw.schema.names, raw.columns, strict=True)
+        return
+    for name in raw.columns:
+        yield str(name), pa.array(raw[name], from_pandas=True)
+
+
+def _refuse_infinite(values: np.ndarray, first_row: int) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        row, column = divmod(int(np.argmin(finite)), math.prod(values.shape[1:]))
+        raise ValueError(f"row {first_row + row}, number {column + 1} in it: NaN or infinite")

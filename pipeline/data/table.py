@@ -1,0 +1,187 @@
+"""Tables: a row for each example, in a CSV, TSV or Parquet file."""
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.data.columns import ColumnStatistics
+from pipeline.data.encoding import Columns, NotANumberError, numbers, place, shown, texts
+from pipeline.data.own import TableDataset
+from pipeline.data.rows import Rows
+from pipeline.data.table_files import open_table
+from pipeline.support.errors import UserError
+
+MOST_CLASSES = 1000
+MOST_INPUTS = 100_000
+CELLS_OF_SAMPLE = 1 << 22  # numbers kept for the medians: 32 MB
+
+
+class Table:
+    """The rows of a table."""
+
+    def __init__(self, folder: Path, files: list[str], dataset: TableDataset, groups: str | None) -> None:
+        [name] = files
+        self.dataset, self.groups = dataset, groups
+        self.file = open_table(folder / name, dataset.delimiter, dataset.encoding)
+        self.first_row = self.file.first_row
+        targets = dataset.target if isinstance(dataset.target, list) else [dataset.target or ""]
+        self.targets = [self._find(target, "dataset.target") for target in targets]
+        named = {"dataset.drop": dataset.drop, "dataset.text": dataset.text}
+        named |= {"dataset.features": dataset.features or [], "split.groups": [groups] if groups else []}
+        for key, names in named.items():
+            for column in names:
+                self._find(column, key)
+        left_out = {*self.targets, *dataset.drop, *([groups] if groups else [])}
+        chosen = self.file.names if dataset.features is None else dataset.features
+        self.features = [name for name in chosen if dataset.features is not None or name not in left_out]
+        self._check_features()
+
+    def _find(self, name: str, key: str) -> str:
+        """Return `name`, a column that `key` names."""
+        if name in self.file.names:
+            return name
+        near = get_close_matches(name, self.file.names, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        columns = shown(", ".join(self.file.names[:20]))
+        raise UserError(f"{key} = {name or 'null'}: {self.place()} has the columns {columns}{hint}")
+
+    def _check_features(self) -> None:
+        if both := [name for name in self.features if name in self.targets]:
+            raise UserError(f"dataset.features has {both[0]}, which is the target: leave it out")
+        if not self.features:
+            raise UserError(f"{self.place()}: there is no column to predict {', '.join(self.targets)} from")
+        if "" in self.features:
+            raise UserError(
+                f"{self.place()}: column {self.file.names.index('') + 1} has no name in row 1: give it one,"
+                " or leave it out, as in dataset.drop=['']"
+            )
+
+    def place(self) -> str:
+        return str(self.file.path)
+
+    def image_shape(self) -> None:
+        return None
+
+    def blocks(self) -> Iterator[pa.RecordBatch]:
+        return self.file.blocks(self.features, self.dataset.text)
+
+    def scan(self) -> Rows:
+        regression = self.dataset.task == "regression"
+        wanted = [*self.targets, *([self.groups] if self.groups else [])]
+        as_text = wanted[len(self.targets) :] if regression else wanted
+        values: list[np.ndarray] = []
+        classes, groups = Codes(), Codes()
+        row = self.first_row
+        try:
+            for block in self.file.blocks(list(dict.fromkeys(wanted)), as_text):
+                if regression:
+                    columns = [self._target_numbers(block.column(name), name, row) for name in self.targets]
+                    values.append(np.stack(columns, axis=1))
+                else:
+                    values.append(classes.of(block.column(self.targets[0]), self.targets[0], row))
+                    self._check_class_count(classes)
+                if self.groups:
+                    groups.of(block.column(self.groups), self.groups, row, keep=True)
+                row += len(block)
+        except ValueError as error:
+            raise UserError(f"{self.place()}: {error}") from None
+        if row == self.first_row:
+            raise UserError(f"{self.place()}: it holds no rows")
+        of_groups = groups.all() if self.groups else None
+        if regression:
+            return Rows(np.concatenate(values), [], self.targets, of_groups)
+        names, new = classes.in_order()
+        return Rows(new[np.concatenate(values)], names, [], of_groups)
+
+    def _target_numbers(self, column: pa.Array, name: str, row: int) -> np.ndarray:
+        """Return the values of a regression's target."""
+        found = numbers(column, name, self.dataset.decimal, row)
+        if (missing := np.isnan(found)).any():
+            raise ValueError(f"{place(name, row + int(np.argmax(missing)))}: the target has no value")
+        return found
+
+    def _check_class_count(self, classes: "Codes") -> None:
+        if len(classes.names) > MOST_CLASSES:
+            raise ValueError(
+                f"column {shown(self.targets[0])}: more than {MOST_CLASSES:,} different classes; if it is a"
+                " number to be predicted, say dataset.task=regression"
+            )
+
+    def fit(self, training: np.ndarray) -> Columns:
+        step = -(-int(training.sum()) * len(self.features) // CELLS_OF_SAMPLE)
+        statistics = [
+            ColumnStatistics(name, self.dataset.decimal, name in self.dataset.text, step)
+            for name in self.features
+        ]
+        start = 0
+        try:
+            for block in self.blocks():
+                chosen = training[start : start + len(block)]
+                rows = np.flatnonzero(chosen) + self.first_row + start
+                if len(rows):
+                    rows_of = block if len(rows) == len(block) else block.filter(pa.array(chosen))
+                    for column, of_column in zip(rows_of.columns, statistics, strict=True):
+                        of_column.add(column, rows)
+                start += len(block)
+            columns = [of_column.finish(self.dataset.missing) for of_column in statistics]
+        except ValueError as error:
+            raise UserError(f"{self.place()}: {error}{self._hint(error)}") from None
+        encoding = Columns(columns, self.dataset.decimal)
+        if len(encoding.inputs) > MOST_INPUTS:
+            raise UserError(
+                f"{self.place()}: its texts make {len(encoding.inputs):,} inputs: leave columns with many"
+                " different texts out (dataset.drop)"
+            )
+        return encoding
+
+    def _hint(self, error: ValueError) -> str:
+        """Return what to do about a text among numbers."""
+        if not isinstance(error, NotANumberError):
+            return ""
+        column = re.search(r"column (.+?): ", str(error))
+        return (
+            ", as the values before it are: mend it, leave it empty if there is no value, or say"
+            f" dataset.text=['{column[1] if column else ''}'] to take the column as text"
+        )
+
+
+class Codes:
+    """Texts, numbered in the order in which they come."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, int] = {}
+        self._kept: list[np.ndarray] = []
+
+    def of(self, column: pa.Array, name: str, row: int, keep: bool = False) -> np.ndarray:
+        """Return the numbers of the values of `column`, int32; `row` is the number of the first of them."""
+        values = texts(column)
+        if values.null_count:
+            raise ValueError(f"{place(name, row + values.is_null().to_pylist().index(True))}: no value")
+        encoded = values.dictionary_encode()
+        new = [self.names.setdefault(text, len(self.names)) for text in encoded.dictionary.to_pylist()]
+        found = np.array(new, np.int32)[np.asarray(encoded.indices)]
+        if keep:
+            self._kept.append(found)
+        return found
+
+    def all(self) -> np.ndarray:
+        """Return what was kept of all blocks."""
+        return np.concatenate(self._kept)
+
+    def in_order(self) -> tuple[list[str], np.ndarray]:
+        """Return the texts in order, numbers by their size, and the new number of each old one."""
+        names = sorted(self.names, key=_by_size)
+        new = np.empty(len(names), np.int32)
+        new[[self.names[name] for name in names]] = np.arange(len(names))
+        return names, new
+
+
+def _by_size(text: str) -> tuple[int, float, str]:
+    try:
+        return 0, float(text), text
+    except ValueError:
+        return 1, 0.0, text
