@@ -68,7 +68,7 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
     for fold, parts in enumerate(assigned):
         parts = np.concatenate([parts, np.full(rows.official, OFFICIAL, np.uint8)])
         folder = processed / FOLDS / str(fold) if split.folds else processed
-        _check_targets(source, rows, parts, about["title"])
+        _check_targets(source, rows, parts, f"{unit} of {about['title']}")
         inputs = write_dataset(folder, source, rows, parts, about)
         where = f" (fold {fold} of {split.folds})" if split.folds else ""
         print(f"{about['title']}: {_in_words(parts, source, unit, inputs)}{where}")
@@ -103,7 +103,7 @@ def _refuse_changed(raw: Path, files: dict[str, str]) -> None:
             )
 
 
-def _check_targets(source: Source, rows: Rows, parts: np.ndarray, title: str) -> None:
+def _check_targets(source: Source, rows: Rows, parts: np.ndarray, what: str) -> None:
     """Warn of classes that a part lacks; raise `UserError` if there is nothing to tell apart."""
     if not rows.classes:
         return
@@ -118,10 +118,10 @@ def _check_targets(source: Source, rows: Rows, parts: np.ndarray, title: str) ->
     for part, of_part in counts.items():
         if part != OFFICIAL and of_part.any():
             lacking = in_train & (of_part == 0) if part != TRAIN else ~in_train
-            _warn_of_classes(rows, part, int(of_part.sum()), lacking, title)
+            _warn_of_classes(rows, part, int(of_part.sum()), lacking, what)
 
 
-def _warn_of_classes(rows: Rows, part: int, count: int, lacking: np.ndarray, title: str) -> None:
+def _warn_of_classes(rows: Rows, part: int, count: int, lacking: np.ndarray, what: str) -> None:
     names = [name for name, lacks in zip(rows.classes, lacking, strict=True) if lacks]
     if not names:
         return
@@ -133,7 +133,7 @@ def _warn_of_classes(rows: Rows, part: int, count: int, lacking: np.ndarray, tit
         else "what is measured there says nothing about them"
     )
     warn(
-        f"warning: none of the {count:,} {unit} rows of {title} is of the class"
+        f"warning: none of the {count:,} {unit} {what} is of the class"
         f" {', '.join(names[:MAX_NAMED])}{more}: {consequence}. split.order=stratified gives each part its"
         " share of every class"
     )

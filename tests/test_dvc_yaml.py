@@ -37,6 +37,8 @@ CHANGES_NO_OUTPUT = {
 LIBRARIES = {
     "numpy": ["numpy"],
     "PIL": ["pillow"],
+    "pyarrow": ["pyarrow"],
+    "sklearn": ["scikit-learn"],
     "matplotlib": ["matplotlib", "contourpy", "kiwisolver", "pillow"],  # with what it draws and writes with
 }
 """The libraries whose version can change an output: what is imported, and the names in versions.yaml."""

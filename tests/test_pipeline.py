@@ -173,7 +173,7 @@ def test_verify_tells_whether_the_committed_results_are_reproduced(clone: Path) 
     [
         ("optimizer.learning_rate", 0.05, ["train", "evaluate", "plot", "page"]),
         ("seed", 1, ["train", "evaluate", "plot", "page"]),
-        ("split.validation", 50, ["train", "evaluate", "plot", "page"]),
+        ("split.validation", 50, ["preprocess", "train", "evaluate", "plot", "page"]),
         ("split.test", 90, ["preprocess", "train", "evaluate", "plot", "page"]),
         ("dataset.official", 61, CHAIN),
     ],
@@ -251,13 +251,13 @@ def test_stand_ins_are_told_of_each_time_and_heal_once_a_source_is_reached(tmp_p
 
     for _ in range(2):
         assert "NOTHING IS ABOUT MNIST" in reproduce()
-    assert "stand_ins.yaml" in run(clone, "git", "status", "--porcelain")
+    assert "look_again.yaml" in run(clone, "git", "status", "--porcelain")
     assert "NOTHING IS ABOUT" not in reproduce(DATA_MIRROR=str(mirror))
     assert "Data and pipelines are up to date." in reproduce()
     assert {path.name for path in (clone / "data/raw").glob("*.gz")} == {
         path.name for path in mirror.iterdir()
     }
-    assert "stand_ins.yaml" not in run(clone, "git", "status", "--porcelain")
+    assert "look_again.yaml" not in run(clone, "git", "status", "--porcelain")
 
 
 def test_the_project_runs_as_a_folder_of_another_repository(tmp_path: Path) -> None:

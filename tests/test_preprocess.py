@@ -98,7 +98,7 @@ def test_running_twice_gives_the_same_bytes(raw: Path, tmp_path: Path) -> None:
 
 
 def test_a_split_larger_than_the_data_names_its_keys(raw: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"split\.train = 9 and split\.test = 4 ask for 13 .* 12 training"):
+    with pytest.raises(UserError, match=r"split\.train = 9 and split\.test = 4 ask for 13, .* 12 training"):
         preprocess(raw, tmp_path / "processed", Split(train=9, test=4))
     assert not (tmp_path / "processed").exists()
 
@@ -136,19 +136,22 @@ def test_a_class_that_is_not_trained_on_is_warned_of(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(raw, "train_labels", np.array([0] * 4 + [1] * 4 + [2] * 4, np.uint8))
-    preprocess(raw, tmp_path / "all", Split(train=9, test=3))
+    preprocess(raw, tmp_path / "all", Split(train=11, test=0))
     assert capsys.readouterr().err == ""
     preprocess(raw, tmp_path / "some", Split(train=4, test=8))
     told = "warning: none of the 4 training images of Dots is of the class some, many: "
+    assert capsys.readouterr().err.startswith(told)
+    preprocess(raw, tmp_path / "sorted", Split(train=9, test=3))
+    told = "warning: none of the 3 test images of Dots is of the class few, some: what is measured there"
     assert capsys.readouterr().err.startswith(told)
 
 
 def test_what_fetching_again_cannot_mend_is_not_told_to_be_fetched_again(raw: Path, tmp_path: Path) -> None:
     """The file is the one that the dataset's configuration names, and holds something else than it should."""
-    (raw / "train_labels.gz").write_bytes(gzip.compress(struct.pack(">BBBBI", 0, 0, 0x0C, 1, 1) + bytes(4)))
+    (raw / "train_labels.gz").write_bytes(gzip.compress(struct.pack(">BBBBI", 0, 0, 0x0A, 1, 1) + bytes(4)))
     describe(raw)
     with pytest.raises(
-        UserError, match=r"train_labels\.gz: its elements are int32.*dataset\.files"
+        UserError, match=r"train_labels\.gz: .* so it is no IDX file.*dataset\.files"
     ) as raised:
         preprocess(raw, tmp_path / "processed", Split(train=7, test=4))
     assert "dvc repro" not in str(raised.value)

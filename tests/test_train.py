@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.config.reading import read_params
 from pipeline.data.dataset import load_dataset
+from pipeline.data.splitting import Split
 from pipeline.runs.build import check_memory
 from pipeline.runs.history import read_history
 from pipeline.runs.models import load_model, read_made_from
@@ -308,12 +309,21 @@ def test_training_that_cannot_fit_into_memory_is_refused_at_once(
         assert str(caught.value).startswith(told)
 
 
-@pytest.mark.parametrize(("part", "there"), [("train", 205), ("test", 95)])
-def test_data_that_were_split_otherwise(prepared: Path, part: str, there: int) -> None:
-    config = read_params(prepared / "params.yaml")
-    config = replace(config, split=replace(config.split, **{part: 90}))
-    told = f"^split.{part} = 90, but data/processed holds {there} images in that part"
-    with pytest.raises(UserError, match=told):
+@pytest.mark.parametrize(
+    ("split", "told"),
+    [
+        (Split(train=90, test=95), "split.train = 90, but data/processed holds 205 images in that part"),
+        (Split(train=205, test=90), "split.test = 90, but data/processed holds 95 images in that part"),
+        (Split(train=0.7, test=0.3), "split.train = 0.7, but data/processed was prepared with 205"),
+        (
+            Split(train=205, test=95, order="shuffled"),
+            "split.order = shuffled, but data/processed was prepared with file",
+        ),
+    ],
+)
+def test_data_that_were_split_otherwise(prepared: Path, split: Split, told: str) -> None:
+    config = replace(read_params(prepared / "params.yaml"), split=split)
+    with pytest.raises(UserError, match=f"^{told}"):
         check_fit(config, load_dataset(prepared / "data/processed"))
 
 

@@ -27,6 +27,7 @@ HINTS_OF_HYDRA = re.compile(
 )
 """The beginnings of hints in messages of Hydra and OmegaConf that do not apply to this program."""
 
+MAX_KEYS = 3  # of a group that is quoted
 MIN_LIKENESS = 0.7  # from 0 to 1: of a name that is proposed in place of an unknown one
 
 
@@ -161,7 +162,8 @@ def describe(error: ValidationError, values: Mapping[str, Any]) -> str:
             right = first["msg"].removeprefix("Input ").removeprefix("String ").removeprefix("Value error, ")
     if not keys:  # it is about several values, and names them
         return right
-    return f"{'.'.join(keys)} = {shorten(repr(at), 200)}: {right}"
+    value = "" if isinstance(at, Mapping) and len(at) > MAX_KEYS else f" = {shorten(repr(at), 200)}"
+    return f"{'.'.join(keys)}{value}: {right}"
 
 
 def _known(values: Mapping[str, Any], findings: Sequence[Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass as plain_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +12,6 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from pipeline.data.dataset import Description
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MAX_SHOWN = 60  # characters of a value that a message quotes
 
@@ -152,7 +149,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table, in the order of the inputs.
+    """The columns of a table, in the order of the inputs; raw rows are a pandas DataFrame or of pyarrow.
 
     Attributes:
         columns: what becomes of each.
@@ -168,7 +165,7 @@ class Columns:
         """The names of the inputs."""
         return [name for column in self.columns for name in column.inputs]
 
-    def encode(self, raw: "pa.RecordBatch | pd.DataFrame", first_row: int = 1) -> np.ndarray:
+    def encode(self, raw: Any, first_row: int = 1) -> np.ndarray:
         columns = dict(_columns(raw))
         if missing := [column.name for column in self.columns if column.name not in columns]:
             raise ValueError(
@@ -271,7 +268,7 @@ def is_number(text: str) -> bool:
     return True
 
 
-def _columns(raw: "pa.RecordBatch | pd.DataFrame") -> Iterator[tuple[str, pa.Array]]:
+def _columns(raw: Any) -> Iterator[tuple[str, pa.Array]]:
     if isinstance(raw, pa.RecordBatch):
         yield from zip(raw.schema.names, raw.columns, strict=True)
         return

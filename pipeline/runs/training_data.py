@@ -6,8 +6,11 @@ from pipeline.config.schema import Config, GeneratedDataset
 from pipeline.data.dataset import PROCESSED, Dataset, folder_for, load_dataset, warn_of_unseen_classes
 from pipeline.data.generated import generate
 from pipeline.data.own import OwnDataset, prepared_by
+from pipeline.data.splitting import Split
 from pipeline.runs.build import check_network
 from pipeline.support.errors import UserError, warn
+
+SPLIT_BY_DEFAULT = asdict(Split(train=1, test=0))
 
 
 def data_for(config: Config) -> Dataset:
@@ -44,14 +47,7 @@ def check_fit(config: Config, dataset: Dataset) -> None:
             f"dataset = {config.dataset.name}, but data/processed holds {dataset.name}:"
             f" `dvc exp run -S dataset={config.dataset.name}` prepares the other and trains on it"
         )
-    wanted_values = prepared_by(config.dataset, config.split)
-    for key in sorted(wanted_values.keys() | dataset.prepared.keys()):
-        asked, there = wanted_values.get(key), dataset.prepared.get(key)
-        if asked != there:
-            raise UserError(
-                f"{key} = {asked}, but data/processed was prepared with {there}: `dvc exp run` with the same"
-                " options prepares the data anew and trains on them"
-            )
+    _check_preparation(config, dataset)
     if isinstance(config.dataset, OwnDataset):
         return
     classes = getattr(config.dataset, "classes", None)
@@ -66,4 +62,18 @@ def check_fit(config: Config, dataset: Dataset) -> None:
             raise UserError(
                 f"split.{part} = {expected}, but data/processed holds {count} images in that part:"
                 f" `dvc exp run -S split.{part}={expected}` splits them anew and trains on them"
+            )
+
+
+def _check_preparation(config: Config, dataset: Dataset) -> None:
+    """Raise `UserError` unless `dataset` was prepared by the values that `config` asks for."""
+    counts = {part: len(getattr(dataset, part).inputs) for part in ("train", "test")}
+    there = {f"split.{key}": value for key, value in (SPLIT_BY_DEFAULT | counts).items()} | dataset.prepared
+    wanted = prepared_by(config.dataset, config.split)
+    asked = {f"split.{key}": value for key, value in asdict(config.split).items()} | wanted
+    for key in wanted | dataset.prepared:
+        if asked.get(key) != there.get(key):
+            raise UserError(
+                f"{key} = {asked.get(key)}, but data/processed was prepared with {there.get(key)}: `dvc exp"
+                " run` with the same options prepares the data anew and trains on them"
             )

@@ -28,12 +28,24 @@ def test_it_reads_the_shape_and_the_elements(tmp_path: Path, content: bytes) -> 
 
 
 @pytest.mark.parametrize(
+    ("code", "dtype"),
+    [(0x08, "u1"), (0x09, "i1"), (0x0B, ">i2"), (0x0C, ">i4"), (0x0D, ">f4"), (0x0E, ">f8")],
+)
+def test_it_reads_every_type_of_the_format(tmp_path: Path, code: int, dtype: str) -> None:
+    elements = np.arange(-3, 3).astype(dtype)
+    (tmp_path / "numbers").write_bytes(struct.pack(">BBBBI", 0, 0, code, 1, 6) + elements.tobytes())
+    found = read_idx(tmp_path / "numbers", 1)
+    assert found.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(found, elements)
+
+
+@pytest.mark.parametrize(
     ("content", "complaint"),
     [
         (b"", "begins with nothing"),
         (b"<!DOCTYPE html><title>Not here</title>", "no IDX file"),
         (b"\0\0\x07" + PLAIN[3:], "no IDX file"),
-        (b"\0\0\x0d" + PLAIN[3:], "float32, not uint8"),
+        (b"\0\0\x0d" + PLAIN[3:], "2 × 3 × 5, but 30 bytes follow, not 120"),
         (b"\0\0\x08\x01" + struct.pack(">I", 2) + b"\1\2", "1 dimensions, not 3"),
         (PLAIN[:9], "ends within its header"),
         (PLAIN[:-1], "2 × 3 × 5, but 29 bytes follow, not 30"),
