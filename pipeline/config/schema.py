@@ -149,6 +149,7 @@ class Training:
     """The loop and the arithmetic that it is done in."""
 
     epochs: Epochs
+    patience: PositiveCount | None
     batch_size: PositiveCount | None
     ema: Fraction
     virtual_adversarial: NonNegative
@@ -216,7 +217,7 @@ class Config:
 
 _CONFIG: TypeAdapter[Config] = TypeAdapter(Config)
 
-SWITCHED_OFF: dict[str, Any] = {"virtual_adversarial": 0.0}
+SWITCHED_OFF: dict[str, Any] = {"patience": None, "virtual_adversarial": 0.0}
 """Keys of `training` that came later, with the value at which a training is the one that it was before. Where
 they have it, a model's file does not name them, and so has the same bytes as before."""
 

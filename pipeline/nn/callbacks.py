@@ -13,7 +13,8 @@ class Snapshots(Callback):
     """Keeps the parameters as they were before training and every so often in it.
 
     Args:
-        every: epochs from one snapshot to the next; the last epoch always has one. None for no snapshots.
+        every: epochs from one snapshot to the next; the last epoch always has one, also if training is
+            stopped. None for no snapshots.
 
     Attributes:
         epochs: after which epoch each was taken; 0 is before the first one.
@@ -31,6 +32,10 @@ class Snapshots(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         if self.every and (trainer.epoch % self.every == 0 or trainer.epoch == trainer.epochs):
+            self._take(trainer.epoch, trainer.to_measure.parameters.vector)
+
+    def on_end(self, trainer: Trainer) -> None:
+        if self.every and trainer.stopped and trainer.epoch not in self.epochs:
             self._take(trainer.epoch, trainer.to_measure.parameters.vector)
 
     def restore(self, epochs: Sequence[int], vectors: Sequence[Array]) -> None:

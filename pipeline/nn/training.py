@@ -75,6 +75,7 @@ class Trainer:
         seconds: how long the latest epoch took.
         mean_loss: over the latest epoch's images, each with the parameters of its mini-batch.
         callbacks: those of `fit`.
+        stopped: whether a callback has called `stop`.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Trainer:
         self.average: MovingAverage | None = None
         self.epoch = 0
         self.callbacks: Sequence[Callback] = ()
+        self.stopped = False
 
     def fit(
         self,
@@ -118,15 +120,24 @@ class Trainer:
         for callback in callbacks:
             callback.on_start(self)
         try:
-            while self.epoch < (until or epochs):
+            while self.epoch < (until or epochs) and not self.stopped:
                 self.train_epoch(batches)
                 for callback in callbacks:
                     callback.on_epoch_end(self)
-            if self.epoch == epochs:
+            if self.finished:
                 self._finish()
         finally:
             for callback in callbacks:
                 callback.on_end(self)
+
+    def stop(self) -> None:
+        """End training with this epoch, as if it were the last. A callback calls it."""
+        self.stopped = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has trained to the last epoch, or was stopped."""
+        return self.stopped or self.epoch == self.epochs
 
     def prepare(self, batches: MiniBatches, epochs: int, callbacks: Sequence[Callback] = ()) -> None:
         """Get ready for the first epoch."""
@@ -172,7 +183,7 @@ class Trainer:
             self.mlp.parameters.vector[:] = self.average.mlp.parameters.vector
         # The loss is checked before each step, so the last step needs its own check.
         if not np.isfinite(self.mlp.parameters.vector).all():
-            raise Diverged("the parameters became infinite", self.epochs, self.steps_an_epoch)
+            raise Diverged("the parameters became infinite", self.epoch, self.steps_an_epoch)
 
     @property
     def to_measure(self) -> MLP:

@@ -22,6 +22,7 @@ from pipeline.nn.dropout import Dropout
 from pipeline.nn.measurement import Parts
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Callback, Trainer
+from pipeline.runs.callbacks import Patience
 from pipeline.runs.evaluation import new_tally
 from pipeline.support.errors import UserError, shorten
 
@@ -110,16 +111,12 @@ class BuiltTraining:
     snapshots: Snapshots
     measuring: Measuring
     streams: Streams
+    patience: Patience | None = None
 
     @property
     def mlp(self) -> MLP:
         """The network."""
         return self.trainer.mlp
-
-    @property
-    def finished(self) -> bool:
-        """Whether it has been trained to the end."""
-        return self.trainer.epoch == self.epochs
 
     def fit(self, *callbacks: Callback, until: int | None = None) -> None:
         """Train to the end, or to that of epoch `until`, with `callbacks` after those of its own.
@@ -127,7 +124,10 @@ class BuiltTraining:
         Raises:
             Diverged: as `Trainer.fit`.
         """
-        self.trainer.fit(self.batches, self.epochs, [self.snapshots, self.measuring, *callbacks], until)
+        own = [self.snapshots, self.measuring, *filter(None, [self.patience])]
+        self.trainer.fit(self.batches, self.epochs, [*own, *callbacks], until)
+        if self.patience and self.trainer.finished:
+            self.mlp.parameters.vector[:] = self.patience.vector
 
 
 def build_training(config: Config, dataset: Dataset) -> BuiltTraining:
@@ -141,13 +141,15 @@ def build_training(config: Config, dataset: Dataset) -> BuiltTraining:
     streams = Streams(config.seed)
     mlp = build_network(config, dataset, streams.initialisation)
     batches = build_batches(config, dataset, mlp, streams)
+    measuring, patience = build_measuring(config, dataset), config.training.patience
     return BuiltTraining(
         build_trainer(config, mlp, batches, streams),
         batches,
         config.training.epochs,
         Snapshots(config.training.snapshots),
-        build_measuring(config, dataset),
+        measuring,
         streams,
+        Patience(patience, measuring) if patience else None,
     )
 
 
@@ -175,6 +177,11 @@ def check_network(config: Config, dataset: Dataset) -> None:
         raise UserError(
             f"model.output = softmax: of a single output, as {dataset.name} has it, it always makes 1;"
             " sigmoid is what tells two classes apart"
+        )
+    if config.training.patience and not dataset.validation:
+        raise UserError(
+            f"training.patience = {config.training.patience}: there is no validation part that says when to"
+            " stop: split.validation=10000 holds images back, null trains all epochs"
         )
     check_memory(config, dataset)
 

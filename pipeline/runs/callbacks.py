@@ -1,11 +1,14 @@
 """The trainer's callbacks that keep a run's record: history, journal, and what the user sees meanwhile."""
 
+import numpy as np
 from tqdm import tqdm
 
+from pipeline.nn.callbacks import Measuring
 from pipeline.nn.measurement import Measurement
 from pipeline.nn.metrics import DIGITS, in_words, rounded, written
 from pipeline.nn.training import Callback, Trainer
-from pipeline.runs.history import Row
+from pipeline.nn.types import Array
+from pipeline.runs.history import Row, objective
 from pipeline.runs.journal import Journal
 
 
@@ -26,6 +29,50 @@ class History(Callback):
     def on_measured(self, measurement: Measurement) -> None:
         self.rows.append(as_row(measurement))
         self._journal.epoch(self.rows[-1], measurement.seconds)
+
+
+class Patience(Callback):
+    """Stops training after so many epochs without a better result on the validation part.
+
+    Each epoch waits for its own measurement. So what is decided does not depend on when that comes.
+
+    Args:
+        epochs: how many.
+        measuring: measures the network, on a validation part too.
+
+    Attributes:
+        best: the epoch with the best result so far, the first of equal ones; 0 before the first measurement.
+        vector: the parameters after that epoch, as they were measured.
+    """
+
+    def __init__(self, epochs: int, measuring: Measuring) -> None:
+        self.epochs = epochs
+        self.best = 0
+        self.vector: Array = np.empty(0)
+        self._measuring = measuring
+        self._lowest = np.inf
+        self._latest = 0
+
+    def on_measured(self, measurement: Measurement) -> None:
+        self._latest = measurement.epoch
+        _, value = objective(as_row(measurement))
+        if value < self._lowest:
+            self.best, self._lowest = measurement.epoch, value
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        self._measuring.collect(trainer)
+        if self.best == trainer.epoch:
+            self.vector = trainer.to_measure.parameters.vector.copy()
+        self._stop_in_time(trainer)
+
+    def restore(self, trainer: Trainer, vector: Array) -> None:
+        """Go on from a checkpoint with the best parameters, once all until then was reported."""
+        self.vector = vector
+        self._stop_in_time(trainer)
+
+    def _stop_in_time(self, trainer: Trainer) -> None:
+        if self._latest == trainer.epoch and trainer.epoch - self.best >= self.epochs:
+            trainer.stop()
 
 
 class ProgressBar(Callback):

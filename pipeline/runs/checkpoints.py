@@ -50,6 +50,7 @@ class Checkpoints(Callback):
         self._streams = training.streams
         self._snapshots = training.snapshots
         self._measuring = training.measuring
+        self._patience = training.patience
         self._measurements: list[Measurement] = []
         self._latest = time.monotonic()
 
@@ -83,6 +84,8 @@ class Checkpoints(Callback):
             stream.bit_generator.state = state
         for measurement in measurements:
             trainer.report(measurement)
+        if self._patience:
+            self._patience.restore(trainer, arrays["best"])
         if not self._until:
             say_above_bar(f"training goes on after epoch {trainer.epoch}, from the checkpoint in {where}")
 
@@ -111,6 +114,8 @@ class Checkpoints(Callback):
         }
         taken = zip(self._snapshots.epochs, self._snapshots.vectors, strict=True)
         arrays = {**trainer.arrays(), **{f"snapshot {epoch}": vector for epoch, vector in taken}}
+        if self._patience:
+            arrays["best"] = self._patience.vector
         # Where the same training runs twice at once, the one that ends first removes the folder.
         with suppress(FileNotFoundError), replacing(self.path) as temporary:
             np.savez(temporary, notes=np.array(json.dumps(notes)), **arrays)  # type: ignore[arg-type]

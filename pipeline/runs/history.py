@@ -62,6 +62,14 @@ def main_metric(row: Row) -> str:
     raise ValueError("there is no column train_accuracy or train_rmse")
 
 
+def kept_row(rows: Sequence[Row], patience: int | None) -> Row:
+    """Return the row of the epoch whose parameters the model has.
+
+    It is the last one or, where `training.patience` is set, the best, and of equal ones the first.
+    """
+    return min(rows, key=lambda row: objective(row)[1]) if patience else rows[-1]
+
+
 def objective(row: Row) -> tuple[str, float]:
     """Return what runs are chosen by, and its value after the epoch of `row`: the smaller, the better.
 

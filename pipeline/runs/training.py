@@ -14,7 +14,7 @@ from pipeline.runs.build import build_training
 from pipeline.runs.callbacks import History, ProgressBar
 from pipeline.runs.checkpoints import Checkpoints
 from pipeline.runs.fingerprint import fingerprint
-from pipeline.runs.history import Row, write_history
+from pipeline.runs.history import Row, kept_row, write_history
 from pipeline.runs.journal import Journal
 from pipeline.runs.models import save_model
 from pipeline.runs.run import Run
@@ -67,12 +67,15 @@ def train_run(
                 checkpoints.remove()
                 raise UserError(f"{PROCESSED} changed while it was trained on: run the same command again")
             write_history(history.rows, run.history)
-            if training.finished:
+            if training.trainer.finished:
                 save_model(training.mlp, run.model, ingredients(asdict(config), data))
                 save_snapshots(training.snapshots, run.snapshots)
             else:
                 journal.stop(training.trainer.epoch)
     if not job:
+        if training.trainer.stopped:
+            best = kept_row(history.rows, config.training.patience)["epoch"]
+            print(f"training stopped after epoch {training.trainer.epoch}: the model is that of epoch {best}")
         warn_of_failure(history.rows[-1], dataset)
     return checkpoints
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.config.overrides import label
 from pipeline.nn.metrics import in_words, rounded, written
-from pipeline.runs.history import Row, objective, read_history
+from pipeline.runs.history import Row, kept_row, objective, read_history
 from pipeline.runs.journal import FAILED, FINISHED, STOPPED, read_end
 from pipeline.runs.run import Run
 from pipeline.support.files import reading, write_text
@@ -36,6 +36,7 @@ class Outcome:
         failure: why the job failed. None if it finished.
         until: up to which epoch a search has it trained so far; None in other sweeps. `error` is the one
             after that epoch, even if an earlier sweep has trained the job further.
+        patience: the job's `training.patience`. Where it is set, `error` is the lowest one.
     """
 
     overrides: Mapping[str, str]
@@ -45,11 +46,16 @@ class Outcome:
     error: float | None = None
     failure: str | None = None
     until: int | None = None
+    patience: int | None = None
 
     def history(self) -> list[Row]:
         """Return what was measured up to the epoch that counts."""
         rows = read_history(self.run.history)
         return [row for row in rows if self.until is None or row["epoch"] <= self.until]
+
+    def result(self) -> Row:
+        """Return what was measured after the epoch by which the job is compared."""
+        return kept_row(self.history(), self.patience)
 
     def describe(self, swept: Sequence[str]) -> str:
         """Say in a line which job it was, by its values of the `swept` keys, and how it ended."""
@@ -77,7 +83,7 @@ def read_outcome(path: Path) -> Outcome | None:
     with reading(path, "train", remedy="the same sweep again writes it anew"):
         job = json.loads(path.read_text(encoding="utf-8"))
         overrides, run, skipped = dict(job["overrides"]), Run(Path(job["folder"])), bool(job["skipped"])
-        until = job.get("until")
+        until, patience = job.get("until"), job.get("patience")
     end = read_end(run)
     status = end.get("status")
     if status == FAILED:
@@ -85,8 +91,8 @@ def read_outcome(path: Path) -> Outcome | None:
     far_enough = status == FINISHED or (status == STOPPED and until and until <= end["epoch"])
     if not far_enough or not run.history.exists():  # a shared folder may show it later
         return None
-    outcome = Outcome(overrides, run, skipped, until=until)
-    measure, error = objective(outcome.history()[-1])
+    outcome = Outcome(overrides, run, skipped, until=until, patience=patience)
+    measure, error = objective(outcome.result())
     return replace(outcome, measure=measure, error=rounded(measure, error))
 
 

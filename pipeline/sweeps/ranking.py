@@ -193,11 +193,11 @@ class Ranking:
 
 
 def best_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Return the metrics of the best job: what it is ranked by, and the last row of its history."""
+    """Return the metrics of the best job: what it is ranked by, and the rest of its result."""
     finished = [outcome for outcome in outcomes if outcome.error is not None]
     if not finished:
         return {}
     best = min(finished, key=lambda outcome: (-(outcome.until or 0), outcome.error))
-    last = best.history()[-1]
-    del last["epoch"]
-    return {str(best.measure): best.error or 0.0, **last}
+    result = best.result()
+    del result["epoch"]
+    return {str(best.measure): best.error or 0.0, **result}

@@ -20,7 +20,7 @@ from mlflow.entities import Metric, Param
 
 from pipeline.config.reading import dump
 from pipeline.config.schema import flatten, run_name
-from pipeline.runs.history import read_history
+from pipeline.runs.history import kept_row, read_history
 from pipeline.runs.journal import FAILED, FINISHED, KILLED, Record, read_journal
 from pipeline.runs.run import Run
 from pipeline.support.files import sha256
@@ -87,6 +87,7 @@ class RunMirror:
             if rung and over:
                 self.client.set_tag(self.run_id, RUNG, rung)
             elif status == FINISHED:
+                self._log_kept(record)
                 log_model(self.client, self.run_id, self.run.model, data)
                 self.client.set_tag(self.run_id, "model_sha256", sha256(self.run.model))
             elif status == FAILED:
@@ -158,6 +159,22 @@ class RunMirror:
         for first in range(0, len(metrics), METRICS_A_CALL):
             self.client.log_batch(self.run_id, metrics=metrics[first : first + METRICS_A_CALL])
         self._logged = len(record.epochs)
+
+    def _log_kept(self, record: Record) -> None:
+        """Where training may have stopped early, tag when, and have the metrics end with the model's."""
+        training = record.header["config"]["training"]
+        if not training.get("patience"):
+            return
+        rows = [epoch["row"] for epoch in record.epochs]
+        last, kept = int(rows[-1]["epoch"]), kept_row(rows, training["patience"])
+        self.client.set_tag(self.run_id, "last_epoch", last)
+        self.client.set_tag(self.run_id, "best_epoch", int(kept["epoch"]))
+        metrics = [
+            Metric(metric_name(column), value, record.ended_ms or 0, last)
+            for column, value in kept.items()
+            if column != "epoch" and kept != rows[-1]
+        ]
+        self.client.log_batch(self.run_id, metrics=metrics)
 
 
 class ResultsMirror(RunMirror):

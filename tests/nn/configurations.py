@@ -122,6 +122,7 @@ def drawn_values(decks: Decks, count: int) -> Iterator[dict[str, Any]]:
             "augmentation": decks.draw(f"augmentation {len(augmentations)}", augmentations),
             "training": {
                 "epochs": decks.draw("epochs", [3, 4]),
+                "patience": None,
                 "batch_size": decks.draw(f"batch_size {dataset['kind']}", batch_sizes),
                 "ema": decks.draw("ema", [0.0, 0.0, 0.9]),
                 "virtual_adversarial": 0.0,
@@ -155,6 +156,7 @@ def configuration(arithmetic: str = "exact", **changes: Any) -> Config:
         "augmentation": {"name": "none"},
         "training": {
             "epochs": 5,
+            "patience": None,
             "batch_size": 20,
             "ema": 0.0,
             "virtual_adversarial": 0.0,
