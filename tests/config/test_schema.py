@@ -67,7 +67,7 @@ def test_every_value_has_one_name() -> None:
         ("training.batch_size", 2.5, "training.batch_size = 2.5: should be a valid integer"),
         ("training.batch_size", True, "training.batch_size = True: should be a valid integer"),
         ("training.epochs", "ten", "training.epochs = 'ten': should be a valid integer"),
-        ("training.epoch", 3, "there is no key training.epoch: training has epochs, batch_size, "),
+        ("training.epoch", 3, "there is no key training.epoch: training has epochs, patience, "),
         ("training.arithmetic", "float16", "training.arithmetic = 'float16': should be 'exact', "),
         ("optimizer.learning_rate", -0.1, "optimizer.learning_rate = -0.1: should be greater than 0"),
         ("optimizer.learning_rate", float("nan"), "optimizer.learning_rate = nan: should be"),

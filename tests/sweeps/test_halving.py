@@ -3,13 +3,16 @@
 import os
 import random
 import signal
-import time
+import subprocess
 from collections import Counter
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from pipeline.support.files import sha256
+from pipeline.sweeps.outcome import started_jobs
 from tests.commands import (
     SMALL,
     TRACKED,
@@ -21,7 +24,7 @@ from tests.commands import (
 )
 from tests.forked import run_each
 from tests.stores import client
-from tests.sweeping import EXPLODING, JOBLIB, descendants, finished, needs_proc, runs, sweep, table
+from tests.sweeping import EXPLODING, JOBLIB, descendants, needs_proc, runs, sweep, table
 
 SEARCH = [
     *("hydra/sweeper=halving", "hydra.sweeper.jobs=4", "hydra.sweeper.keep=1/2", "training.epochs=4"),
@@ -147,34 +150,31 @@ def test_a_job_that_fails_does_not_go_on_and_is_told(workspace: Path) -> None:
 
 @needs_proc
 @pytest.mark.stress
-def test_a_search_killed_thirty_times_ends_as_if_undisturbed(
-    tracked: Path, undisturbed: Path, tmp_path: Path
-) -> None:
+def test_searches_killed_thirty_times_end_as_if_undisturbed(tracked: Path, undisturbed: Path) -> None:
     """At random moments, with one, two and four processes at work, and MLflow on."""
-    larger = [
-        "hydra.sweeper.jobs=16",
-        "hydra.sweeper.brackets=2",
-        "training.epochs=16",
-        "training.checkpoint=0.0",
-    ]
-    options = [*SEARCH, *larger, "seed=0,1"]
-    assert sweep(undisturbed, *options, "hydra.sweep.dir=larger").returncode == 0
-    generator = random.Random(0)
-    kills = 0
-    while kills < 30:
-        launcher = [[], [JOBLIB, "hydra.launcher.n_jobs=2"], [JOBLIB, "hydra.launcher.n_jobs=4"]][kills % 3]
-        started = start_module(
-            tracked, "pipeline.train", "-m", *TRACKED, "hydra.sweep.dir=sweep", *options, *launcher
-        )
-        time.sleep(generator.uniform(0, 20))
-        if started.poll() is not None:
+    larger = ["hydra.sweeper.jobs=16", "hydra.sweeper.brackets=2", "training.epochs=16", "seed=0,1"]
+    generator, kills = random.Random(0), 0
+    for seed in count():
+        options = [*SEARCH, *larger, "training.checkpoint=0.0", f"hydra.sweeper.seed={seed}"]
+        while kills < 30:
+            launcher = [[], [JOBLIB, "hydra.launcher.n_jobs=2"], [JOBLIB, "hydra.launcher.n_jobs=4"]][
+                kills % 3
+            ]
+            command = ["-m", *TRACKED, "hydra.sweep.dir=sweep", *options, *launcher]
+            started = start_module(tracked, "pipeline.train", *command)
+            with suppress(subprocess.TimeoutExpired):
+                started.communicate(timeout=generator.uniform(0, 60))
+                break
+            kill(started.pid, *descendants(started.pid))
+            started.communicate()
+            kills += 1
+        final = sweep(tracked, *options, base=TRACKED)
+        assert final.returncode == 0, final.stderr
+        assert sweep(undisturbed, *options).returncode == 0
+        assert (tracked / "sweep/sweep.csv").read_bytes() == (undisturbed / "sweep/sweep.csv").read_bytes()
+        assert not (tracked / "models/checkpoints").exists()
+        parents, jobs = runs(client(tracked))
+        assert {run.info.status for run in (*parents, *jobs)} == {"FINISHED"}
+        assert len(jobs) == (seed + 1) * len(started_jobs(tracked / "sweep"))
+        if kills == 30:
             break
-        kill(started.pid, *descendants(started.pid))
-        started.communicate()
-        kills += 1
-    final = sweep(tracked, *options, base=TRACKED)
-    assert final.returncode == 0, final.stderr
-    assert (tracked / "sweep/sweep.csv").read_bytes() == (undisturbed / "larger/sweep.csv").read_bytes()
-    assert not (tracked / "models/checkpoints").exists()
-    [parent], jobs = runs(client(tracked))
-    assert [run.info.status for run in (parent, *jobs)] == ["FINISHED"] * (1 + len(finished(tracked)))
