@@ -3,11 +3,15 @@
 import importlib.util
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
+import pytest
+
 from tests.commands import ROOT, wait_for
 
+NO_AXE = "WHETHER EVERYBODY CAN USE THE PAGE WAS NOT TESTED: axe-core-python of requirements.lock is missing"
 PAGE = ROOT / "pipeline/page"  # the page's HTML, CSS and JavaScript
 
 
@@ -130,6 +134,19 @@ class Browser:
     def logged(self) -> list[str]:
         """Return what the page has written to the console, errors included."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def violations(self) -> list[str]:
+        """Return what of the page not everybody can use, as axe-core finds it: the rule and the place.
+
+        The test is skipped, and a warning says so, where the package that brings axe-core is not installed.
+        """
+        package = importlib.util.find_spec("axe_core_python")
+        if not package or not package.origin:
+            warnings.warn(NO_AXE, stacklevel=1)
+            pytest.skip(NO_AXE)
+        self.driver.execute_script(Path(package.origin).with_name("axe.min.js").read_text(encoding="utf-8"))
+        done = self.driver.execute_async_script("axe.run().then(arguments[0])")
+        return [f"{rule['id']}: {node['target']}" for rule in done["violations"] for node in rule["nodes"]]
 
     def requests(self) -> list[str]:
         """Return the address of every request since the page was opened, that for the page included."""

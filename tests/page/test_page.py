@@ -191,6 +191,18 @@ def test_all_that_can_be_operated_has_a_name_and_every_picture_a_description(pag
     assert nameless == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_it(scheme: Literal["light", "dark"], page: Browser) -> None:
+    page.prefer(scheme)
+    operated = [".confusion button", "#origin summary", "#example", ".bar", "#step", "#weights-change"]
+    for selector in operated:
+        page.click(selector)
+    page.press("#weights-epoch", "ARROW_LEFT")
+    found = page.violations()
+    page.prefer("light")
+    assert found == []
+
+
 @pytest.mark.parametrize(
     "case",
     [

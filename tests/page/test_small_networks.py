@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -142,3 +143,14 @@ def test_the_units_can_be_reached_by_the_keyboard(page: Browser) -> None:
 def test_it_fits_every_screen(width: int, page: Browser) -> None:
     page.resize(width)
     assert page.value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_it(scheme: Literal["light", "dark"], page: Browser) -> None:
+    page.prefer(scheme)
+    page.click(".unit[role=button] circle")
+    page.click("#small-steps button[value='1']")
+    change(page, "small-epoch", 1)
+    found = page.violations()
+    page.prefer("light")
+    assert found == []
