@@ -3,13 +3,18 @@
 import os
 import shutil
 import signal
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.browser import Browser, is_there
 from tests.commands import SMALL, TRACKED, made_once, run_module
 from tests.stores import client
+
+NO_BROWSER = "THE PAGES WERE NOT TESTED: there is no browser. Debian: apt install chromium chromium-driver"
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
@@ -67,3 +72,15 @@ def swept(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     trained = made_once("swept", train, tmp_path_factory)
     return shutil.copytree(trained, tmp_path_factory.mktemp("promote") / "copy", symlinks=True)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium. Where there is none the test is skipped, and a warning at pytest's end says so."""
+    if not is_there():
+        warnings.warn(NO_BROWSER, stacklevel=1)
+        pytest.skip(NO_BROWSER)
+    browser = Browser()
+    browser.prefer("light")
+    yield browser
+    browser.close()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.commands import ROOT
 
-LAYERS = ["commands", "sweeps", "tracking", "figures", "runs", "config", "data", "nn", "support"]
+LAYERS = ["commands", "sweeps", "page", "tracking", "figures", "runs", "config", "data", "nn", "support"]
 """From the top down: a module imports from its own package and from those below it. The commands are the
 modules at the top of pipeline/, which are started as `python -m pipeline.…`."""
 

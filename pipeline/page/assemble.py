@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.page.contents import Contents
@@ -13,15 +14,20 @@ SCRIPT = re.compile(r'<script src="(\S+)"></script>')
 
 
 def assemble(contents: Contents) -> str:
-    """Return the page: page.html with the files that it names and the `contents` of the run in it."""
-    page = STYLE.sub(lambda match: f"<style>\n{_read(match[1])}</style>", _read("page.html"))
-    page = SCRIPT.sub(lambda match: f"<script>\n{_read(match[1])}</script>", page)
+    """Return the page: page.html with the `contents` of the run in it."""
     data = json.dumps(contents.data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     texts = {
         "title": html.escape(contents.title),
         "sentence": html.escape(contents.sentence),
         "contents": data.replace("<", "\\u003c"),  # so no text in it ends the element that holds it
     }
+    return fill("page.html", texts)
+
+
+def fill(name: str, texts: Mapping[str, str]) -> str:
+    """Return the HTML file `name` with the files that it names and with the `texts`, which are HTML."""
+    page = STYLE.sub(lambda match: f"<style>\n{_read(match[1])}</style>", _read(name))
+    page = SCRIPT.sub(lambda match: f"<script>\n{_read(match[1])}</script>", page)
     return re.sub(r"\{\{(\w+)\}\}", lambda match: texts[match[1]], page)
 
 

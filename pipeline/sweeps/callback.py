@@ -95,6 +95,7 @@ class SweepReport(Callback):
                 signal.signal(signal.SIGINT, signal.default_int_handler)
             from pipeline.sweeps.outcome import await_outcomes
             from pipeline.sweeps.ranking import Ranking, best_metrics  # and with it matplotlib and pandas
+            from pipeline.sweeps.sweep_page import write_page
 
             outcomes = list(await_outcomes(self.folder, range(len(self.plan.jobs))).values())
             self.over.set()
@@ -102,11 +103,12 @@ class SweepReport(Callback):
             rungs = self.plan.search.rungs if self.plan.search else []
             ranking = Ranking(outcomes, self.plan.swept, self.plan.title, rungs)
             ranking.write(self.folder)
+            write_page(ranking, self.folder)
             ranking.show()
             trouble = describe_trouble(outcomes, len(self.plan.jobs))
             self.mirror.finish(best_metrics(outcomes), trouble)
             self.resources.close()
-            print(f"table, figure and jobs: {self.folder}")
+            print(f"table, figure, page and jobs: {self.folder}")
             if trouble:
                 raise UserError(trouble)
 

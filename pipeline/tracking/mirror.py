@@ -277,7 +277,7 @@ class SweepMirror:
     def _finish(self, metrics: Mapping[str, float], failure: str | None) -> None:
         """End the parent run with table and figure."""
         self.session.log_metrics(self.run_id, metrics)
-        for path in (self.folder / "sweep.csv", self.folder / "sweep.png"):
+        for path in (self.folder / f"sweep.{kind}" for kind in ("csv", "png", "html")):
             if path.exists():
                 self.client.log_artifact(self.run_id, str(path))
         if failure:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from contextlib import suppress
@@ -58,7 +59,8 @@ def test_one_parent_run_with_table_figure_and_the_best_jobs_metrics(tracked: Pat
     assert [run.info.run_name for run in jobs] == [
         f"learning_rate {rate}, seed {seed}" for rate in (0.03, 0.3) for seed in (0, 1)
     ]
-    assert {path.path for path in store.list_artifacts(parent.info.run_id)} == {"sweep.csv", "sweep.png"}
+    held = {path.path for path in store.list_artifacts(parent.info.run_id)}
+    assert held == {"sweep.csv", "sweep.png", "sweep.html"}
     best = max(run.data.metrics["test_accuracy"] for run in jobs)
     assert parent.data.metrics["test_accuracy"] == best
     assert parent.data.metrics["test_error"] == pytest.approx(1 - best, abs=1e-6)
@@ -109,6 +111,8 @@ def test_every_sweep_gets_a_table_and_a_figure(
     assert done.returncode == status, done.stderr
     assert len(table(workspace)) == combinations
     assert (workspace / "sweep/sweep.png").read_bytes().startswith(b"\x89PNG")
+    page = (workspace / "sweep/sweep.html").read_text(encoding="utf-8")
+    assert len(re.findall("<tr><td", page)) == combinations
 
 
 class Returned(Callback):
