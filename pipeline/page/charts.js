@@ -1,9 +1,10 @@
-// Curves as SVG, with a slider below that says the values; the pointer moves the slider.
+// Curves as SVG, with a slider below that says the values; the pointer moves the slider. And points.
 "use strict";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 560;
 const HEIGHT = 260;
+const SQUARE = 360;
 const EDGE = { left: 58, right: 12, top: 12, bottom: 34 };
 
 function svg(tag, attributes, ...children) {
@@ -72,6 +73,30 @@ function chart({ title, lines, x, unit, say, log = false, falling = false }) {
   drawing.addEventListener("pointerdown", follow);
   show();
   return make("figure", { class: "grow" }, make("figcaption", {}, make("h3", {}, title)), drawing, slider, words);
+}
+
+// A figure with a point for each pair of `x` and `y`, in the same units, and the line where they are equal.
+function scatter({ title, x, y, note }) {
+  const [least, most] = [Math.min(...x, ...y), Math.max(...x, ...y)];
+  const margin = 0.05 * (most - least || 1);
+  const [low, high] = [least - margin, most + margin];
+  const across = (value) => EDGE.left + ((SQUARE - EDGE.left - EDGE.right) * (value - low)) / (high - low);
+  const down = (value) => SQUARE - EDGE.bottom - ((SQUARE - EDGE.top - EDGE.bottom) * (value - low)) / (high - low);
+  const seen = { class: "chart", role: "img", "aria-label": `${title}, ${note}` };
+  const drawing = svg("svg", { viewBox: `0 0 ${SQUARE} ${SQUARE}`, ...seen });
+  for (const tick of ticks(low, high)) {
+    const y1 = down(tick);
+    drawing.append(svg("line", { x1: EDGE.left, x2: SQUARE - EDGE.right, y1, y2: y1, class: "grid" }));
+    drawing.append(svg("text", { x: EDGE.left - 6, y: y1 + 4, "text-anchor": "end" }, short(tick)));
+    drawing.append(svg("text", { x: across(tick), y: SQUARE - 14, "text-anchor": "middle" }, short(tick)));
+  }
+  drawing.append(svg("line", { x1: across(low), x2: across(high), y1: down(low), y2: down(high), class: "cursor" }));
+  x.forEach((value, i) => {
+    const [cx, cy] = [across(value).toFixed(1), down(y[i]).toFixed(1)];
+    drawing.append(svg("circle", { cx, cy, r: 2.5, class: "point" }));
+  });
+  const words = make("p", { class: "quiet" }, `${note}. Across: true, up: predicted.`);
+  return make("figure", { class: "square" }, make("figcaption", {}, make("h3", {}, title)), drawing, words);
 }
 
 // Round numbers between `low` and `high`.

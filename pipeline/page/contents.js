@@ -3,7 +3,7 @@
 
 const contents = JSON.parse(document.getElementById("contents").textContent);
 const { classes } = contents;
-const [imageRows, imageColumns] = contents.imageShape;
+const [imageRows, imageColumns] = contents.imageShape ?? [0, 0];
 
 function decodeBytes(base64) {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));

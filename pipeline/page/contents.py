@@ -6,24 +6,30 @@ from typing import Any
 import numpy as np
 
 from pipeline.config.schema import GeneratedDataset, flatten
-from pipeline.data.dataset import Part
+from pipeline.data.dataset import Dataset, Part
+from pipeline.nn.metrics import written
 from pipeline.page.encoding import base64, floats
 from pipeline.page.over_training import describe_architecture, describe_first_layer, describe_problems
 from pipeline.runs.evaluation import (
     PART_NAMES,
+    PredictedNumbers,
     Predictions,
     parts_with_rows,
     read_metrics,
+    read_predicted_numbers,
     read_predictions,
     reported_part,
 )
-from pipeline.runs.history import Row
+from pipeline.runs.history import FOLLOWED, Row, main_metric
 from pipeline.runs.models import read_made_from
 from pipeline.runs.trained import TrainedRun
 from pipeline.support.files import sha256
 
 MOST_IMAGES = 1000
 CONFIDENCE_DECIMALS = 4
+MOST_POINTS = 2000  # of a target
+MOST_TARGETS = 6
+GREY = 2  # axes of an image; colour images, which have three, are not drawn
 
 
 @dataclass(frozen=True)
@@ -62,30 +68,55 @@ def read_contents(trained: TrainedRun) -> Contents:
     if isinstance(config.dataset, GeneratedDataset):
         right = history[-1]["train_accuracy"]
         points = f"{round(right * len(dataset.train.inputs))} of {len(dataset.train.inputs):,} points"
-        return Contents(dataset.title, sentence(trained, history, f"gets {points} right"), data)
+        return Contents(dataset.title, sentence(trained, history, f"gets {points} right", "points"), data)
 
     name = reported_part(dataset)
-    part, predictions = parts_with_rows(dataset)[name], read_predictions(trained.run.predictions, dataset)
-    accuracy = read_metrics(trained.run.metrics, dataset)[name]["accuracy"]
-    images = f"{len(part.inputs):,} {PART_NAMES[name]} images"
+    part = parts_with_rows(dataset)[name]
+    examples = f"{len(part.inputs):,} {PART_NAMES[name]} {dataset.example}s"
+    if dataset.task == "regression":
+        numbers = read_predicted_numbers(trained.run.predictions, dataset)
+        metrics = read_metrics(trained.run.metrics, dataset)[name]
+        some = f"{MOST_POINTS:,} of the {examples}" if len(part.inputs) > MOST_POINTS else f"The {examples}"
+        data["numbers"] = {"part": some, "targets": describe_numbers(numbers, dataset)}
+        rmse, r2 = (written(metric, metrics[metric]) for metric in ("rmse", "r2"))
+        does = f"predicts {examples} with an RMSE of {rmse}, R² {r2}"
+        title = f"{dataset.title}: {PART_NAMES[name]} RMSE {rmse}"
+        return Contents(title, sentence(trained, history, does, f"{dataset.example}s"), data)
+
+    predictions = read_predictions(trained.run.predictions, dataset)
+    share = f"{100 * read_metrics(trained.run.metrics, dataset)[name]['accuracy']:.2f} %"
     data["confusion"] = {
-        "part": images,
+        "part": examples,
+        "example": dataset.example,
         "counts": predictions.confusion_matrix(len(dataset.classes)).tolist(),
     }
-    data["firstLayer"] = describe_first_layer(trained)
-    data["images"] = sprite(part, predictions, len(dataset.classes))
-    title = f"{dataset.title}: {PART_NAMES[name]} accuracy {100 * accuracy:.2f} %"
-    reads = f"reads {100 * accuracy:.2f} % of {images} right"
-    return Contents(title, sentence(trained, history, reads), data)
+    if dataset.image_shape and len(dataset.image_shape) == GREY:
+        data["firstLayer"] = describe_first_layer(trained)
+        data["images"] = sprite(part, predictions, len(dataset.classes))
+    title = f"{dataset.title}: {PART_NAMES[name]} accuracy {share}"
+    does = f"{'reads' if dataset.image_shape else 'classifies'} {share} of {examples} right"
+    return Contents(title, sentence(trained, history, does, f"{dataset.example}s"), data)
 
 
-def sentence(trained: TrainedRun, history: list[Row], does: str) -> str:
-    """Say in a sentence what the run is: network, training, and what the network `does`."""
+def describe_numbers(numbers: PredictedNumbers, dataset: Dataset) -> list[dict[str, Any]]:
+    """Return name, true and predicted numbers of each target that is shown, of `MOST_POINTS` rows at most."""
+    rows = np.linspace(0, len(numbers.true) - 1, min(len(numbers.true), MOST_POINTS)).round().astype(int)
+    return [
+        {
+            "name": target.name,
+            "true": numbers.true[rows, i].tolist(),
+            "predicted": numbers.predicted[rows, i].tolist(),
+        }
+        for i, target in enumerate(dataset.targets[:MOST_TARGETS])
+    ]
+
+
+def sentence(trained: TrainedRun, history: list[Row], does: str, examples: str) -> str:
+    """Say in a sentence what the run is: network, on what `examples` it was trained, and what it `does`."""
     model, train = trained.model, trained.dataset.train
     widths = "–".join(map(str, model.widths))
     biases = "with biases" if model.bias else "without biases"
     epochs = int(history[-1]["epoch"])
-    examples = "points" if isinstance(trained.config.dataset, GeneratedDataset) else "images"
     return (
         f"A network {widths} ({model.activation}, output {model.output}, {biases}), trained for {epochs:,}"
         f" epoch{'s' if epochs > 1 else ''} on {len(train.inputs):,} {examples}, {does}."
@@ -99,12 +130,13 @@ def describe_network(trained: TrainedRun) -> dict[str, Any]:
 
 
 def curves(history: list[Row]) -> dict[str, Any]:
-    """Return epochs, loss, and the accuracy on each part that was followed."""
-    followed = [part for part in ("train", "validation", "test") if f"{part}_accuracy" in history[0]]
+    """Return epochs, loss, and the `accuracy`, or the `rmse`, on each part that was followed."""
+    metric = main_metric(history[0])
+    followed = [part for part in FOLLOWED if f"{part}_{metric}" in history[0]]
     return {
         "epoch": [int(row["epoch"]) for row in history],
         "loss": [row["loss"] for row in history],
-        "accuracy": {part: [row[f"{part}_accuracy"] for row in history] for part in followed},
+        metric: {part: [row[f"{part}_{metric}"] for row in history] for part in followed},
     }
 
 

@@ -8,6 +8,7 @@ let showImage = () => {}; // what puts an image before the network: part 2 sets 
 
 drawCurves(contents.history);
 if (contents.confusion) drawMistakes(contents.confusion);
+if (contents.numbers) drawNumbers(contents.numbers);
 drawOrigin(contents.configuration, contents.hashes);
 
 // Images { index, label, prediction, confidence, pixels (each from 0 to 1) }.
@@ -24,18 +25,32 @@ function decodeSprite({ pixels, index, label, prediction, confidence }) {
   }));
 }
 
-function drawCurves({ epoch, loss, accuracy }) {
+function drawCurves({ epoch, loss, accuracy, rmse }) {
   const unit = "epoch";
-  const errors = Object.entries(accuracy).map(([name, of]) => ({ name, values: of.map((share) => 1 - share) }));
   const place = byId("curves");
-  const right = (error) => `${Number((100 * (1 - error)).toFixed(2))} %`;
-  place.append(chart({ title: "Accuracy", lines: errors, x: epoch, unit, log: true, falling: true, say: right }));
+  if (accuracy) {
+    const errors = Object.entries(accuracy).map(([name, of]) => ({ name, values: of.map((share) => 1 - share) }));
+    const right = (error) => `${Number((100 * (1 - error)).toFixed(2))} %`;
+    place.append(chart({ title: "Accuracy", lines: errors, x: epoch, unit, log: true, falling: true, say: right }));
+  } else {
+    const lines = Object.entries(rmse).map(([name, values]) => ({ name, values }));
+    place.append(chart({ title: "RMSE", lines, x: epoch, unit, log: true, say: short }));
+  }
   place.append(
     chart({ title: "Loss", lines: [{ name: "loss", values: loss }], x: epoch, unit, log: true, say: short }),
   );
 }
 
-function drawMistakes({ part, counts }) {
+// Predicted against true numbers, a picture for each target of a regression.
+function drawNumbers({ part, targets }) {
+  const note = `${part}; what is right is on the line`;
+  byId("mistakes").append(
+    ...targets.map(({ name, true: x, predicted: y }) => scatter({ title: `${name}: predicted and true`, x, y, note })),
+  );
+}
+
+function drawMistakes({ part, example, counts }) {
+  const told = (number) => count(number, example);
   const panel = make("div", { class: "grow" });
   const cells = [];
   const most = Math.max(...counts.flatMap((row, i) => row.filter((_, j) => i !== j)), 1); // errors in a cell
@@ -45,7 +60,10 @@ function drawMistakes({ part, counts }) {
       {},
       make("th", { scope: "row" }, classes[label]),
       ...row.map((number, prediction) => {
-        const words = `label ${classes[label]}, read as ${classes[prediction]}: ${count(number, "image")}`;
+        const share = label === prediction ? 0 : number / most;
+        const looks = { class: label === prediction ? "right" : "wrong", style: `--share: ${share}` };
+        if (!sprite) return make("td", {}, make("span", looks, number ? number.toLocaleString("en") : ""));
+        const words = `label ${classes[label]}, read as ${classes[prediction]}: ${told(number)}`;
         const cell = make(
           "button",
           {
@@ -53,8 +71,7 @@ function drawMistakes({ part, counts }) {
             "aria-label": words,
             "aria-pressed": "false",
             tabindex: cells.length ? -1 : 0,
-            class: label === prediction ? "right" : "wrong",
-            style: `--share: ${label === prediction ? 0 : number / most}`,
+            ...looks,
             onclick: () => open(cell, label, prediction, number),
           },
           number ? number.toLocaleString("en") : "",
@@ -68,7 +85,11 @@ function drawMistakes({ part, counts }) {
   const table = make(
     "table",
     { class: "confusion", onkeydown: (event) => moveFocus(event, cells, classes.length) },
-    make("caption", {}, `Labels (rows) and what they were read as (columns), of the ${part}. Choose a cell.`),
+    make(
+      "caption",
+      {},
+      `Labels (rows) and what they were read as (columns), of the ${part}.${sprite ? " Choose a cell." : ""}`,
+    ),
     make("thead", {}, head),
     make("tbody", {}, ...body),
   );
@@ -79,7 +100,7 @@ function drawMistakes({ part, counts }) {
       each.tabIndex = each === cell ? 0 : -1;
     }
     const images = sprite.filter((image) => image.label === label && image.prediction === prediction);
-    const what = `${classes[label]} read as ${classes[prediction]}: ${count(number, "image")}`;
+    const what = `${classes[label]} read as ${classes[prediction]}: ${told(number)}`;
     fill(what, images, number);
   }
 
@@ -102,10 +123,12 @@ function drawMistakes({ part, counts }) {
     );
   }
 
-  byId("mistakes").append(make("div", { class: "scroll" }, make("h3", {}, "Where it errs"), table), panel);
+  byId("mistakes").append(make("div", { class: "scroll" }, make("h3", {}, "Where it errs"), table));
+  if (!sprite) return;
+  byId("mistakes").append(panel);
   const wrong = sprite.filter((image) => image.label !== image.prediction);
   const all = counts.flatMap((row, i) => row.filter((_, j) => i !== j)).reduce((sum, each) => sum + each, 0);
-  fill(`${count(all, "image")} misread`, wrong, all);
+  fill(`${told(all)} misread`, wrong, all);
 }
 
 // A button with an image of the data, which puts it before the network.
