@@ -1,7 +1,8 @@
 """Stage 4: how well the trained network does, part by part and class by class, and on which examples it errs.
 
 Under DVC it measures `models/model.npz`. `python -m pipeline.evaluate FOLDER` measures the network of another
-run, into that run's folder.
+run, into that run's folder. Of several folders it measures each, and then all of them as a committee, whose
+predictions are averaged.
 """
 
 from pipeline.support.program import program
@@ -14,12 +15,14 @@ import numpy as np
 from pipeline.data.dataset import Dataset, Part
 from pipeline.nn.measurement import measure_part
 from pipeline.nn.metrics import DIGITS, WORDS, Metrics, RegressionErrors, roc_auc, rounded, written
+from pipeline.runs.copies import averaged_accuracies
 from pipeline.runs.evaluation import (
     PredictedNumbers,
     Predictions,
     new_tally,
     parts_with_rows,
     reported_part,
+    true_classes,
     write_csv,
     write_metrics,
     write_predicted_numbers,
@@ -27,7 +30,7 @@ from pipeline.runs.evaluation import (
 )
 from pipeline.runs.models import TrainedModel, classify, predict_numbers
 from pipeline.runs.run import Run
-from pipeline.runs.trained import TrainedRun, chosen_run, files_of
+from pipeline.runs.trained import TrainedRun, chosen_runs, files_of
 from pipeline.tracking import MirrorProcess
 
 
@@ -37,6 +40,9 @@ def main(run: Run) -> None:
     dataset, model = trained.dataset, trained.model
     with MirrorProcess(run, trained.config, "evaluate"):
         metrics = measure_parts(model, dataset)
+        if trained.config.evaluation.copies > 1:
+            for name, share in averaged_accuracies([trained]).items():
+                metrics[name]["averaged_accuracy"] = share
         write_metrics(run.metrics, metrics)
         part = parts_with_rows(dataset)[reported_part(dataset)]
         if dataset.task == "regression":
@@ -82,7 +88,7 @@ def in_a_sentence(metrics: Mapping[str, Metrics]) -> str:
 
 def predict(model: TrainedModel, part: Part) -> Predictions:
     """Return what the network takes each example of `part` for, and how sure it is of it."""
-    labels = part.targets.argmax(axis=1) if part.targets.shape[1] > 1 else part.targets[:, 0]
+    labels = true_classes(part)
     classes, probabilities = classify(model, part.inputs)
     return Predictions(labels, classes, probabilities[np.arange(len(classes)), classes])
 
@@ -130,6 +136,12 @@ def measure_targets(model: TrainedModel, part: Part, dataset: Dataset) -> list[d
 
 
 if __name__ == "__main__":
-    chosen = chosen_run(__doc__)
-    with program(stage="evaluate" if chosen.is_dvcs() else None), files_of(chosen):
-        main(chosen)
+    chosen = chosen_runs(__doc__)
+    with program(stage="evaluate" if chosen[0].is_dvcs() else None):
+        for run in chosen:
+            with files_of(run):
+                main(run)
+        if len(chosen) > 1:
+            averaged = averaged_accuracies([TrainedRun.open(run) for run in chosen])
+            by_part = {part: {"accuracy": share} for part, share in averaged.items()}
+            print(f"committee of {len(chosen)}: {in_a_sentence(by_part)}")

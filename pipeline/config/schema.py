@@ -161,6 +161,19 @@ class Training:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Evaluation:
+    """Over how many distorted copies of an image its prediction is averaged.
+
+    Attributes:
+        copies: 1 for the image as it is.
+        strength: of the distortion, as a share of the distances and angles of `augmentation`.
+    """
+
+    copies: Annotated[PositiveCount, Field(le=10_000)]
+    strength: Annotated[Positive, Field(le=1)]
+
+
+@dataclass(frozen=True, config=STRICT)
 class Tracking:
     """Whether runs are recorded in MLflow, and how long (seconds) a stage waits for the server."""
 
@@ -187,6 +200,7 @@ class Config:
     schedule: Annotated[Schedule, chosen_from(SCHEDULES)]
     augmentation: Annotated[Augmentation, chosen_from(AUGMENTATIONS)]
     training: Training
+    evaluation: Evaluation
     tracking: Tracking
     sweep: Sweep
     seed: Seed
@@ -201,6 +215,11 @@ class Config:
             raise ValueError(
                 f"loss = canonical: should be squared_error for model.output = {self.model.output}; outputs"
                 f" with a loss of their own are {', '.join(CANONICAL)}"
+            )
+        if self.evaluation.copies > 1 and self.augmentation.name == "none":
+            raise ValueError(
+                f"evaluation.copies = {self.evaluation.copies}: should be 1 for augmentation = none,"
+                " with which all copies would be the same"
             )
         if self.training.virtual_adversarial and self.model.output not in {*CANONICAL, None}:
             raise ValueError(
@@ -262,8 +281,9 @@ def flat(config: Config) -> dict[str, Any]:
 def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str, Any]:
     """Return what of a whole configuration, nested, a model is made from.
 
-    That is neither where it is recorded nor how often checkpoints are written, nor, with exact arithmetic,
-    on how many threads it is trained. In which order the data were split shows in the data.
+    That is neither how it is evaluated, nor where it is recorded, nor how often checkpoints are written, nor,
+    with exact arithmetic, on how many threads it is trained. In which order the data were split shows in the
+    data.
 
     Args:
         values: the configuration.
@@ -274,7 +294,9 @@ def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str,
     split = values["split"]
     used = ("train", "test", "validation", *(("folds", "fold") if split.get("folds") else ()))
     made_from["split"] = {key: split[key] for key in used if key in split}
-    del made_from["tracking"], made_from["sweep"], made_from["training"]["checkpoint"]
+    for unrelated in ("evaluation", "tracking", "sweep"):
+        del made_from[unrelated]
+    del made_from["training"]["checkpoint"]
     for key, off in SWITCHED_OFF.items():
         if made_from["training"][key] == off:
             del made_from["training"][key]

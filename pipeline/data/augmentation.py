@@ -9,7 +9,8 @@ that their order does not matter.
 """
 
 import math
-from typing import Annotated, Literal
+from dataclasses import fields, replace
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -19,6 +20,7 @@ from pipeline.support.bounds import STRICT, Fraction, NonNegative, Real
 from pipeline.support.elementary import cos, exp, sin
 from pipeline.support.errors import UserError
 
+MAGNITUDES = {"rotation", "scale", "shear", "shift", "amplitude"}  # fields of which 0 distorts nothing
 PIXELS = 25_000  # that are distorted at once, so few that all numbers about them fit into the cache
 
 
@@ -37,6 +39,11 @@ class Augmentation:
     """
 
     name: str = ""
+
+    def times(self, strength: float) -> Self:
+        """Return the same augmentation with `strength` times the distances and angles."""
+        there = MAGNITUDES & {field.name for field in fields(self)}
+        return replace(self, **{name: strength * getattr(self, name) for name in there})
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -138,6 +145,19 @@ class Distortion:
             some = slice(start, start + self._at_once)
             places = self._draw_places(maps[:, some], rng)
             distorted[some] = self._interpolate(images[some].reshape(-1, self.rows, self.columns), *places)
+        return distorted
+
+    def alike(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return `images`, shape (n, rows · columns), float32, all distorted in one way, drawn from `rng`.
+
+        So what becomes of an image does not depend on the others.
+        """
+        distorted = np.empty_like(images)
+        places = self._draw_places(self._draw_maps(1, rng), rng)
+        for start in range(0, len(images), self._at_once):
+            some = images[start : start + self._at_once].reshape(-1, self.rows, self.columns)
+            y, x = places.repeat(len(some), axis=1)
+            distorted[start : start + len(some)] = self._interpolate(some, y, x)
         return distorted
 
     def _draw_maps(self, n: int, rng: np.random.Generator) -> np.ndarray:

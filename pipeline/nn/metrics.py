@@ -21,6 +21,7 @@ OF_TASK = {"classification": ("accuracy",), "regression": ("rmse", "mae", "r2")}
 
 WORDS = {
     "accuracy": "accuracy",
+    "averaged_accuracy": "accuracy averaged over copies",
     "error": "error",
     "roc_auc": "ROC AUC",
     "rmse": "RMSE",
@@ -29,7 +30,7 @@ WORDS = {
 }
 """What each metric is called; `error` is 1 − accuracy."""
 
-SHARES = ("accuracy", "error")  # shown in percent
+SHARES = ("accuracy", "averaged_accuracy", "error")  # shown in percent
 IN_THE_TARGETS_UNIT = ("rmse", "mae")  # of any size
 DIGITS = 6  # of what is written to files: significant ones where the metric has a unit, else decimals
 

@@ -71,6 +71,11 @@ def parts_with_rows(dataset: Dataset) -> dict[str, Part]:
     return {name: part for name, part in parts.items() if part and len(part.inputs)}
 
 
+def true_classes(part: Part) -> np.ndarray:
+    """Return the class of each row of `part`, (n,), as its position in the dataset's list of classes."""
+    return part.targets.argmax(axis=1) if part.targets.shape[1] > 1 else part.targets[:, 0]
+
+
 def reported_part(dataset: Dataset) -> str:
     """Return which part is reported row by row.
 

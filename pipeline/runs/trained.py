@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pipeline.config.reading import read_params
 from pipeline.config.schema import SWITCHED_OFF, Config, parse
@@ -30,16 +30,25 @@ def chosen_run(description: str | None) -> Run:
     Args:
         description: of the command, for `--help`: its first paragraph is shown.
     """
+    return Run(_chosen_folder(description, "?") or Path())
+
+
+def chosen_runs(description: str | None) -> list[Run]:
+    """Return the runs whose folders the command line names, DVC's without any; `description` as there."""
+    return [Run(folder) for folder in _chosen_folder(description, "*") or [Path()]]
+
+
+def _chosen_folder(description: str | None, number: Literal["?", "*"]) -> Any:
+    """Return the folder on the command line, if any, or a list of them."""
     summary, *_ = (description or "").split("\n\n")
     parser = argparse.ArgumentParser(prog=command(), description=summary)
     parser.add_argument(
         "folder",
-        nargs="?",
+        nargs=number,
         type=Path,
-        default=Path(),
         help="of a run: outputs/…, multirun/…/3, models/problems/xor; without it, the run of `dvc repro`",
     )
-    return Run(parser.parse_args().folder)
+    return parser.parse_args().folder
 
 
 @contextmanager
@@ -144,7 +153,8 @@ def _config(run: Run, made_from: dict[str, Any], params: Config, prepared: dict[
     """
     values = asdict(params)
     dataset = made_from["dataset"] if isinstance(made_from["dataset"], dict) else values["dataset"]
-    whole = {**made_from, "dataset": dataset, "tracking": values["tracking"], "sweep": values["sweep"]}
+    others = {key: values[key] for key in ("evaluation", "tracking", "sweep")}
+    whole = {**made_from, **others, "dataset": dataset}
     if isinstance(split := made_from.get("split"), dict):
         of_split = {key: value for key, value in prepared.items() if key.startswith("split.")}
         whole["split"] = {key.removeprefix("split."): value for key, value in of_split.items()} | split

@@ -127,6 +127,25 @@ def test_the_bits_depend_on_the_seed_alone() -> None:
     assert expected.dtype == np.float32
 
 
+def test_distorted_alike_an_image_does_not_depend_on_the_others() -> None:
+    images = pictures((28, 28), 300)
+    distortion = Distortion(BOTH, (28, 28))
+    together = distortion.alike(images, seeded())
+    for row in (0, 1, 299):
+        alone = images[row : row + 1]
+        np.testing.assert_array_equal(distortion.alike(alone, seeded())[0], together[row])
+        np.testing.assert_array_equal(distortion(alone, seeded())[0], together[row])
+
+
+def test_a_weaker_distortion_moves_pixels_less_in_the_same_way() -> None:
+    weaker = places(Distortion(BOTH.times(0.5), (28, 28)), 20) - places(Distortion(NO_MAPS, (28, 28)), 20)
+    whole = places(Distortion(BOTH, (28, 28)), 20) - places(Distortion(NO_MAPS, (28, 28)), 20)
+    np.testing.assert_allclose(weaker, whole / 2, atol=0.5)  # a rotation is no multiple of another
+    np.testing.assert_array_equal(
+        places(Distortion(BOTH.times(1), (28, 28)), 5), places(Distortion(BOTH, (28, 28)), 5)
+    )
+
+
 def test_every_image_is_distorted_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(augmentation_module, "PIXELS", 28 * 28 * 3)
     same = np.tile(pictures((28, 28), 1), (10, 1))

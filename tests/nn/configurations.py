@@ -81,6 +81,7 @@ AUGMENTATIONS: list[dict[str, Any]] = [
     {"name": "affine_elastic", **AFFINE, **ELASTIC},
 ]
 FIXED = {
+    "evaluation": {"copies": 1, "strength": 1.0},
     "tracking": {"enabled": False, "patience": 1.0},
     "sweep": {"resume": True},
 }

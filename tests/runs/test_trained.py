@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.data.dataset import load_dataset
 from pipeline.runs.history import read_history
+from pipeline.runs.models import classify, load_model
 from pipeline.runs.run import Run
 from tests.commands import SMALL, UNDER_DVC, files, made_once, run_module
 from tests.stores import client
@@ -65,6 +67,33 @@ def test_a_run_is_measured_and_drawn_in_its_folder_as_dvcs_is_at_the_root(projec
     assert reports(project / "outputs/one") == reports(project)
     command(project, "pipeline.plot")
     assert reports(project / "multirun/seeds/1") == reports(project)
+
+
+def test_several_runs_are_measured_each_and_as_a_committee(project: Path) -> None:
+    folders = ["multirun/seeds/0", "multirun/seeds/1"]
+    *each, committee = command(project, "pipeline.evaluate", *folders).splitlines()
+    assert [line.split(":")[0] for line in each] == ["Strokes", "Strokes"]
+    dataset = load_dataset(project / "data/processed")
+    models = [load_model(Run(project / folder).model) for folder in folders]
+    logarithms = sum(np.log(classify(model, dataset.test.inputs)[1] + 1e-30) for model in models)
+    right = (np.argmax(logarithms, axis=1) == dataset.test.targets.argmax(axis=1)).mean()
+    assert f"committee of 2: accuracy {right:.2%} (test)" in committee
+
+
+def test_predictions_averaged_over_copies_are_a_metric_of_their_own(project: Path) -> None:
+    folder, single = "outputs/elastic", ["augmentation=affine_elastic", "hydra.run.dir=outputs/elastic"]
+    command(project, "pipeline.train", *SMALL, *single, "evaluation.copies=3")
+    assert "accuracy averaged over copies" in command(project, "pipeline.evaluate", folder)
+    run = Run(project / folder)
+    measured = json.loads(run.metrics.read_text(encoding="utf-8"))
+    last = read_history(run.history)[-1]
+    assert measured["test"]["accuracy"] == last["test_accuracy"]
+    assert {part: "averaged_accuracy" in values for part, values in measured.items()} == {
+        "train": False,
+        "test": True,
+        "official": True,
+    }
+    assert measured["test"]["averaged_accuracy"] != measured["test"]["accuracy"]
 
 
 def test_a_folder_is_measured_by_its_own_configuration_not_by_the_one_at_the_root(project: Path) -> None:
