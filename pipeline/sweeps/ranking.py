@@ -147,6 +147,16 @@ class Ranking:
         tried = self.jobs[self.keys].drop_duplicates()
         return len(tried) == math.prod(tried.nunique())
 
+    def best(self) -> list[Outcome]:
+        """Return the outcomes of the best combination: one for each seed that ended well."""
+        keys = [] if self.only_seeds else self.keys
+        good = [outcome for outcome in self.outcomes if outcome.error is not None]
+        return [
+            outcome
+            for outcome in good
+            if all(outcome.overrides.get(key, "") == self.table.iloc[0][key] for key in keys)
+        ]
+
     def curves(self) -> dict[str, list[tuple[list[float], list[float]]]]:
         """Return the epochs and the errors of each job of a search that did not fail.
 
@@ -155,13 +165,12 @@ class Ranking:
             `best`.
         """
         curves: dict[str, list[tuple[list[float], list[float]]]] = {"stopped": [], "finished": [], "best": []}
-        best = self.table.iloc[0]
+        best = self.best()
         for outcome in self.outcomes:
             if outcome.error is None:
                 continue
             rows = outcome.history()
-            ours = all(outcome.overrides.get(key, "") == best[key] for key in self.keys)
-            how = "stopped" if outcome.until != self.rungs[-1] else "best" if ours else "finished"
+            how = "stopped" if outcome.until != self.rungs[-1] else "best" if outcome in best else "finished"
             curves[how].append(([row["epoch"] for row in rows], [objective(row)[1] for row in rows]))
         return curves
 

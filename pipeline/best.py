@@ -1,0 +1,70 @@
+"""Train the best of a sweep on training and validation part together, and measure it on the test part.
+
+`python -m pipeline.best FOLDER` is a sweep of its own in `FOLDER/best`, over the seeds of the best
+combination. So it resumes, takes a launcher and is tracked as any other. The test part has no share in the
+choice: a sweep that was ranked by it is refused.
+"""
+
+from pipeline.support.program import command, program
+
+import argparse
+import runpy
+import shlex
+import sys
+from pathlib import Path
+
+from pipeline.runs.history import kept_row
+from pipeline.support.errors import UserError
+from pipeline.sweeps.outcome import read_outcomes
+from pipeline.sweeps.plan import PLAN, read_plan
+from pipeline.sweeps.ranking import SEED, Ranking
+
+
+def final_training(folder: Path) -> list[str]:
+    """Return the arguments of the training of the best combination of the sweep in `folder`.
+
+    Raises:
+        UserError: if there is no sweep, or it is not over, or has no result, or none on a validation part.
+    """
+    if not (folder / PLAN).exists():
+        raise UserError(f"{folder}: a sweep leaves {PLAN} in its folder, and there is none")
+    plan = read_plan(folder)
+    outcomes = list(read_outcomes(folder).values())
+    if len(outcomes) < max(len(plan["jobs"]), 1):
+        raise UserError(f"the sweep in {folder} is not over: the command that started it finishes it")
+    rungs = plan["search"]["rungs"] if plan["search"] else ()
+    best = Ranking(outcomes, plan["swept"], plan["title"], rungs).best()
+    if not best or (rungs and best[0].until != rungs[-1]):
+        raise UserError(f"the sweep in {folder} has no job that ended well")
+    if not str(best[0].measure).startswith("validation_"):
+        raise UserError(
+            f"the sweep in {folder} was ranked by the {str(best[0].measure).replace('_', ' ')}, so the test"
+            " part cannot say how good its choice is: start one with split.validation=10000"
+        )
+    given = {**best[0].overrides, "split.validation": "0"}
+    if SEED in given:
+        given[SEED] = ",".join(outcome.overrides[SEED] for outcome in best)
+    if best[0].patience:  # there is nothing left to stop by
+        epochs = [kept_row(outcome.history(), outcome.patience)["epoch"] for outcome in best]
+        given |= {"training.epochs": f"{sum(epochs) / len(epochs):.0f}", "training.patience": "null"}
+    return ["-m", "hydra/sweeper=basic", f"hydra.sweep.dir={folder / 'best'}", *map("=".join, given.items())]
+
+
+def main() -> None:
+    """Find the best of the sweep that the command line names, show its command, and run that."""
+    parser = argparse.ArgumentParser(
+        prog=command(),
+        description="Train the best of a sweep on all but the test images, and measure it on those.",
+    )
+    parser.add_argument("folder", type=Path, help="of the sweep, with sweep.csv")
+    parser.add_argument("options", nargs="*", help="for the training: hydra/launcher=joblib, seed=0,1,2, …")
+    arguments = parser.parse_args()
+    train = [*final_training(arguments.folder), *arguments.options]
+    print("python -m pipeline.train", shlex.join(train), flush=True)
+    sys.argv[1:] = train
+    runpy.run_module("pipeline.train", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    with program():
+        main()

@@ -1,0 +1,56 @@
+"""The best of a sweep is trained on all but the test part, and measured on that, which did not choose it."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.best import final_training
+from pipeline.support.errors import UserError
+from tests.commands import SMALL, run_module
+from tests.forked import run_each
+from tests.sweeping import table
+
+VALIDATED = [*SMALL, "split.validation=50", "hydra.sweep.dir=sweep"]
+
+
+def test_the_best_is_trained_with_its_seeds_on_all_but_the_test_part(workspace: Path) -> None:
+    options = ["optimizer.learning_rate=0.0001,0.1,0.3", "seed=3,5"]
+    assert run_each(workspace, [["-m", *VALIDATED, *options]]) == [(0, "")]
+    [best, *_] = table(workspace)
+    done = run_module(workspace, "pipeline.best", "sweep", "hydra/launcher=joblib")
+    assert done.returncode == 0, done.stderr
+    assert "Test error on Strokes" in done.stdout and "over 2 seeds" in done.stdout
+
+    alone = [f"optimizer.learning_rate={best['optimizer.learning_rate']}", "seed=5", "hydra.run.dir=alone"]
+    assert run_each(workspace, [[*SMALL, *alone]])[0].status == 0
+    for name in ("models/model.npz", "reports/history.csv"):
+        assert (workspace / "sweep/best/1" / name).read_bytes() == (workspace / "alone" / name).read_bytes()
+
+
+def test_of_a_search_it_is_the_best_of_those_that_were_trained_to_the_end(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = ["hydra/sweeper=halving", "hydra.sweeper.jobs=3", "training.epochs=30", "training.patience=3"]
+    searched = "optimizer.learning_rate=tag(log,interval(0.1,1.0))"
+    assert run_each(workspace, [["-m", *VALIDATED, *search, searched]]) == [(0, "")]
+    monkeypatch.chdir(workspace)
+    arguments = final_training(Path("sweep"))
+    [best, *_] = table(workspace)
+    assert f"optimizer.learning_rate={best['optimizer.learning_rate']}" in arguments
+    assert arguments[:3] == ["-m", "hydra/sweeper=basic", f"hydra.sweep.dir={Path('sweep/best')}"]
+    assert "training.patience=null" in arguments and "split.validation=0" in arguments
+    [epochs] = [text.partition("=")[2] for text in arguments if text.startswith("training.epochs")]
+    assert 1 <= int(epochs) <= 30
+
+
+def test_what_has_no_best_is_told(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace)
+    with pytest.raises(UserError, match=r"a sweep leaves sweep\.json in its folder, and there is none"):
+        final_training(Path("data"))
+    by_test = ["-m", *SMALL, "hydra.sweep.dir=sweep", "seed=0,1"]
+    assert run_each(workspace, [by_test]) == [(0, "")]
+    with pytest.raises(UserError, match="was ranked by the test error, so the test part cannot say"):
+        final_training(Path("sweep"))
+    Path("sweep/jobs/1.json").unlink()
+    with pytest.raises(UserError, match="is not over: the command that started it finishes it"):
+        final_training(Path("sweep"))
