@@ -165,7 +165,7 @@ def test_the_keys_that_the_pages_name_are_there() -> None:
     asked = {
         key
         for key in keys
-        if key.split(".")[0] in groups and not key.endswith((".csv", ".png", ".org", ".py"))
+        if key.split(".")[0] in groups and not key.endswith((".csv", ".png", ".html", ".org", ".py"))
     }
     assert "training.threads" in asked
     assert asked <= config.keys()
