@@ -171,7 +171,7 @@ def test_another_model_on_other_data_is_trained_measured_and_drawn_by_the_page(s
     run(swapped, "ruff", "check", "--no-cache", NAME)
     run(swapped, "ruff", "format", "--no-cache", "--check", NAME)
     told = reproduce(swapped, "tracking.enabled=false")
-    assert "Digits: accuracy 99.20% (train), 95.60% (test)" in told
+    assert "Digits: accuracy 98.49% (train), 95.91% (validation), 96.67% (test)" in told
     figures = {path.stem for path in (swapped / "reports/figures").iterdir()}
     assert {"accuracy", "confusion_matrix", "misread", "weights"} <= figures
     assert "up to date" in run(swapped, "dvc", "status")
@@ -182,10 +182,10 @@ def test_another_model_is_recorded_swept_promoted_and_served_by_the_page(swapped
     reproduce(swapped)
     sweep, promote = commands((swapped / PAGE).read_text(encoding="utf-8"))[-2:]
     told = run(swapped, *sweep.split())
-    assert "job 0: C 0.01: test error" in told and "job 1: C 0.1: test error" in told
+    assert "job 0: C 0.01: validation error" in told and "job 1: C 0.1: validation error" in told
     [table] = (swapped / "multirun").glob("*/*/sweep.csv")
     assert len(table.read_text(encoding="utf-8").splitlines()) == 3
-    assert "models:/digits@champion is version 1: C 1, seed 0, test 95.60%" in run(swapped, *promote.split())
+    assert "models:/digits@champion is version 1: C 1, seed 0, validation 95.91%" in run(swapped, *promote.split())
     program = (
         "import json, mlflow, numpy as np; mlflow.set_tracking_uri('sqlite:///mlflow.db');"
         "images = np.load('data/processed/test_images.npy');"
