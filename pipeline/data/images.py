@@ -39,7 +39,10 @@ class Images:
 
     def fit(self, training: np.ndarray) -> Bytes:
         if self._size is None:
-            self._size = self._read(self.files[0]).shape[:2]
+            try:
+                self._size = self._read(self.files[0]).shape[:2]
+            except ValueError as error:
+                raise UserError(f"{self.folder / self.files[0]}: {error}") from None
         return Bytes()
 
     def image_shape(self) -> list[int] | None:

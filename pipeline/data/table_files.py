@@ -104,11 +104,14 @@ class CsvFile:
             opened = gzip.GzipFile(fileobj=raw) if begin.startswith(GZIP_MAGIC) else raw
             encoding = "utf-8-sig" if self.encoding == "utf-8" else self.encoding
             csv.field_size_limit(1 << 24)
-            lines = io.TextIOWrapper(opened, encoding, newline="")
+            # More than the header is decoded at once, and what is wrong below it is not wrong here.
+            lines = io.TextIOWrapper(opened, encoding, errors="surrogateescape", newline="")
             try:
                 header = next(filter(None, csv.reader(lines, delimiter=self.delimiter)), [])
-            except UnicodeDecodeError:
-                raise UserError(self._wrong_encoding("row 1")) from None
+            except (csv.Error, EOFError, OSError) as error:
+                raise UserError(f"{self.path}: {shown(str(error))}") from None
+        if any("\udc80" <= letter <= "\udcff" for name in header for letter in name):
+            raise UserError(self._wrong_encoding("row 1"))
         if not header:
             raise UserError(f"{self.path}: there is nothing in it")
         for other, spelled in DELIMITERS.items():

@@ -1,0 +1,302 @@
+"""What becomes of tables, folders of images and arrays: inputs, targets and parts."""
+
+import gzip
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.data.dataset import Description, load_dataset, read_description
+from pipeline.data.encoding import read_encoding
+from pipeline.data.moments import Moments
+from pipeline.data.splitting import NOWHERE, TEST, TRAIN, VALIDATION, Split, assign
+from tests.own import HALVES, arrays, images, picture, prepare, table
+
+HOUSES = """\
+rooms,city,garden,price
+2,Rome,yes,100
+4,Paris,no,300
+6,Rome,no,500
+4,Oslo,yes,400
+5,Paris,yes,
+"""
+
+
+def files(folder: Path, start: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "data/processed").glob(f"{start}*")}
+
+
+def encoding(folder: Path) -> Any:
+    return json.loads((folder / "data/processed/dataset.json").read_text(encoding="utf-8"))["encoding"]
+
+
+def test_a_table_becomes_standardised_numbers_and_a_column_for_each_category(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = table(
+        tmp_path, HOUSES, target="garden", missing="indicator", features=["rooms", "city", "price"]
+    )
+    dataset = prepare(tmp_path, values, Split(train=0.6, test=0.4))
+    rooms, deviation = (np.array([2, 4, 6, 4, 5]) - 4) / np.sqrt(8 / 3), np.sqrt(80000 / 3)
+    prices = (np.array([100, 300, 500, 400, 300]) - 300) / deviation
+    rome, paris = [1, 0, 1, 0, 0], [0, 1, 0, 0, 1]
+    expected = np.stack([rooms, paris, rome, prices], axis=1).astype(np.float32)
+    np.testing.assert_array_equal(np.concatenate([dataset.train.inputs, dataset.test.inputs]), expected)
+    np.testing.assert_array_equal(dataset.train.targets, [[0, 1], [1, 0], [1, 0]])
+    assert (dataset.classes, dataset.title, dataset.image_shape) == (["no", "yes"], "table", None)
+    assert (
+        "column city: 1 rows hold texts that no training row has, such as 'Oslo'" in capsys.readouterr().err
+    )
+
+
+def test_what_is_missing_in_the_training_part_may_be_an_input_of_its_own(tmp_path: Path) -> None:
+    content = "a,b,y\n1,red,0\n,red,1\n5,,0\n9,blue,1\n7,red,0\n3,,1\n"
+    dataset = prepare(tmp_path, table(tmp_path, content, missing="indicator"), Split(train=4, test=2))
+    assert [column["indicator"] for column in encoding(tmp_path)["columns"]] == [True, True]
+    np.testing.assert_array_equal(dataset.train.inputs[:, 1], [0, 1, 0, 0])
+    np.testing.assert_array_equal(dataset.train.inputs[:, 2:], [[0, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    prepare(tmp_path, table(tmp_path, content, missing="median"), Split(train=4, test=2))
+    number, text = encoding(tmp_path)["columns"]
+    assert (number["median"], number["mean"], number["indicator"]) == (5, 5, False)
+    assert text["categories"] == ["blue", "red"]
+
+
+SAME = {
+    "comma": (HOUSES, "t.csv", {}),
+    "BOM": (b"\xef\xbb\xbf" + HOUSES.encode(), "t.csv", {}),
+    "carriage returns": (HOUSES.replace("\n", "\r\n"), "t.csv", {}),
+    "no last end of line": (HOUSES[:-1], "t.csv", {}),
+    "tabs": (HOUSES.replace(",", "\t"), "t.tsv", {}),
+    "semicolons": (HOUSES.replace(",", ";"), "t.txt", {"delimiter": ";"}),
+    "spaces": (HOUSES.replace(",", ", "), "t.csv", {}),
+    "utf-16": (HOUSES.encode("utf-16"), "t.csv", {"encoding": "utf-16"}),
+    "decimal commas": (
+        HOUSES.replace(",", ";").replace("300", "300,0"),
+        "t.csv",
+        {"delimiter": ";", "decimal": ","},
+    ),
+    "gzip": (gzip.compress(HOUSES.encode()), "t.csv.gz", {}),
+}
+
+
+@pytest.mark.parametrize("form", [*SAME, "Parquet"])
+def test_the_same_table_in_another_form_is_the_same_data(form: str, tmp_path: Path) -> None:
+    plain, other = tmp_path / "plain", tmp_path / "other"
+    asked = {"target": "garden", "missing": "median", "title": "T"}
+    for folder in (plain, other):
+        folder.mkdir()
+    prepare(plain, table(plain, HOUSES, "t.csv", **asked))
+    if form == "Parquet":
+        frame = pd.read_csv(plain / "t.csv")
+        pq.write_table(pa.table({name: frame[name].tolist() for name in frame}), other / "t.parquet")
+        values = {"kind": "table", "path": str(other / "t.parquet"), **asked}
+    else:
+        content, name, more = SAME[form]
+        values = table(other, content, name, **asked, **more)
+    prepare(other, values)
+    assert files(other, "t") == files(plain, "t")
+
+
+def test_rows_are_encoded_afterwards_as_they_were_prepared(tmp_path: Path) -> None:
+    values = table(tmp_path, HOUSES, target="garden", missing="indicator")
+    dataset = prepare(tmp_path, values)
+    frame = pd.read_csv(tmp_path / "table.csv")[["price", "city", "rooms"]]  # in another order
+    found = read_encoding(read_description(tmp_path / "data/processed", Description, "preprocess"))
+    expected = np.concatenate([dataset.train.inputs, dataset.test.inputs])
+    np.testing.assert_array_equal(found.encode(frame), expected)
+    for damaged, told in [
+        (frame.drop(columns="city"), "there is no column city: there are price, rooms"),
+        (frame.assign(rooms=[1, 2, 3, np.inf, 5]), "row 4, column rooms: infinite"),
+        (frame.assign(rooms=["1", "two", "3", "4", "5"]), "row 2, column rooms: 'two' is no number"),
+    ]:
+        with pytest.raises(ValueError, match=told):
+            found.encode(damaged)
+
+
+def test_targets_of_a_regression_are_standardised_by_the_training_part(tmp_path: Path) -> None:
+    content = "a,y,z\n" + "".join(f"{i},{10 * i},{i * i}\n" for i in range(8))
+    values = table(tmp_path, content, task="regression", target=["y", "z"])
+    dataset = prepare(tmp_path, values)
+    mean, deviation = np.array([15, 3.5]), np.array([np.sqrt(125), np.sqrt(12.25)])
+    y = np.array([[10 * i, i * i] for i in range(8)])
+    found = np.concatenate([dataset.train.targets, dataset.test.targets])
+    np.testing.assert_allclose(found, (y - mean) / deviation, rtol=1e-6)
+    assert [(target.name, target.mean) for target in dataset.targets] == [("y", 15), ("z", 3.5)]
+    assert dataset.train.targets.dtype == np.float32
+
+
+def test_images_of_a_folder_are_read_by_class(tmp_path: Path) -> None:
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    opaque = np.dstack([grey, grey, grey, np.full_like(grey, 255)])
+    contents = {
+        "cat/1.png": picture(grey),
+        "cat/2.gif": picture(grey, "GIF"),
+        "dog/1.png": picture(grey, "BMP"),  # whatever its name says
+        "dog/2.png": picture(opaque),
+        "dog/.DS_Store": b"",
+    }
+    dataset = prepare(tmp_path, images(tmp_path, contents), Split(train=0.5, test=0.5, order="stratified"))
+    assert (dataset.classes, dataset.image_shape) == (["cat", "dog"], (3, 4))
+    for part in (dataset.train, dataset.test):
+        np.testing.assert_array_equal(part.inputs, np.tile(grey.ravel() / np.float32(255), (2, 1)))
+        np.testing.assert_array_equal(part.targets, np.eye(2))
+    dataset = prepare(tmp_path, images(tmp_path, {}, size=[2, 2], colour=True))
+    assert (dataset.image_shape, dataset.train.inputs.shape) == ((2, 2, 3), (2, 12))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "asked", "expected"),
+    [
+        (np.uint8, {}, np.arange(4) / np.float32(255)),
+        (np.float64, {}, np.arange(4) / 2),  # by the training part, whose images are 0 and 2
+        (np.uint8, {"range": [0, 4]}, np.arange(4) / 4),
+    ],
+)
+def test_images_in_an_array_are_scaled(
+    dtype: type, asked: dict[str, Any], expected: np.ndarray, tmp_path: Path
+) -> None:
+    x = np.repeat(np.arange(4), 6).reshape(4, 2, 3).astype(dtype)[[0, 2, 1, 3]]
+    dataset = prepare(tmp_path, arrays(tmp_path, x, np.array(["b", "a", "b", "a"]), **asked))
+    assert (dataset.classes, dataset.image_shape) == (["a", "b"], (2, 3))
+    found = np.concatenate([dataset.train.inputs, dataset.test.inputs])
+    np.testing.assert_array_equal(
+        found, np.repeat(expected[[0, 2, 1, 3]], 6).reshape(4, 6).astype(np.float32)
+    )
+
+
+@pytest.mark.parametrize("stored", ["one archive", "two files"])
+def test_numbers_in_an_array_are_standardised(stored: str, tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(500, 3)), np.arange(500) % 3
+    values = arrays(tmp_path, x, y)
+    if stored == "two files":
+        np.save(tmp_path / "x.npy", x)
+        np.save(tmp_path / "y.npy", y)
+        values["path"] = str(tmp_path)
+    dataset = prepare(tmp_path, values)
+    expected = (x - x[:250].mean(axis=0)) / x[:250].std(axis=0)
+    np.testing.assert_allclose(
+        np.concatenate([dataset.train.inputs, dataset.test.inputs]), expected, rtol=1e-5
+    )
+
+
+def test_a_constant_column_becomes_zeros(tmp_path: Path) -> None:
+    content = "a,b,y\n" + "".join(f"0.1,{i},{i % 2}\n" for i in range(10))
+    assert not prepare(tmp_path, table(tmp_path, content)).train.inputs[:, 0].any()
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.integers(1, 5))
+def test_mean_and_deviation_do_not_depend_on_how_rows_come(numbers: list[float], size: int) -> None:
+    whole, blocks = Moments(), Moments()
+    values = np.array(numbers)
+    whole.add(values)
+    for start in range(0, len(values), size):
+        blocks.add(values[start : start + size])
+    assert (whole.mean(), whole.deviation()) == (blocks.mean(), blocks.deviation())
+    np.testing.assert_allclose([whole.mean(), whole.deviation()], [values.mean(), values.std()], atol=1e-3)
+
+
+# No leakage: what is learned from does not depend on what is measured on.
+
+CELLS = [st.sampled_from(["1", "2.5", "-3e2", ""]), st.sampled_from(["red", "blue", "sky", ""])]
+ROW = st.tuples(*CELLS, st.sampled_from(["no", "yes"]))
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(ROW, min_size=10, max_size=10),
+    st.sampled_from(["file", "shuffled"]),
+    st.sampled_from(["median", "indicator"]),
+)
+def test_another_test_part_changes_not_a_bit_of_the_training_part(
+    others: list[tuple[str, ...]], order: Any, missing: str
+) -> None:
+    """Nor a bit of the statistics and the categories."""
+    rows = [(str(i * 0.7), ["red", "blue"][i % 2], ["no", "yes"][i % 3 % 2]) for i in range(30)]
+    rows[4] = ("", "", "no")
+    split = Split(train=20, test=10, order=order)
+    [parts] = assign(split, 30, "rows", np.zeros(30, int), None)
+    changed = [others.pop() if part == TEST else row for row, part in zip(rows, parts, strict=True)]
+    found = []
+    for version in (rows, changed):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            content = "a,b,y\n" + "".join(f"{','.join(row)}\n" for row in version)
+            prepare(folder, table(folder, content, missing=missing), split)
+            found.append((files(folder, "train"), encoding(folder)))
+    assert found[0] == found[1]
+
+
+def test_each_fold_has_statistics_of_its_own(tmp_path: Path) -> None:
+    content = "a,y\n" + "".join(f"{i * i},{i}\n" for i in range(20))
+    values = table(tmp_path, content, task="regression")
+    split = Split(train=0.8, test=0.2, order="shuffled", folds=4)
+    prepare(tmp_path, values, split)
+    folds = [load_dataset(tmp_path / f"data/processed/folds/{fold}") for fold in range(4)]
+    assert len({fold.targets[0].mean for fold in folds}) == 4
+    for fold in folds:
+        assert fold.validation
+        assert (len(fold.train.inputs), len(fold.validation.inputs), len(fold.test.inputs)) == (12, 4, 4)
+    prepare(tmp_path, values)  # without folds again
+    assert not (tmp_path / "data/processed/folds").exists()
+    prepare(tmp_path, values, split)
+    assert [path.name for path in (tmp_path / "data/processed").iterdir()] == ["folds"]
+
+
+# The split alone.
+
+
+@settings(max_examples=50)
+@given(st.integers(10, 300), st.integers(1, 4), st.integers(0, 3), st.booleans())
+def test_stratified_parts_have_their_sizes_and_their_share_of_every_class(
+    rows: int, classes: int, seed: int, folded: bool
+) -> None:
+    labels = np.random.default_rng(seed).integers(0, classes, rows)
+    labels[:classes] = np.arange(classes)
+    split = Split(train=0.6, test=0.2, validation=0.2, order="stratified", folds=3 if folded else None)
+    train, test, validation = split.counts(rows, "rows")
+    for parts in assign(split, rows, "rows", labels, None):
+        assert (parts == TEST).sum() == test
+        assert folded or (parts == TRAIN).sum() == train
+        for label in range(classes):
+            share = (labels == label).sum() * test / rows
+            assert abs(((parts == TEST) & (labels == label)).sum() - share) <= 2
+    assert validation
+
+
+@pytest.mark.parametrize("order", ["file", "shuffled"])
+def test_rows_of_a_group_stay_together(order: Any) -> None:
+    groups = np.random.default_rng(0).integers(0, 40, 1000)
+    split = Split(train=0.6, test=0.2, validation=0.2, order=order, groups="patient", folds=3)
+    for folds in (None, 3):
+        split = Split(train=0.6, test=0.2, validation=0.2, order=order, groups="patient", folds=folds)
+        for parts in assign(split, 1000, "rows", None, groups):
+            assert all(len(set(parts[groups == group])) == 1 for group in range(40))
+            assert abs((parts == TEST).mean() - 0.2) < 0.05
+
+
+def test_shuffled_parts_are_the_same_for_a_seed_and_leave_out_what_nobody_asks_for() -> None:
+    split = Split(train=60, test=20, validation=10, order="shuffled", seed=1)
+    [parts] = assign(split, 100, "rows", None, None)
+    counts = {part: int((parts == part).sum()) for part in (TRAIN, TEST, VALIDATION, NOWHERE)}
+    assert counts == {TRAIN: 50, TEST: 20, VALIDATION: 10, NOWHERE: 20}
+    np.testing.assert_array_equal(parts, assign(split, 100, "rows", None, None)[0])
+    other = Split(train=60, test=20, validation=10, order="shuffled", seed=2)
+    assert (parts != assign(other, 100, "rows", None, None)[0]).any()
+
+
+def test_in_file_order_the_validation_part_is_between_train_and_test() -> None:
+    [parts] = assign(Split(train=0.7, test=0.15, validation=0.15), 20, "rows", None, None)
+    assert parts.tolist() == [TRAIN] * 14 + [VALIDATION] * 3 + [TEST] * 3
+
+
+def test_halves_of_an_odd_number(tmp_path: Path) -> None:
+    dataset = prepare(tmp_path, arrays(tmp_path, np.eye(5), np.array([0, 1, 0, 1, 0])), HALVES)
+    assert len(dataset.train.inputs) + len(dataset.test.inputs) == 5
