@@ -69,7 +69,7 @@ def test_what_is_missing_in_the_training_part_may_be_an_input_of_its_own(tmp_pat
     assert text["categories"] == ["blue", "red"]
 
 
-SAME = {
+SAME: dict[str, tuple[str | bytes, str, dict[str, Any]]] = {
     "comma": (HOUSES, "t.csv", {}),
     "BOM": (b"\xef\xbb\xbf" + HOUSES.encode(), "t.csv", {}),
     "carriage returns": (HOUSES.replace("\n", "\r\n"), "t.csv", {}),
@@ -163,7 +163,7 @@ def test_images_of_a_folder_are_read_by_class(tmp_path: Path) -> None:
 def test_images_in_an_array_are_scaled(
     dtype: type, asked: dict[str, Any], expected: np.ndarray, tmp_path: Path
 ) -> None:
-    x = np.repeat(np.arange(4), 6).reshape(4, 2, 3).astype(dtype)[[0, 2, 1, 3]]
+    x: np.ndarray = np.repeat(np.arange(4), 6).reshape(4, 2, 3).astype(dtype)[[0, 2, 1, 3]]
     dataset = prepare(tmp_path, arrays(tmp_path, x, np.array(["b", "a", "b", "a"]), **asked))
     assert (dataset.classes, dataset.image_shape) == (["a", "b"], (2, 3))
     found = np.concatenate([dataset.train.inputs, dataset.test.inputs])
