@@ -56,7 +56,7 @@ def from_grey(grey: Array, path: Path, shape: tuple[int, int]) -> Array:
 
 
 def open_photo(path: Path) -> Array:
-    """Return a picture in grey as it should be looked at, (height, width) in [0, 1].
+    """Return a picture in grey as it should be looked at, (height, width) in [0, 1]; a large one reduced.
 
     A camera that was turned says so in the file. What is transparent is white, as paper is.
     """
@@ -66,11 +66,13 @@ def open_photo(path: Path) -> Array:
         photo.draft("L", (SIDE, SIDE))  # a large JPEG is read in a smaller size
         upright = ImageOps.exif_transpose(photo)
     if upright.mode.startswith("I"):  # 16 bits
-        return np.asarray(upright, np.float64) / 65535
-    if upright.has_transparency_data:
-        upright = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-    return np.asarray(upright.convert("L"), np.float64) / 255
+        return np.asarray(upright, np.float32) / 65535
+    transparent = upright.has_transparency_data
+    upright = upright.convert("RGBA" if transparent else "L")
+    upright.thumbnail((SIDE, SIDE), Image.Resampling.BOX)  # before a pixel takes more than a byte
+    if transparent:
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright).convert("L")
+    return np.asarray(upright, np.float64) / 255
 
 
 def find_ink(grey: Array) -> Array:
