@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 
-from pipeline.config.overrides import short
+from pipeline.config.overrides import last_part, short
 from pipeline.figures.style import BLUE, INK, QUIET, VERMILION, new_figure, write_instead
 from pipeline.nn.metrics import SHARES, in_words, metric_in, written
 
@@ -58,9 +58,9 @@ def number(measure: str, value: float) -> str:
     return written(measure, value).rstrip("%")
 
 
-def seeds(title: str, subtitle: str, measure: str, jobs: pd.DataFrame) -> Figure:
-    """Draw the error with each seed as a point, their mean as a line, and their spread as a band."""
-    errors = jobs.set_index("seed")["error"]
+def repeats(title: str, subtitle: str, key: str, measure: str, jobs: pd.DataFrame) -> Figure:
+    """Draw the error with each seed or fold as a point, their mean as a line, and their spread as a band."""
+    errors, name = jobs.set_index(key)["error"], last_part(key)
     values = in_order(errors.index)
     figure, axes = new_figure(7, 0.8 + 0.2 * min(max(len(values), 3), MOST_NAMES), title, subtitle)
     [(_, mean, spread)] = (factor(measure) * summarise(jobs, [])).fillna(0).to_numpy()
@@ -68,9 +68,9 @@ def seeds(title: str, subtitle: str, measure: str, jobs: pd.DataFrame) -> Figure
     axes.axvline(mean, color=BLUE)
     axes.plot(factor(measure) * errors[values], range(len(values)), "o", color=INK, markersize=4)
     if len(values) <= MOST_NAMES:
-        axes.set_yticks(range(len(values)), [f"seed {value}" for value in values])
+        axes.set_yticks(range(len(values)), [f"{name} {value}" for value in values])
     else:
-        axes.set_ylabel(f"{len(values)} seeds")
+        axes.set_ylabel(f"{len(values)} {name}s")
         axes.set_yticks([])
     axes.set_ylim(len(values) - 0.5, -0.5)  # the first on top
     axes.grid(False)

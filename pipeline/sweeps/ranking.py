@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SEED = "seed"
+REPEATS = (SEED, "split.fold")  # keys that repeat a configuration, instead of making another one
 TOP = 30  # rows of the table in the terminal; the CSV file has all
 
 
 class Ranking:
     """The combinations of the swept values, the lowest mean error first, and the jobs that failed.
 
-    A seed that is swept beside other values is averaged over. Seeds alone are not ranked, since the best of
-    them is only a lucky one.
+    A seed or a fold that is swept beside other values is averaged over. Seeds or folds alone are not ranked,
+    since the best of them is only a lucky one.
 
     In a search, those that were trained further come first, whatever their error.
 
@@ -41,8 +42,9 @@ class Ranking:
         rungs: after which epochs a search compares the jobs; empty for other sweeps.
 
     Attributes:
-        keys: the swept keys, without the seed where others were swept too.
-        only_seeds: whether the seed alone was swept.
+        keys: the swept keys, without the seed and the fold where others were swept too.
+        over: the keys that are averaged over.
+        only_repeats: whether the seed or the fold alone was swept.
         measure: what the jobs are ranked by, such as `validation_error`; `error` where they differ in that.
         jobs: a row for each job: its values of the swept keys as text, `error` or `failure`, and how it ended
             in words as its `description`.
@@ -56,9 +58,10 @@ class Ranking:
     ) -> None:
         self.outcomes = outcomes
         self.rungs = rungs
-        self.over_seeds = SEED in swept and len(swept) > 1
-        self.keys = [key for key in swept if not (self.over_seeds and key == SEED)]
-        self.only_seeds = self.keys == [SEED]
+        repeated = [key for key in swept if key in REPEATS]
+        self.over = repeated[1:] if repeated == list(swept) else repeated
+        self.keys = [key for key in swept if key not in self.over]
+        self.only_repeats = len(swept) == 1 and swept[0] in REPEATS
         measures = {outcome.measure for outcome in outcomes if outcome.measure}
         self.measure = measures.pop() if len(measures) == 1 else "error"
         words = in_words(self.measure)
@@ -86,12 +89,14 @@ class Ranking:
         best = summarise(self.good, [*self.keys, "epochs"]).reset_index("epochs")
         best = best.sort_values(["epochs", "mean"], ascending=[False, True], kind="stable")
         best = best.rename(columns={"mean": self.measure})
-        if self.only_seeds:
+        if self.only_repeats:
             best = best.loc[in_order(best.index)].drop(columns="jobs")
         else:
             best.insert(0, "rank", range(1, len(best) + 1))
-        seed = "seed " + self.failed[SEED] + ": " if self.over_seeds else ""
-        failed = self.failed.assign(status="FAILED", reason=seed + self.failed["failure"])
+        reasons = self.failed["failure"]
+        for key in reversed(self.over):
+            reasons = f"{last_part(key)} " + self.failed[key] + ": " + reasons
+        failed = self.failed.assign(status="FAILED", reason=reasons)
         table = pd.concat([best.reset_index(), failed], ignore_index=True)
         if self.rungs:
             rungs = {
@@ -112,7 +117,8 @@ class Ranking:
         """Print the table without its empty columns, and below it the reasons, which are long."""
         best = len(self.table) - len(self.failed)
         shown = self.table.drop(index=range(TOP, best), columns="reason").dropna(axis=1, how="all")
-        table = Table(title=f"{self.title} by seed" if self.only_seeds else f"{self.title}, best first")
+        how = f" by {last_part(self.keys[0])}" if self.only_repeats else ", best first"
+        table = Table(title=f"{self.title}{how}")
         for column in map(str, shown):
             if column in {*self.keys, "rung", "status"}:
                 table.add_column(column)
@@ -128,7 +134,7 @@ class Ranking:
         console.print(table)
         if best > TOP:
             console.print(f"… and {best - TOP} more in the CSV file")
-        if self.only_seeds and best:
+        if self.only_repeats and best:
             console.print(self.over_all())
         for description in self.failed["description"]:
             console.print(Text(description, style="red"), soft_wrap=True)
@@ -136,7 +142,13 @@ class Ranking:
     def over_all(self) -> str:
         """Return the mean and the standard deviation over all jobs that ended well, in words."""
         [(jobs, mean, spread)] = summarise(self.good, []).fillna(0).to_numpy()
-        return f"mean {self.written(mean)}, standard deviation {self.written(spread)} over {jobs:.0f} seeds"
+        spread_over = f"{self.written(spread)} over {jobs:.0f} {self.repeats()}"
+        return f"mean {self.written(mean)}, standard deviation {spread_over}"
+
+    def repeats(self) -> str:
+        """Return what the jobs of a combination are, in words: seeds, or folds."""
+        keys = self.keys if self.only_repeats else self.over
+        return " and ".join(f"{last_part(key)}s" for key in keys)
 
     def written(self, value: float) -> str:
         """Return a `value` of the measure as people read it."""
@@ -148,8 +160,8 @@ class Ranking:
         return len(tried) == math.prod(tried.nunique())
 
     def best(self) -> list[Outcome]:
-        """Return the outcomes of the best combination: one for each seed that ended well."""
-        keys = [] if self.only_seeds else self.keys
+        """Return the outcomes of the best combination: one for each seed or fold that ended well."""
+        keys = [] if self.only_repeats else self.keys
         good = [outcome for outcome in self.outcomes if outcome.error is not None]
         return [
             outcome
@@ -177,8 +189,10 @@ class Ranking:
     def figure(self) -> "Figure":
         """Return the figure that fits what was swept."""
         title, measure = self.title, self.measure
-        if self.only_seeds and len(self.good):
-            return sweep_figures.seeds(title, self.over_all().capitalize(), measure, self.good)
+        if self.only_repeats and len(self.good):
+            return sweep_figures.repeats(
+                title, self.over_all().capitalize(), self.keys[0], measure, self.good
+            )
         if len(self.keys) in {1, 2}:
             title += " by " + " and ".join(last_part(key).replace("_", " ") for key in self.keys)
         if self.good.empty:
@@ -188,7 +202,7 @@ class Ranking:
             subtitle = f"{len(self.good)} jobs, compared after epochs {after}: those in grey stopped there"
             return sweep_figures.search(title, subtitle, measure, self.rungs, self.curves())
         jobs = self.table["jobs"].max()
-        subtitle = f"Mean ± standard deviation over {jobs} seeds" if self.over_seeds else "One job each"
+        subtitle = f"Mean ± standard deviation over {jobs} {self.repeats()}" if self.over else "One job each"
         match self.keys:
             case []:
                 return sweep_figures.line(title, subtitle, "", measure, self.good.assign(**{"": ""}))

@@ -31,7 +31,7 @@ def sentence(ranking: Ranking) -> str:
     jobs = f"{len(ranking.jobs)} job{'s' if len(ranking.jobs) > 1 else ''}"
     if ranking.good.empty:
         return f"{jobs}, none of which ended well."
-    if ranking.only_seeds:
+    if ranking.only_repeats:
         return f"{jobs}: {ranking.over_all()}."
     best = ranking.table.iloc[0]
     values = ", ".join(f"{key} = {best[key]}" for key in ranking.keys) or "the only one"

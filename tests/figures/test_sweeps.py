@@ -129,7 +129,7 @@ def test_a_combination_of_which_every_job_failed_is_named_so_in_dark_on_white() 
 def test_seeds_are_points_beside_their_mean_and_a_band_of_the_standard_deviation() -> None:
     jobs = table(["seed"], {"10": [2.0], "0": [6.0], "2": [1.0]})
     with style():
-        [axes] = sweep_figures.seeds("title", "subtitle", "error", jobs).axes
+        [axes] = sweep_figures.repeats("title", "subtitle", "seed", "error", jobs).axes
     mean, points = axes.lines
     assert np.array(mean.get_xdata()) == pytest.approx([3, 3])
     assert points.get_linestyle() == "None"

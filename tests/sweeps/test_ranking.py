@@ -45,6 +45,28 @@ def test_the_lowest_mean_over_the_seeds_is_the_best(tmp_path: Path) -> None:
     ]
 
 
+def test_folds_are_averaged_over_as_seeds_are(tmp_path: Path) -> None:
+    jobs = [
+        ended(
+            None if (rate, fold) == ("1", 2) else fold / 10 + float(rate),
+            rate=rate,
+            **{"split.fold": str(fold)},
+        )
+        for rate in ("1", "2")
+        for fold in range(3)
+    ]
+    ranking = Ranking(jobs, ["split.fold", "rate"], "Digits")
+    assert csv_of(ranking, tmp_path)[1:] == [
+        ["1", "1", "2", "1.050000", "0.070711", "", ""],
+        ["2", "2", "3", "2.100000", "0.100000", "", ""],
+        ["", "1", "", "", "", "FAILED", "fold 2: no memory"],
+    ]
+    assert ranking.figure().texts[1].get_text() == "Mean ± standard deviation over 3 folds"
+    alone = Ranking(jobs[3:], ["split.fold"], "Digits")
+    assert alone.over_all() == "mean 210.00%, standard deviation 10.00% over 3 folds"
+    assert [row[0] for row in csv_of(alone, tmp_path)[1:]] == ["", "", ""]
+
+
 def test_the_terminal_shows_the_best_jobs_and_all_that_failed(capsys: pytest.CaptureFixture) -> None:
     good = [ended(0.01 * rate, rate=str(rate)) for rate in range(TOP + 2)]
     bad = [ended(None, rate=rate) for rate in ("100", "200")]
