@@ -130,12 +130,17 @@ class Dataset:
     def hold_out(self, count: float) -> "Dataset":
         """Return the dataset with the last `count` rows of `train` as its `validation` part.
 
-        Where the preprocess stage has chosen that part, the dataset stays as it is.
+        Where the preprocess stage has chosen that part, the dataset stays as it is; or, with a `count` of 0
+        where another was asked for then, its rows are put back into `train`.
 
         Raises:
             UserError: if that leaves none to learn from.
         """
-        if not count or self.validation:
+        if self.validation and not count and self.prepared.get("split.validation"):
+            pairs = [(part.inputs, part.targets) for part in (self.train, self.validation)]
+            inputs, targets = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+            return replace(self, train=Part(inputs, targets), validation=None)
+        if self.validation or not count:
             return self
         count = int(count)
         if count >= len(self.train.inputs):

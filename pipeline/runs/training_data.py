@@ -71,6 +71,8 @@ def _check_preparation(config: Config, dataset: Dataset) -> None:
     there = {f"split.{key}": value for key, value in (SPLIT_BY_DEFAULT | counts).items()} | dataset.prepared
     wanted = prepared_by(config.dataset, config.split)
     asked = {f"split.{key}": value for key, value in asdict(config.split).items()} | wanted
+    if asked["split.validation"] == 0:  # then its rows are learned from
+        there["split.validation"] = 0
     for key in wanted | dataset.prepared:
         if asked.get(key) != there.get(key):
             raise UserError(

@@ -250,6 +250,17 @@ def test_each_fold_has_statistics_of_its_own(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "data/processed").iterdir()] == ["folds"]
 
 
+def test_the_validation_part_may_be_learned_from_in_the_end(tmp_path: Path) -> None:
+    dataset = prepare(
+        tmp_path, arrays(tmp_path, np.eye(10), np.arange(10) % 2), Split(train=0.5, test=0.2, validation=0.3)
+    )
+    assert dataset.validation
+    whole = dataset.hold_out(0)
+    np.testing.assert_array_equal(whole.train.inputs[5:], dataset.validation.inputs)
+    assert (len(whole.train.inputs), whole.validation) == (8, None)
+    assert dataset.hold_out(0.3) is dataset
+
+
 # The split alone.
 
 
