@@ -199,7 +199,9 @@ class Ranking:
             return sweep_figures.failed(title, "A sweep without a result")
         if self.rungs:
             after = ", ".join(map(str, self.rungs[:-1]))
-            subtitle = f"{len(self.good)} jobs, compared after epochs {after}: those in grey stopped there"
+            subtitle = f"{len(self.good)} jobs"
+            if after:
+                subtitle += f", compared after epochs {after}: those in grey stopped there"
             return sweep_figures.search(title, subtitle, measure, self.rungs, self.curves())
         jobs = self.table["jobs"].max()
         subtitle = f"Mean ± standard deviation over {jobs} {self.repeats()}" if self.over else "One job each"

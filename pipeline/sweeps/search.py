@@ -43,13 +43,12 @@ class Settings:
 
     def rungs(self, epochs: int) -> list[int]:
         """Return after which epochs jobs of so many `epochs` are compared: `first`, first/keep, …, all."""
-        rungs = [self.first]
-        exact = self.first / Fraction(str(self.keep))
+        rungs, exact = [0], Fraction(self.first)
         while exact < epochs:
             if int(exact) > rungs[-1]:
                 rungs.append(int(exact))
             exact /= Fraction(str(self.keep))
-        return [*rungs, epochs]
+        return [*rungs[1:], epochs]
 
 
 @dataclass(frozen=True)
@@ -154,10 +153,10 @@ def read_settings(sweeper: Mapping[str, Any], epochs: int) -> Settings:
         settings = TypeAdapter(Settings).validate_python(values)
     except ValidationError as error:
         raise UserError(f"hydra.sweeper: {describe(error, values)}") from None
-    if settings.first >= epochs:
+    if settings.first > epochs:
         raise UserError(
-            f"hydra.sweeper.first = {settings.first}: should be less than training.epochs = {epochs}, or no"
-            " job stops early"
+            f"hydra.sweeper.first = {settings.first}: should be less than training.epochs = {epochs}, or"
+            " equal to it if no job is to stop early"
         )
     if settings.brackets > len(rungs := settings.rungs(epochs)):
         after = ", ".join(map(str, rungs))

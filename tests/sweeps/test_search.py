@@ -21,6 +21,7 @@ SEARCHED = "optimizer.learning_rate=tag(log,interval(0.01,1.0))"
         (2, 0.5, 16, [2, 4, 8, 16]),
         (1, "0.9", 4, [1, 2, 3, 4]),
         (4, "1/100", 5, [4, 5]),
+        (5, "1/3", 5, [5]),
     ],
 )
 def test_the_rungs(first: int, keep: str | float, epochs: int, rungs: list[int]) -> None:
@@ -85,8 +86,8 @@ VALIDATED = [SEARCHED, "split.validation=50"]
             "hydra.sweeper: there is no key job: the configuration has jobs",
         ),
         (
-            [*VALIDATED, "hydra.sweeper.first=9"],
-            "hydra.sweeper.first = 9: should be less than training.epochs",
+            [*VALIDATED, "hydra.sweeper.first=10"],
+            "hydra.sweeper.first = 10: should be less than training.epochs",
         ),
         (
             [*VALIDATED, "hydra.sweeper.brackets=4"],
