@@ -20,11 +20,16 @@ from pipeline.sweeps.plan import PLAN, read_plan
 from pipeline.sweeps.ranking import SEED, Ranking
 
 
-def final_training(folder: Path) -> list[str]:
+def final_training(folder: Path, options: list[str]) -> list[str]:
     """Return the arguments of the training of the best combination of the sweep in `folder`.
 
+    Args:
+        folder: the sweep's.
+        options: what the user adds.
+
     Raises:
-        UserError: if there is no sweep, or it is not over, or has no result, or none on a validation part.
+        UserError: if there is no sweep, or it is not over, or has no result, or none on a validation part,
+            or if that part has a place of its own in the prepared data.
     """
     if not (folder / PLAN).exists():
         raise UserError(f"{folder}: a sweep leaves {PLAN} in its folder, and there is none")
@@ -41,13 +46,20 @@ def final_training(folder: Path) -> list[str]:
             f"the sweep in {folder} was ranked by the {str(best[0].measure).replace('_', ' ')}, so the test"
             " part cannot say how good its choice is: start one with split.validation=10000"
         )
+    split = best[0].run.config().split
+    if not (split.leaves_validation_to_training or any(each.startswith("split.") for each in options)):
+        raise UserError(
+            "the preprocess stage has set the validation part apart: prepare the data without it, and give"
+            " the same options here, for example split.train=0.85 split.validation=0"
+        )
     given = {**best[0].overrides, "split.validation": "0"}
     if SEED in given:
         given[SEED] = ",".join(outcome.overrides[SEED] for outcome in best)
     if best[0].patience:  # there is nothing left to stop by
         epochs = [kept_row(outcome.history(), outcome.patience)["epoch"] for outcome in best]
         given |= {"training.epochs": f"{sum(epochs) / len(epochs):.0f}", "training.patience": "null"}
-    return ["-m", "hydra/sweeper=basic", f"hydra.sweep.dir={folder / 'best'}", *map("=".join, given.items())]
+    sweep = ["-m", "hydra/sweeper=basic", f"hydra.sweep.dir={folder / 'best'}"]
+    return [*sweep, *map("=".join, given.items()), *options]
 
 
 def main() -> None:
@@ -59,7 +71,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="of the sweep, with sweep.csv")
     parser.add_argument("options", nargs="*", help="for the training: hydra/launcher=joblib, seed=0,1,2, …")
     arguments = parser.parse_args()
-    train = [*final_training(arguments.folder), *arguments.options]
+    train = final_training(arguments.folder, arguments.options)
     print("python -m pipeline.train", shlex.join(train), flush=True)
     sys.argv[1:] = train
     runpy.run_module("pipeline.train", run_name="__main__", alter_sys=True)

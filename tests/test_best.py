@@ -34,7 +34,7 @@ def test_of_a_search_it_is_the_best_of_those_that_were_trained_to_the_end(
     searched = "optimizer.learning_rate=tag(log,interval(0.1,1.0))"
     assert run_each(workspace, [["-m", *VALIDATED, *search, searched]]) == [(0, "")]
     monkeypatch.chdir(workspace)
-    arguments = final_training(Path("sweep"))
+    arguments = final_training(Path("sweep"), [])
     [best, *_] = table(workspace)
     assert f"optimizer.learning_rate={best['optimizer.learning_rate']}" in arguments
     assert arguments[:3] == ["-m", "hydra/sweeper=basic", f"hydra.sweep.dir={Path('sweep/best')}"]
@@ -46,11 +46,11 @@ def test_of_a_search_it_is_the_best_of_those_that_were_trained_to_the_end(
 def test_what_has_no_best_is_told(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workspace)
     with pytest.raises(UserError, match=r"a sweep leaves sweep\.json in its folder, and there is none"):
-        final_training(Path("data"))
+        final_training(Path("data"), [])
     by_test = ["-m", *SMALL, "hydra.sweep.dir=sweep", "seed=0,1"]
     assert run_each(workspace, [by_test]) == [(0, "")]
     with pytest.raises(UserError, match="was ranked by the test error, so the test part cannot say"):
-        final_training(Path("sweep"))
+        final_training(Path("sweep"), [])
     Path("sweep/jobs/1.json").unlink()
     with pytest.raises(UserError, match="is not over: the command that started it finishes it"):
-        final_training(Path("sweep"))
+        final_training(Path("sweep"), [])

@@ -26,12 +26,11 @@ from pipeline.runs.training_data import data_for, warn_of_data
 from pipeline.support.errors import UserError, shorten
 from pipeline.sweeps.launchers import check_launcher, check_threads
 from pipeline.sweeps.outcome import write_json
-from pipeline.sweeps.search import SWEEPER, Search, check_comparable, make_search
+from pipeline.sweeps.search import MOST_JOBS, SWEEPER, Search, check_comparable, make_search
 from pipeline.tracking.store import check_server
 
 PLAN = "sweep.json"  # in the sweep's folder
 UNTIL = "until"  # the key of hydra.sweeper by which a search says up to which epoch a job is to be trained
-MOST_JOBS = 10_000
 COMMON_PARTS = ("callbacks", "launcher", "sweep", "sweeper")  # of `hydra`, the same for all jobs of a sweep
 
 
@@ -90,20 +89,10 @@ def make_plan(config: DictConfig) -> Plan:
     base = read_composed(config)
     if base.tracking.enabled:
         check_server("start the server, or set tracking.enabled=false")
-    search = None
-    if config.hydra.sweeper._target_ == SWEEPER:
-        for override in given:
-            count_values(override)
-        search = make_search(resolved(config.hydra.sweeper), given, base.training.epochs)
-        combinations = search.jobs
-        jobs = compose_jobs(config, given, combinations)
+    combinations, search = plan_jobs(config.hydra.sweeper, given, base.training.epochs)
+    jobs = compose_jobs(config, given, combinations)
+    if search:
         check_comparable(jobs.values(), search.rungs, config.hydra.sweeper.by_test)
-    elif config.hydra.sweeper._target_.endswith(".BasicSweeper"):
-        check_number(given)
-        [combinations] = BasicSweeper.split_arguments(given, max_batch_size=None)
-        jobs = compose_jobs(config, given, combinations)
-    else:  # it chooses the jobs as it goes
-        combinations, jobs = [], {}
     data, code = digest(), digest_code()
     made_from: dict[str, Any] = {"jobs": sorted(jobs)} if jobs else {"all": [data, code, overrides]}
     if search:
@@ -124,6 +113,26 @@ def make_plan(config: DictConfig) -> Plan:
         epochs=[job.training.epochs for job in jobs.values()],
         search=search,
     )
+
+
+def plan_jobs(
+    sweeper: DictConfig, given: list[Override], epochs: int
+) -> tuple[list[list[str]], Search | None]:
+    """Return the overrides of each job, and the search that they are of, if it is one.
+
+    A sweeper that chooses the jobs as it goes has none yet.
+    """
+    if sweeper._target_ == SWEEPER:
+        for override in given:
+            count_values(override)
+        values: Any = OmegaConf.to_container(sweeper, resolve=True)
+        search = make_search(values, given, epochs)
+        return search.jobs, search
+    if not sweeper._target_.endswith(".BasicSweeper"):
+        return [], None
+    check_number(given)
+    [combinations] = BasicSweeper.split_arguments(given, max_batch_size=None)
+    return combinations, None
 
 
 def given_overrides(hydra: DictConfig) -> list[Override]:
@@ -214,11 +223,6 @@ def read_plan(folder: Path) -> dict[str, Any]:
             " jobs have to share it, under the same path"
         ) from None
     return plan
-
-
-def resolved(values: DictConfig) -> dict[str, Any]:
-    """Return `values` of OmegaConf in plain containers, with interpolations resolved."""
-    return OmegaConf.to_container(values, resolve=True)  # type: ignore[return-value]
 
 
 def plain(values: Any) -> Any:

@@ -17,6 +17,7 @@ from pipeline.support.errors import UserError
 from pipeline.sweeps.proposals import propose
 
 SWEEPER = "hydra_plugins.halving.HalvingSweeper"
+MOST_JOBS = 10_000
 SEED = "seed"  # the key that repeats a configuration, instead of making another one
 
 
@@ -34,7 +35,7 @@ def _share(text: str | float) -> str | float:
 class Settings:
     """What `hydra.sweeper` says of a search; conf/hydra/sweeper/halving.yaml explains each key."""
 
-    jobs: Annotated[PositiveCount, Field(le=10_000)]
+    jobs: Annotated[PositiveCount, Field(le=MOST_JOBS)]
     keep: Annotated[str | float, AfterValidator(_share)]
     first: Epochs
     brackets: PositiveCount
@@ -121,24 +122,30 @@ def make_search(sweeper: Mapping[str, Any], given: Sequence[Override], epochs: i
             " 'optimizer.learning_rate=tag(log,interval(0.01,1.0))'"
         )
     rungs = settings.rungs(epochs)
-    sizes = [
-        math.ceil(
-            settings.jobs
-            * Fraction(str(settings.keep)) ** bracket
-            * Fraction(len(rungs), len(rungs) - bracket)
-        )
+    keep = Fraction(str(settings.keep))
+    # Hyperband's: all brackets take about the same time.
+    wanted = [
+        math.ceil(settings.jobs * keep**bracket * Fraction(len(rungs), len(rungs) - bracket))
         for bracket in range(settings.brackets)
     ]
-    proposed = propose(searched, sum(sizes), settings.seed)
+    proposed = propose(searched, sum(wanted), settings.seed)
     jobs = []
     for combination in proposed:
-        texts = dict(zip(map(id, searched), combination, strict=True))
-        values = [[texts[id(one)]] if id(one) in texts else given_values(one) for one in given]
+        texts = {text.partition("=")[0]: [text] for text in combination}
+        values = [texts.get(one.get_key_element()) or given_values(one) for one in given]
         jobs += [list(job) for job in product(*values)]
-    starts = [0, *accumulate(sizes)]
-    left = [min(size, max(len(proposed) - start, 0)) for size, start in zip(sizes, starts, strict=False)]
+    if len(jobs) > MOST_JOBS:
+        raise UserError(
+            f"hydra.sweeper.jobs makes {len(jobs):,} jobs: a sweep may have {MOST_JOBS:,} at most"
+        )
+    starts = [0, *accumulate(wanted)]
+    brackets = [min(size, len(proposed) - start) for size, start in zip(wanted, starts, strict=False)]
     return Search(
-        jobs, len(jobs) // len(proposed), rungs, str(settings.keep), [size for size in left if size]
+        jobs,
+        seeds=len(jobs) // len(proposed),
+        rungs=rungs,
+        keep=str(settings.keep),
+        brackets=[size for size in brackets if size > 0],
     )
 
 
@@ -197,7 +204,8 @@ def check_comparable(jobs: Iterable[Config], rungs: Sequence[int], by_test: bool
                 f"training.measure_every = {every}: nothing is measured after epoch {unmeasured[0]}, where"
                 " the search compares jobs; training.measure_every=1 measures all"
             )
-        if not (job.split.validation or by_test or isinstance(job.dataset, GeneratedDataset)):
+        validated = job.split.validation or job.split.folds
+        if not (validated or by_test or isinstance(job.dataset, GeneratedDataset)):
             raise UserError(
                 "the search would choose by the test images, which could then not say how good its choice is:"
                 " hold back some training images with split.validation=10000, or set"
