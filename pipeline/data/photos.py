@@ -94,6 +94,7 @@ def find_ink(grey: Array) -> Array:
     for _ in range(2):  # the second time with a window that fits the digit
         paper = ndimage.grey_closing(sign * light, (_odd(window), _odd(window)))
         depth = paper - sign * light
+        depth[(depth > CONTRAST) & ~_of_digit(depth > CONTRAST)] = 0  # or a dark table would hide faint ink
         inked = _of_digit(depth > max(threshold(depth), CONTRAST))
         if not inked.any():
             return np.zeros_like(grey)

@@ -62,7 +62,7 @@ def test_a_camera_may_be_turned(orientation: int, turned: int, tmp_path: Path) -
     np.testing.assert_allclose(read_photo(photo, SHAPE), upright, atol=0.1)
 
 
-@pytest.mark.parametrize(("line", "table"), [(3, 0), (12, 40)])
+@pytest.mark.parametrize(("line", "table"), [(3, 0), (3, 40), (12, 40)])
 def test_a_thin_line_is_seen_and_what_lies_beside_the_paper_is_not(
     line: int, table: int, tmp_path: Path
 ) -> None:
