@@ -12,8 +12,8 @@ import runpy
 import shlex
 import sys
 from pathlib import Path
+from statistics import fmean
 
-from pipeline.runs.history import kept_row
 from pipeline.support.errors import UserError
 from pipeline.sweeps.outcome import read_outcomes
 from pipeline.sweeps.plan import PLAN, read_plan
@@ -53,12 +53,15 @@ def final_training(folder: Path, options: list[str]) -> list[str]:
             " the same options here, for example split.train=0.85 split.validation=0"
         )
     given = {**best[0].overrides, "split.validation": "0"}
+    epochs = best[0].run.config().training.epochs
     if SEED in given:
         given[SEED] = ",".join(outcome.overrides[SEED] for outcome in best)
     if best[0].patience:  # there is nothing left to stop by
-        epochs = [kept_row(outcome.history(), outcome.patience)["epoch"] for outcome in best]
-        given |= {"training.epochs": f"{sum(epochs) / len(epochs):.0f}", "training.patience": "null"}
-    sweep = ["-m", "hydra/sweeper=basic", f"hydra.sweep.dir={folder / 'best'}"]
+        epochs = round(fmean(outcome.result()["epoch"] for outcome in best))
+        given |= {"training.epochs": f"{epochs}", "training.patience": "null"}
+    sweep = ["-m", f"hydra.sweep.dir={folder / 'best'}", "hydra/sweeper=basic"]
+    if rungs and "experiment" in given:  # it may have settings that only its own sweeper knows
+        sweep[-1:] = ["hydra/sweeper=halving", f"hydra.sweeper.first={epochs}", "hydra.sweeper.by_test=true"]
     return [*sweep, *map("=".join, given.items()), *options]
 
 

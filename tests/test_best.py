@@ -37,7 +37,7 @@ def test_of_a_search_it_is_the_best_of_those_that_were_trained_to_the_end(
     arguments = final_training(Path("sweep"), [])
     [best, *_] = table(workspace)
     assert f"optimizer.learning_rate={best['optimizer.learning_rate']}" in arguments
-    assert arguments[:3] == ["-m", "hydra/sweeper=basic", f"hydra.sweep.dir={Path('sweep/best')}"]
+    assert arguments[:3] == ["-m", f"hydra.sweep.dir={Path('sweep/best')}", "hydra/sweeper=basic"]
     assert "training.patience=null" in arguments and "split.validation=0" in arguments
     [epochs] = [text.partition("=")[2] for text in arguments if text.startswith("training.epochs")]
     assert 1 <= int(epochs) <= 30

@@ -57,7 +57,7 @@ class Ranking:
         self, outcomes: Sequence[Outcome], swept: Sequence[str], dataset: str, rungs: Sequence[int] = ()
     ) -> None:
         self.outcomes = outcomes
-        self.rungs = rungs
+        self.rungs = rungs if len(rungs) > 1 else ()  # or no job has stopped early
         repeated = [key for key in swept if key in REPEATS]
         self.over = repeated[1:] if repeated == list(swept) else repeated
         self.keys = [key for key in swept if key not in self.over]
@@ -199,9 +199,7 @@ class Ranking:
             return sweep_figures.failed(title, "A sweep without a result")
         if self.rungs:
             after = ", ".join(map(str, self.rungs[:-1]))
-            subtitle = f"{len(self.good)} jobs"
-            if after:
-                subtitle += f", compared after epochs {after}: those in grey stopped there"
+            subtitle = f"{len(self.good)} jobs, compared after epochs {after}: those in grey stopped there"
             return sweep_figures.search(title, subtitle, measure, self.rungs, self.curves())
         jobs = self.table["jobs"].max()
         subtitle = f"Mean ± standard deviation over {jobs} {self.repeats()}" if self.over else "One job each"

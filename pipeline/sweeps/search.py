@@ -116,7 +116,7 @@ def make_search(sweeper: Mapping[str, Any], given: Sequence[Override], epochs: i
     """
     settings = read_settings(sweeper, epochs)
     searched = [one for one in given if one.is_sweep_override() and one.get_key_element() != SEED]
-    if not searched:
+    if not searched and settings.first < epochs:
         raise UserError(
             "there is nothing to search: give a key several values, as in"
             " 'optimizer.learning_rate=tag(log,interval(0.01,1.0))'"
@@ -128,7 +128,7 @@ def make_search(sweeper: Mapping[str, Any], given: Sequence[Override], epochs: i
         math.ceil(settings.jobs * keep**bracket * Fraction(len(rungs), len(rungs) - bracket))
         for bracket in range(settings.brackets)
     ]
-    proposed = propose(searched, sum(wanted), settings.seed)
+    proposed = propose(searched, sum(wanted), settings.seed) if searched else [[]]
     jobs = []
     for combination in proposed:
         texts = {text.partition("=")[0]: [text] for text in combination}
