@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.dataset import Dataset, Part
+from pipeline.data.dataset import Dataset, Part, in_own_units
 from pipeline.nn.measurement import measure_part
 from pipeline.nn.metrics import DIGITS, WORDS, Metrics, RegressionErrors, roc_auc, rounded, written
 from pipeline.runs.copies import averaged_accuracies
@@ -47,8 +47,8 @@ def main(run: Run) -> None:
         part = parts_with_rows(dataset)[reported_part(dataset)]
         if dataset.task == "regression":
             table = measure_targets(model, part, dataset)
-            true = dataset.in_their_units(part.targets.astype(np.float64))
-            numbers = PredictedNumbers(true, predict_numbers(model, part.inputs, dataset))
+            true = in_own_units(part.targets.astype(np.float64), dataset.targets)
+            numbers = PredictedNumbers(true, predict_numbers(model, part.inputs, dataset.targets))
             write_predicted_numbers(run.predictions, numbers, dataset.targets)
         else:
             predictions = predict(model, part)

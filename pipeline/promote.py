@@ -3,6 +3,7 @@
 from pipeline.support.program import command, program
 
 import argparse
+import math
 import shlex
 
 from pipeline.config.reading import read_params
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument(
         "--part",
         choices=PARTS,
-        help="the images on which the best is the best (default: validation, where runs have that part)",
+        help="the part on which the best is the best (default: validation, where runs have that part)",
     )
     arguments = parser.parse_args()
     if arguments.run and arguments.part:
@@ -38,18 +39,23 @@ def main() -> None:
             experiment = arguments.experiment or read_params().dataset.title
             promoted = promote_best(experiment, arguments.alias, arguments.part)
     print(f"{promoted.uri} is version {promoted.version}: {promoted.description}")
-    rows, columns = promoted.image_shape
-    print(
-        f"Serve it, and ask it what an image of {rows * columns} numbers from 0 to 1 shows; {rows} rows of"
-        f" {columns} do as well."
-    )
+    address = f"curl http://127.0.0.1:{PORT}/invocations --json"
+    if promoted.image_shape:
+        rows, *columns = promoted.image_shape
+        size = rows * math.prod(columns)
+        what = (
+            f"what an image of {size} numbers from 0 to 1 shows; {rows} rows of"
+            f" {' × '.join(map(str, columns))} do as well"
+        )
+        ask = f"python -c 'import json; print(json.dumps({{\"inputs\": [[0.0] * {size}]}}))' | {address} @-"
+    else:
+        what = "about rows, such as the first of the training part"
+        ask = f"{address} {shlex.quote(promoted.example)}"
+    print(f"Serve it, and ask it {what}.")
     print(
         f"  {environment()}mlflow models serve --env-manager local --port {PORT} --model-uri {promoted.uri}"
     )
-    print(
-        f"  python -c 'import json; print(json.dumps({{\"inputs\": [[0.0] * {rows * columns}]}}))'"
-        f" | curl http://127.0.0.1:{PORT}/invocations --json @-"
-    )
+    print(f"  {ask}")
 
 
 def environment() -> str:

@@ -9,9 +9,10 @@ import pytest
 import yaml
 from sklearn.metrics import precision_recall_fscore_support
 
-from pipeline.data.dataset import PROCESSED, load_dataset, write_description
+from pipeline.data.dataset import PROCESSED, Description, load_dataset, write_description
 from pipeline.evaluate import main, measure_classes, predict
 from pipeline.nn.mlp import MLP
+from pipeline.runs.answers import Answering
 from pipeline.runs.evaluation import Predictions, read_predictions
 from pipeline.runs.models import load_model, save_model
 from pipeline.runs.run import Run
@@ -233,14 +234,14 @@ def test_the_served_model_names_the_class_that_is_evaluated() -> None:
     """Also where all outputs are below 0, so that no probability tells the classes apart."""
     from mlflow.pyfunc import PythonModelContext
 
-    from pipeline.tracking.served import Classifier
+    from pipeline.tracking.served import Served
 
-    served = Classifier()
-    served.model, served.classes, served.image_shape = identity(3, 3), NAMES, (1, 3)
-    served.model.weights[0][:] = np.diag([-1, -0.5, -1])
+    model, served = identity(3, 3), Served()
+    model.weights[0][:] = np.diag([-1, -0.5, -1])
+    served.answering = Answering(model, Description("toys", "Toys", NAMES, (1, 3)))
     part = load_dataset().test
     labels = served.predict(PythonModelContext({}, {}), part.inputs)["label"]
-    assert [NAMES.index(label) for label in labels] == predict(served.model, part).classes.tolist()
+    assert [NAMES.index(label) for label in labels] == predict(model, part).classes.tolist()
 
 
 def remove_predictions() -> None:

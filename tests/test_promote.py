@@ -43,7 +43,7 @@ def promote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Promote]:
     ("experiment", "told"),
     [
         ("Nowhere", "there is no experiment Nowhere: the store has Strokes"),
-        ("Default", "has no finished run with a test accuracy: that takes images and split.test above 0"),
+        ("Default", "has no finished run with a test accuracy or RMSE: that takes data and split.test above"),
     ],
 )
 def test_nothing_to_promote(swept: Path, promote: Promote, experiment: str, told: str) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
@@ -159,11 +160,6 @@ class Dataset:
         """What a row is, in a word."""
         return "image" if self.image_shape else "row"
 
-    def in_their_units(self, numbers: np.ndarray) -> np.ndarray:
-        """Return standardised `numbers` of a regression's targets, (n, k), in the targets' own units."""
-        means = np.array([target.mean for target in self.targets])
-        return numbers * [target.deviation for target in self.targets] + means
-
     def with_one_column(self) -> "Dataset":
         """Return the dataset, of two classes, with a single column of targets: 1 for the second class."""
 
@@ -207,6 +203,12 @@ def load_dataset(folder: Path = PROCESSED) -> Dataset:
         description.targets,
         description.prepared,
     )
+
+
+def in_own_units(numbers: np.ndarray, targets: Sequence[Target]) -> np.ndarray:
+    """Return standardised `numbers` of a regression's `targets`, (n, k), in the targets' own units."""
+    means, deviations = np.array([(target.mean, target.deviation) for target in targets]).T
+    return np.asarray(numbers * deviations + means)
 
 
 def warn_of_unseen_classes(dataset: Dataset) -> None:

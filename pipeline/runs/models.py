@@ -1,13 +1,13 @@
 """A trained network as a file, with all that is needed to rebuild it, and what it says of images."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from pipeline.data.dataset import Dataset
+from pipeline.data.dataset import Dataset, Target, in_own_units
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.arithmetic import ARITHMETICS
 from pipeline.nn.fast import predict, probabilities
@@ -98,9 +98,9 @@ def misfit(mlp: TrainedModel, dataset: Dataset) -> str | None:
     return f"takes {inputs} values and {what}, but the {dataset.example}s have {there} and {wanted}"
 
 
-def predict_numbers(mlp: TrainedModel, inputs: Array, dataset: Dataset) -> Array:
-    """Return what `mlp` predicts for `inputs`, (n, d), in the units of the targets of `dataset`: (n, k)."""
-    return dataset.in_their_units(predict(mlp, inputs).astype(np.float64))
+def predict_numbers(mlp: TrainedModel, inputs: Array, targets: Sequence[Target]) -> Array:
+    """Return what `mlp` predicts for `inputs`, (n, d), in the own units of the `targets`: (n, k)."""
+    return in_own_units(predict(mlp, inputs).astype(np.float64), targets)
 
 
 def classify(mlp: TrainedModel, images: Array) -> tuple[np.ndarray, Array]:

@@ -3,14 +3,23 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import mlflow.entities
 
-from pipeline.data.dataset import PROCESSED, Dataset, digest, digest_part, folder_for, load_dataset
+from pipeline.data.dataset import (
+    PROCESSED,
+    Dataset,
+    Description,
+    digest,
+    digest_part,
+    folder_for,
+    load_dataset,
+    read_description,
+)
 from pipeline.data.generated import GENERATORS, generate
 
 
@@ -20,6 +29,7 @@ class DataSource:
 
     Attributes:
         dataset: all of it.
+        description: what it is.
         digest: a SHA-256 of it.
         origin: where it is from, in MLflow's terms.
         tags: the dataset's name, and for each part that runs are compared by a digest of its images and
@@ -27,18 +37,21 @@ class DataSource:
     """
 
     dataset: Dataset
+    description: Description
     digest: str
     origin: dict[str, str]
     tags: dict[str, str]
 
-    @property
-    def description(self) -> dict[str, Any]:
-        """What the model that is served knows of it."""
-        return {key: getattr(self.dataset, key) for key in ("name", "title", "classes", "image_shape")}
+    def as_values(self) -> dict[str, Any]:
+        """Return what the model that is served knows of it, as JSON can hold it."""
+        values = asdict(self.description)
+        always = {key: values[key] for key in ("name", "title", "classes", "image_shape")}
+        return always | {key: values[key] for key in ("task", "targets", "encoding") if values[key]}
 
     def as_input(self) -> mlflow.entities.DatasetInput:
-        """Return it as the input of a run; the images held out for validation count as well."""
-        profile = json.dumps({"images": len(self.dataset.train.inputs), **self.description})
+        """Return it as the input of a run; what is held out for validation counts as well."""
+        described = {key: value for key, value in self.as_values().items() if key != "encoding"}
+        profile = json.dumps({f"{self.dataset.example}s": len(self.dataset.train.inputs), **described})
         dataset = mlflow.entities.Dataset(self.dataset.name, self.digest[:32], **self.origin, profile=profile)
         return mlflow.entities.DatasetInput(
             dataset, [mlflow.entities.InputTag("mlflow.data.context", "training")]
@@ -56,13 +69,16 @@ def describe_data(config: Mapping[str, Any], root: Path) -> DataSource:
         made_from = json.dumps(config["dataset"])
         digest_of_all = hashlib.sha256(made_from.encode()).hexdigest()
         origin = {"source_type": "code", "source": made_from}
-        return DataSource(dataset, digest_of_all, origin, {"dataset": dataset.name})
+        shape = (1, dataset.train.inputs.shape[1])
+        described = Description(dataset.name, dataset.title, dataset.classes, shape)
+        return DataSource(dataset, described, digest_of_all, origin, {"dataset": dataset.name})
     split = config["split"]
     folder = folder_for(split.get("folds"), split.get("fold", 0), root / PROCESSED)
+    described = read_description(folder, Description, "preprocess")
     dataset, digest_of_all = load_dataset(folder), digest(root / PROCESSED)
     origin = {"source_type": "local", "source": json.dumps({"uri": PROCESSED.as_posix()})}
     parts = digest_parts(folder, split["validation"], digest_of_all)
-    return DataSource(dataset, digest_of_all, origin, {"dataset": dataset.name, **parts})
+    return DataSource(dataset, described, digest_of_all, origin, {"dataset": dataset.name, **parts})
 
 
 @cache

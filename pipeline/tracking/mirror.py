@@ -20,6 +20,7 @@ from mlflow.entities import Metric, Param
 
 from pipeline.config.reading import dump
 from pipeline.config.schema import flatten, run_name
+from pipeline.nn.metrics import WORDS
 from pipeline.runs.history import kept_row, read_history
 from pipeline.runs.journal import FAILED, FINISHED, KILLED, Record, read_journal
 from pipeline.runs.run import Run
@@ -209,14 +210,14 @@ class ResultsMirror(RunMirror):
         for path in written[self.what]:
             self.client.log_artifact(self.run_id, str(path))
         if self.what == "evaluate":
-            self._log_accuracies()
+            self._log_metrics()
 
-    def _log_accuracies(self) -> None:
-        """Log what was measured. The accuracies that the history has are there already, as curves."""
-        metrics = json.loads(self.run.metrics.read_text(encoding="utf-8"))
-        accuracies = {f"{part}_accuracy": values["accuracy"] for part, values in metrics.items()}
+    def _log_metrics(self) -> None:
+        """Log what was measured. What the history has is there already, as curves."""
+        parts = json.loads(self.run.metrics.read_text(encoding="utf-8"))
+        metrics = {f"{part}_{key}": value for part, values in parts.items() for key, value in values.items()}
         curves = read_history(self.run.history)[-1].keys()
-        self.session.log_metrics(self.run_id, {key: accuracies[key] for key in accuracies.keys() - curves})
+        self.session.log_metrics(self.run_id, {key: metrics[key] for key in metrics.keys() - curves})
 
 
 class SweepMirror:
@@ -296,8 +297,8 @@ def record_of_files(run: Run, config: Mapping[str, Any]) -> Record:
 def metric_name(column: str) -> str:
     """Return the name in MLflow of a `column` of the history.
 
-    MLflow's page shows the charts of a run in the order of their names, so those of the accuracies have to
-    come first: what else is measured in training begins with `train_`.
+    MLflow's page shows the charts of a run in the order of their names, so those of the metrics of parts have
+    to come first: what else is measured in training begins with `train_`.
     """
-    first = column.endswith(("_accuracy", "_error"))
-    return column if first else f"train_{column}"
+    _, _, metric = column.partition("_")
+    return column if metric in WORDS else f"train_{column}"

@@ -14,7 +14,10 @@ import socket
 from pipeline.support.errors import public, warn
 from pipeline.tracking.store import address, check_server, one_line_on_failures, open_store
 
-METRICS = ("validation_accuracy", "test_accuracy", "train_accuracy")
+METRICS = (
+    *("validation_accuracy", "test_accuracy", "train_accuracy"),  # of a classification
+    *("validation_rmse", "test_rmse", "train_rmse"),  # of a regression
+)
 PARAMS = (
     "model.hidden",
     "model.activation",

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pipeline.data.dataset import Description, read_description
+from pipeline.nn.metrics import OF_TASK, in_words, written
 from pipeline.runs.models import TrainedModel, load_model
 from pipeline.support.errors import UserError
 from pipeline.tracking.store import database, find_experiment, open_store
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
+MAIN = [first for first, *_ in OF_TASK.values()]  # what runs are chosen by
 PARTS = ("validation", "test")  # by which runs are chosen; test only where there is no validation part
 UNCOMPARED = ("official", "train")  # what else the accuracy of a given run may be of
 
@@ -30,20 +32,23 @@ class Promoted:
     Attributes:
         uri: where MLflow finds it.
         version: of the registered model.
-        description: of the version: the run that it comes from, its accuracy, and the commit.
-        image_shape: rows and columns of the images that it was trained on.
+        description: of the version: the run that it comes from, its accuracy or RMSE, and the commit.
+        image_shape: of the images that it was trained on; None if it takes anything else.
+        example: a request in JSON that it answers.
     """
 
     uri: str
     version: str
     description: str
-    image_shape: tuple[int, int]
+    image_shape: tuple[int, ...] | None
+    example: str
 
 
 def promote_best(experiment: str, alias: str, part: str | None = None) -> Promoted:
-    """Register the model of the run with the highest accuracy on `part`, and have `alias` point to it.
+    """Register the model of the best run on `part`, and have `alias` point to it.
 
-    Of the runs, those count that were measured on the same images of that part as the newest one.
+    The best has the highest accuracy or, of a regression, the lowest RMSE. Of the runs, those count that were
+    measured on the same rows of that part as the newest one.
 
     Args:
         experiment: the name of the runs' MLflow experiment.
@@ -52,8 +57,8 @@ def promote_best(experiment: str, alias: str, part: str | None = None) -> Promot
             best of many on the test images is the luckiest on them.
 
     Raises:
-        UserError: if there is no such experiment, or it was deleted, or it has no finished run with such an
-            accuracy.
+        UserError: if there is no such experiment, or it was deleted, or it has no finished run that was so
+            measured, or `alias` points to a model of another task.
     """
     client = open_registry()
     found = find_experiment(client, experiment)
@@ -67,17 +72,21 @@ def promote_best(experiment: str, alias: str, part: str | None = None) -> Promot
 
     for name in [part] if part else PARTS:
         images = f"tags.`images.{name}`"
-        measured = (
-            f"attributes.status = 'FINISHED' and tags.model_sha256 != '' and metrics.{name}_accuracy >= 0"
-        )
-        if newest := first(f"{measured} and {images} != ''", "attributes.start_time DESC"):
-            alike = f"{measured} and {images} = '{newest.data.tags[f'images.{name}']}'"
-            best = first(alike, f"metrics.{name}_accuracy DESC")
+        finished = f"attributes.status = 'FINISHED' and tags.model_sha256 != '' and {images} != ''"
+        newest_of = {
+            metric: first(f"{finished} and metrics.{name}_{metric} >= 0", "attributes.start_time DESC")
+            for metric in MAIN
+        }
+        if runs := [(metric, run) for metric, run in newest_of.items() if run]:
+            metric, newest = max(runs, key=lambda each: each[1].info.start_time or 0)
+            alike = f"{finished} and {images} = '{newest.data.tags[f'images.{name}']}'"
+            order = "DESC" if metric == "accuracy" else "ASC"
+            best = first(f"{alike} and metrics.{name}_{metric} >= 0", f"metrics.{name}_{metric} {order}")
             assert best
-            return register(client, best, alias, name)
+            return register(client, best, alias, f"{name}_{metric}")
     raise UserError(
-        f"the experiment {experiment} has no finished run with a {part or 'validation or test'} accuracy:"
-        f" that takes images and split.{part or 'test'} above 0"
+        f"the experiment {experiment} has no finished run with a {part or 'validation or test'} accuracy or"
+        f" RMSE: that takes data and split.{part or 'test'} above 0"
     )
 
 
@@ -90,7 +99,8 @@ def promote_run(run_id: str, alias: str) -> Promoted:
     """
     client = open_registry()
     run = client.get_run(run_id)
-    measured = [part for part in (*PARTS, *UNCOMPARED) if f"{part}_accuracy" in run.data.metrics]
+    names = [f"{part}_{metric}" for part in (*PARTS, *UNCOMPARED) for metric in MAIN]
+    measured = [name for name in names if name in run.data.metrics]
     if run.info.status != "FINISHED" or "model_sha256" not in run.data.tags or not measured:
         raise UserError(f"--run {run_id}: {run.info.run_name} is no finished training, so it has no model")
     return register(client, run, alias, measured[0])
@@ -127,17 +137,17 @@ def open_registry() -> "MlflowClient":
     return open_store()
 
 
-def register(client: "MlflowClient", run: "Run", alias: str, part: str) -> Promoted:
+def register(client: "MlflowClient", run: "Run", alias: str, measure: str) -> Promoted:
     """Make the model of `run` a version of its experiment's registered model, and have `alias` point to it.
 
     A model that is registered already gets no second version. The version's description says what is known of
-    it, with the accuracy on `part`.
+    it, with the `measure` that it was chosen by.
 
     Raises:
-        UserError: if the model's files are gone.
+        UserError: if the model's files are gone, or `alias` points to a model of another task.
         MlflowException: if MLflow takes no such alias.
     """
-    from mlflow.artifacts import list_artifacts  # only now: it takes seconds
+    from mlflow.artifacts import list_artifacts, load_text  # only now: it takes seconds
     from mlflow.exceptions import MlflowException
 
     assert run.inputs and run.outputs  # as every run has that is finished
@@ -153,6 +163,7 @@ def register(client: "MlflowClient", run: "Run", alias: str, part: str) -> Promo
     name = re.sub(r"[^\w.-]+", "-", title.lower()).strip("-.") or "model"
     with suppress(MlflowException):  # it is registered already
         client.create_registered_model(name)
+    check_task(client, name, alias, run)
     found = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
     model = (
         found[0]
@@ -161,12 +172,33 @@ def register(client: "MlflowClient", run: "Run", alias: str, part: str) -> Promo
             name, f"models:/{output.model_id}", run_id=run.info.run_id, model_id=output.model_id
         )
     )
-    description = f"{title}: {run.info.run_name}, {part} accuracy {run.data.metrics[f'{part}_accuracy']:.2%}"
+    value = written(measure, run.data.metrics[measure])
+    description = f"{title}: {run.info.run_name}, {in_words(measure)} {value}"
     if commit := run.data.tags.get("git.commit"):
         description += f", commit {commit[:7]}"
     if run.data.tags.get("git.dirty") == "true":
         description += " with uncommitted changes"
     client.update_model_version(name, str(model.version), description)
     client.set_registered_model_alias(name, alias, str(model.version))
-    rows, columns = json.loads(str(run.inputs.dataset_inputs[0].dataset.profile))["image_shape"]
-    return Promoted(f"models:/{name}@{alias}", str(model.version), description, (rows, columns))
+    shape = json.loads(str(run.inputs.dataset_inputs[0].dataset.profile))["image_shape"]
+    example = json.dumps(json.loads(load_text(f"{location}/serving_input_example.json")))
+    uri = f"models:/{name}@{alias}"
+    return Promoted(uri, str(model.version), description, tuple(shape) if shape else None, example)
+
+
+def check_task(client: "MlflowClient", name: str, alias: str, run: "Run") -> None:
+    """Raise `UserError` if `alias` of the model `name` points to one of another task than that of `run`."""
+    from mlflow.exceptions import MlflowException
+
+    with suppress(MlflowException):  # there is no such alias yet, or its run is deleted
+        version = client.get_model_version_by_alias(name, alias)
+        promoted = client.get_run(str(version.run_id))
+        there, new = (
+            "a regression" if "train_rmse" in each.data.metrics else "a classification"
+            for each in (promoted, run)
+        )
+        if there != new:
+            raise UserError(
+                f"models:/{name}@{alias} is {there}, and {run.info.run_name} is {new}, whose answers are"
+                " others: give another --alias"
+            )

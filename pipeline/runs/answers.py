@@ -1,0 +1,112 @@
+"""What a trained network answers to raw rows: those of a table, numbers, or images.
+
+A raw row is as the user's data have it. The encoding that the preprocess stage has kept makes inputs of it.
+So a row gets the same answer in the evaluation, by MLflow's server and on the command line.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from pipeline.data.dataset import Description
+from pipeline.data.encoding import Columns, read_encoding
+from pipeline.nn.types import Array
+from pipeline.runs.models import TrainedModel, classify, predict_numbers
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A network with what it knows of its data.
+
+    Attributes:
+        model: the network.
+        data: the description of what it was trained on.
+    """
+
+    model: TrainedModel
+    data: Description
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of a table that a row has to have; none where rows are no table's."""
+        encoding = read_encoding(self.data)
+        return [column.name for column in encoding.columns] if isinstance(encoding, Columns) else []
+
+    def inputs(self, raw: Any) -> Array:
+        """Return the inputs, float32 (n, d), of raw rows.
+
+        Args:
+            raw: of a table, a pandas DataFrame with its columns, or a mapping from them to lists. Otherwise
+                numbers, as an array, lists or a DataFrame: (n, d) or, of images, (n, rows, columns) or in
+                colour (n, rows, columns, 3); one row alone is a batch of one. Of images of 8 bits they are
+                in [0, 1].
+
+        Raises:
+            ValueError: saying in one line what is wrong.
+        """
+        encoding = read_encoding(self.data)
+        try:
+            if isinstance(encoding, Columns):
+                return encoding.encode(_as_table(raw, self.columns))
+            numbers = self._numbers(raw)
+            return numbers.astype(np.float32) if self.data.encoding is None else encoding.encode(numbers)
+        except (ValueError, TypeError, pa.ArrowException) as error:
+            raise ValueError(" ".join(str(error).split())) from None
+
+    def answer(self, inputs: Array) -> pd.DataFrame:
+        """Return what the network makes of `inputs`, a row each.
+
+        Returns:
+            Of a classification `label`, the class's name, and `probabilities`, by class. Of a regression
+            `prediction` or, of several targets, `prediction_NAME`, in the target's own unit.
+        """
+        if self.data.task == "regression":
+            numbers = predict_numbers(self.model, inputs, self.data.targets)
+            several = len(self.data.targets) > 1
+            names = [f"prediction_{each.name}" if several else "prediction" for each in self.data.targets]
+            return pd.DataFrame(numbers, columns=names)
+        found, probabilities = classify(self.model, inputs)
+        classes = self.data.classes
+        return pd.DataFrame(
+            {
+                "label": [classes[i] for i in found],
+                "probabilities": [dict(zip(classes, map(float, row), strict=True)) for row in probabilities],
+            }
+        )
+
+    def _numbers(self, raw: Any) -> np.ndarray:
+        """Return numbers as rows, shape (n, d)."""
+        shape = self.data.image_shape or ()
+        size = self.model.widths[0]
+        within = " in [0, 1]" if shape and self.data.encoding is None else ""
+        right = f"; expected numbers{within} of shape (n, {size})"
+        right += f" or {('n', *shape)}".replace("'", "") if shape else ""
+        if isinstance(raw, pd.DataFrame):
+            raw = raw.to_numpy()
+        try:
+            numbers = np.asarray(raw.tolist() if isinstance(raw, np.ndarray) else raw)
+        except ValueError:  # rows of unequal length
+            raise ValueError(f"not an array{right}") from None
+        if numbers.dtype.kind not in "iuf":
+            raise ValueError(f"dtype {numbers.dtype}{right}")
+        flat = numbers.ndim in {1, 2} and numbers.shape[-1] == size
+        whole = shape and numbers.shape[-len(shape) :] == shape and numbers.ndim - len(shape) in {0, 1}
+        if not (flat or whole):
+            raise ValueError(f"shape {numbers.shape}{right}")
+        if within and not ((numbers >= 0) & (numbers <= 1)).all():
+            raise ValueError(f"values outside [0, 1] or NaN{right}")
+        return numbers.reshape(-1, size)
+
+
+def _as_table(raw: Any, columns: list[str]) -> pd.DataFrame:
+    if isinstance(raw, dict):
+        raw = pd.DataFrame(raw)
+    if not isinstance(raw, pd.DataFrame):
+        raise ValueError(f"expected rows of a table with the columns {', '.join(columns)}")
+    named = raw.set_axis(map(str, raw.columns), axis=1)
+    # A column of several types, such as numbers and texts, is one of texts, as in a file.
+    mixed = [name for name in named if pd.api.types.is_object_dtype(named[name])]
+    return named.assign(**{name: named[name].map(str, na_action="ignore") for name in mixed})
