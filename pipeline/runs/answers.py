@@ -106,7 +106,8 @@ def _as_table(raw: Any, columns: list[str]) -> pd.DataFrame:
         raw = pd.DataFrame(raw)
     if not isinstance(raw, pd.DataFrame):
         raise ValueError(f"expected rows of a table with the columns {', '.join(columns)}")
-    named = raw.set_axis(map(str, raw.columns), axis=1)
+    names = [str(name) for name in raw.columns]
+    named = raw.set_axis(names, axis=1)
     # A column of several types, such as numbers and texts, is one of texts, as in a file.
-    mixed = [name for name in named if pd.api.types.is_object_dtype(named[name])]
+    mixed = [name for name in names if pd.api.types.is_object_dtype(named[name])]
     return named.assign(**{name: named[name].map(str, na_action="ignore") for name in mixed})

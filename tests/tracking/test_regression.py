@@ -145,6 +145,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({"dataframe_records": [ROW, {**ROW, "rooms": "two"}]}, "row 2, column rooms: 'two' is no number"),
     ({"dataframe_records": [{**ROW, "size": "1e999"}]}, "row 1, column size: infinite"),
     ({"dataframe_records": [{"size": 50.0}]}, "there is no column rooms: there are size"),
+    ({"dataframe_split": {"data": [[50.0, 2]]}}, "there is no column size: there are 0, 1"),
     (
         {"inputs": [[50.0, 2.0, 1.0, 1.0]]},
         "expected rows of a table with the columns size, rooms, city, garden",
