@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -34,6 +35,9 @@ class Journal:
         run: the run; a journal of an earlier training in the same folder is replaced, except where this one
             goes on from where that one stopped, which equal tokens tell.
         header: what the first line says, besides the time: see `Record`.
+
+    Attributes:
+        patience: `training.patience`, by which a sweep knows that the best epoch counts, and not the last.
     """
 
     def __init__(self, run: Run, header: Mapping[str, Any]) -> None:
@@ -41,6 +45,7 @@ class Journal:
         self._header = header
         self._latest = 0.0  # the last epoch of which the journal holds a row
         self._stopped: int | None = None
+        self.patience: int | None = None
 
     def __enter__(self) -> Self:
         self._run.journal.parent.mkdir(parents=True, exist_ok=True)
@@ -66,16 +71,19 @@ class Journal:
     ) -> None:
         with self._file:
             if error is None and self._stopped:
-                results = {self._run.history.name: sha256(self._run.history)}
-                self._write("end", status=STOPPED, epoch=self._stopped, results=results)
+                results, stopped = self._hashes(self._run.history), self._stopped
+                self._write("end", status=STOPPED, epoch=stopped, patience=self.patience, results=results)
             elif error is None:
-                results = {path.name: sha256(path) for path in (self._run.model, self._run.history)}
-                self._write("end", status=FINISHED, results=results)
+                results = self._hashes(self._run.model, self._run.history)
+                self._write("end", status=FINISHED, patience=self.patience, results=results)
             elif isinstance(error, Exception):
                 name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
                 self._write("end", status=FAILED, reason=shorten(f"{name}{error}"))
             else:
                 self._write("end", status=KILLED)
+
+    def _hashes(self, *paths: Path) -> dict[str, str]:
+        return {path.name: sha256(path) for path in paths}
 
     def _write(self, event: str, **values: Any) -> None:
         self._file.write(
@@ -130,7 +138,7 @@ def read_end(run: Run) -> dict[str, Any]:
     """Return how the training of `run` ended, from the last line of its journal; empty while it has not.
 
     Returns:
-        `status`, `reason` where it failed and `epoch` where it stopped, as in `Record`.
+        `status`, `reason` where it failed, `epoch` where it stopped, and `patience`, as in `Journal`.
     """
     try:
         with run.journal.open("rb") as file:

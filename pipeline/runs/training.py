@@ -60,6 +60,7 @@ def train_run(
             in_need_of_room("a file of the run"),
             explaining(config, checkpoints),
         ):
+            journal.patience = config.training.patience
             history = History(journal)
             bar = ProgressBar(f"train on {dataset.title}", hidden=job is not None)
             training.fit(history, bar, checkpoints, until=until)

@@ -78,8 +78,7 @@ def do_job(values: DictConfig) -> float:
         token = earlier[1].header["token"] if earlier else uuid.uuid4().hex
         job = {"key": key, "sweep": plan["key"], "token": token, "name": label(overrides, plan["swept"])}
         where = {"folder": run.folder.as_posix(), "overrides": overrides, "skipped": done}
-        length = {"until": until, "patience": config.training.patience}
-        write_json(started, {**job, **where, **length})
+        write_json(started, {**job, **where, "until": until})
         if not done:
             attempt(config, run, job, until)
             check_unchanged(config, plan)  # or what changed would be noted as finished

@@ -83,7 +83,7 @@ def read_outcome(path: Path) -> Outcome | None:
     with reading(path, "train", remedy="the same sweep again writes it anew"):
         job = json.loads(path.read_text(encoding="utf-8"))
         overrides, run, skipped = dict(job["overrides"]), Run(Path(job["folder"])), bool(job["skipped"])
-        until, patience = job.get("until"), job.get("patience")
+        until = job.get("until")
     end = read_end(run)
     status = end.get("status")
     if status == FAILED:
@@ -91,7 +91,7 @@ def read_outcome(path: Path) -> Outcome | None:
     far_enough = status == FINISHED or (status == STOPPED and until and until <= end["epoch"])
     if not far_enough or not run.history.exists():  # a shared folder may show it later
         return None
-    outcome = Outcome(overrides, run, skipped, until=until, patience=patience)
+    outcome = Outcome(overrides, run, skipped, until=until, patience=end.get("patience"))
     measure, error = objective(outcome.result())
     return replace(outcome, measure=measure, error=rounded(measure, error))
 

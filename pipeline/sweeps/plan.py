@@ -89,7 +89,7 @@ def make_plan(config: DictConfig) -> Plan:
     base = read_composed(config)
     if base.tracking.enabled:
         check_server("start the server, or set tracking.enabled=false")
-    combinations, search = plan_jobs(config.hydra.sweeper, given, base.training.epochs)
+    combinations, search = plan_jobs(config.hydra.sweeper, given, base)
     jobs = compose_jobs(config, given, combinations)
     if search:
         check_comparable(jobs.values(), search.rungs, config.hydra.sweeper.by_test)
@@ -116,7 +116,7 @@ def make_plan(config: DictConfig) -> Plan:
 
 
 def plan_jobs(
-    sweeper: DictConfig, given: list[Override], epochs: int
+    sweeper: DictConfig, given: list[Override], base: Config
 ) -> tuple[list[list[str]], Search | None]:
     """Return the overrides of each job, and the search that they are of, if it is one.
 
@@ -126,7 +126,7 @@ def plan_jobs(
         for override in given:
             count_values(override)
         values: Any = OmegaConf.to_container(sweeper, resolve=True)
-        search = make_search(values, given, epochs)
+        search = make_search(values, given, base.training.epochs)
         return search.jobs, search
     if not sweeper._target_.endswith(".BasicSweeper"):
         return [], None
