@@ -34,11 +34,11 @@ class ColumnStatistics:
         name: the column's.
         decimal: what stands before the fraction of a number.
         as_text: whether it is taken as text, whatever its values are.
-        step: every how many-th row counts for the median; 1 for all of them.
+        step: every how many-th row counts for the median; 0 if none is needed.
     """
 
     def __init__(self, name: str, decimal: str, as_text: bool, step: int) -> None:
-        self.name, self.decimal, self.told, self.step = name, decimal, as_text, max(1, step)
+        self.name, self.decimal, self.told, self.step = name, decimal, as_text, step
         self.of_texts = as_text
         self.first_missing: int | None = None
         self.seen = 0  # rows
@@ -64,7 +64,8 @@ class ColumnStatistics:
             found = self._numbers(column, rows)
             missing = np.isnan(found)
             self.moments.add(found[~missing])
-            self.sample.append(found[-self.seen % self.step :: self.step])
+            if self.step:  # a copy, since a slice would keep all of the block
+                self.sample.append(found[-self.seen % self.step :: self.step].copy())
         if self.first_missing is None and missing.any():
             self.first_missing = int(rows[np.argmax(missing)])
         self.seen += len(column)

@@ -217,10 +217,11 @@ def texts(column: pa.Array) -> pa.StringArray:
 
     Truth values are `true` and `false`, whoever wrote them.
     """
-    trimmed = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    encoded = column.cast(pa.string()).dictionary_encode()  # most texts are there many times
+    trimmed = pc.utf8_trim_whitespace(encoded.dictionary)
     trimmed = pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
     truth = pc.is_in(trimmed, value_set=pa.array(["True", "TRUE", "False", "FALSE"]))
-    return pc.if_else(truth, pc.utf8_lower(trimmed), trimmed) if pc.any(truth).as_py() else trimmed
+    return pc.if_else(truth, pc.utf8_lower(trimmed), trimmed).take(encoded.indices)
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -262,7 +263,7 @@ def _parse(column: pa.StringArray, name: str, first_row: int) -> pa.Array:
 def is_number(text: str) -> bool:
     """Return whether `text` is a number as tables have them: 3, -0.5, 1e-3, inf."""
     try:
-        pa.array([text]).cast(pa.float64())
+        pa.scalar(text, pa.string()).cast(pa.float64())
     except pa.ArrowInvalid:
         return False
     return True

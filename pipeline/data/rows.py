@@ -14,7 +14,7 @@ class Rows:
     """What there is to know of all rows before they are split.
 
     Attributes:
-        targets: int32 (n,), the class of each row, or float64 (n, t) of a regression.
+        targets: whole numbers (n,), the class of each row, or float64 (n, t) of a regression.
         classes: their names; none for a regression.
         target_names: of a regression.
         groups: int32 (n,), the group of each row, if the split asks for groups.

@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from difflib import get_close_matches
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ from pipeline.data.columns import ColumnStatistics
 from pipeline.data.encoding import Columns, NotANumberError, numbers, place, shown, texts
 from pipeline.data.own import TableDataset
 from pipeline.data.rows import Rows
-from pipeline.data.table_files import open_table
+from pipeline.data.table_files import ConversionError, open_table
 from pipeline.support.errors import UserError
 
 MOST_CLASSES = 1000
@@ -67,14 +70,31 @@ class Table:
         return None
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
-        return self.file.blocks(self.features, self.dataset.text)
+        done = 0
+        try:
+            for block in self.file.blocks(self.features, self.dataset.text, self._like_numbers):
+                yield block
+                done += 1
+        except ConversionError:  # what takes the texts can say which value is no number, or trim it
+            yield from islice(self.file.blocks(self.features, self.dataset.text), done, None)
+
+    @cached_property
+    def _like_numbers(self) -> frozenset[str]:
+        """Return the features that hold nothing but numbers in the first block."""
+        found: set[str] = set()
+        for block in islice(self.file.blocks(self.features), 1 if self.dataset.decimal == "." else 0):
+            for name in set(self.features) - set(self.dataset.text):
+                with suppress(ValueError):
+                    numbers(block.column(name), name, ".", 0)
+                    found.add(name)
+        return frozenset(found)
 
     def scan(self) -> Rows:
         regression = self.dataset.task == "regression"
         wanted = [*self.targets, *([self.groups] if self.groups else [])]
         as_text = wanted[len(self.targets) :] if regression else wanted
         values: list[np.ndarray] = []
-        classes, groups = Codes(), Codes()
+        classes, groups = Codes(np.int16), Codes(np.int32)
         row = self.first_row
         try:
             for block in self.file.blocks(list(dict.fromkeys(wanted)), as_text):
@@ -95,7 +115,7 @@ class Table:
         if regression:
             return Rows(np.concatenate(values), [], self.targets, of_groups)
         names, new = classes.in_order()
-        return Rows(new[np.concatenate(values)], names, [], of_groups)
+        return Rows(np.concatenate([new[block] for block in values]), names, [], of_groups)
 
     def _target_numbers(self, column: pa.Array, name: str, row: int) -> np.ndarray:
         """Return the values of a regression's target."""
@@ -112,7 +132,8 @@ class Table:
             )
 
     def fit(self, training: np.ndarray) -> Columns:
-        step = -(-int(training.sum()) * len(self.features) // CELLS_OF_SAMPLE)
+        cells = int(training.sum()) * len(self.features)
+        step = 0 if self.dataset.missing == "error" else 1 + cells // CELLS_OF_SAMPLE
         statistics = [
             ColumnStatistics(name, self.dataset.decimal, name in self.dataset.text, step)
             for name in self.features
@@ -150,20 +171,25 @@ class Table:
 
 
 class Codes:
-    """Texts, numbered in the order in which they come."""
+    """Texts, numbered in the order in which they come.
 
-    def __init__(self) -> None:
+    Args:
+        dtype: of the numbers.
+    """
+
+    def __init__(self, dtype: type) -> None:
         self.names: dict[str, int] = {}
+        self.dtype = dtype
         self._kept: list[np.ndarray] = []
 
     def of(self, column: pa.Array, name: str, row: int, keep: bool = False) -> np.ndarray:
-        """Return the numbers of the values of `column`, int32; `row` is the number of the first of them."""
+        """Return the numbers of the values of `column`; `row` is the number of the first of them."""
         values = texts(column)
         if values.null_count:
             raise ValueError(f"{place(name, row + values.is_null().to_pylist().index(True))}: no value")
         encoded = values.dictionary_encode()
         new = [self.names.setdefault(text, len(self.names)) for text in encoded.dictionary.to_pylist()]
-        found = np.array(new, np.int32)[np.asarray(encoded.indices)]
+        found: np.ndarray = np.array(new, self.dtype)[np.asarray(encoded.indices)]
         if keep:
             self._kept.append(found)
         return found
@@ -175,7 +201,7 @@ class Codes:
     def in_order(self) -> tuple[list[str], np.ndarray]:
         """Return the texts in order, numbers by their size, and the new number of each old one."""
         names = sorted(self.names, key=_by_size)
-        new = np.empty(len(names), np.int32)
+        new = np.empty(len(names), self.dtype)
         new[[self.names[name] for name in names]] = np.arange(len(names))
         return names, new
 
