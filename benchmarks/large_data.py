@@ -1,9 +1,9 @@
 """Memory and throughput of preprocess and train on large data: `python -m benchmarks.large_data`.
 
 CSV files of 0.05 and 0.5 GB, then folders of PNG images of 0.05 and 0.5 GB, all made in a temporary folder.
-Peak memory should not grow with the size. Anonymous memory is what a process asked for itself. Resident memory
-has the mapped arrays as well, whose pages the system takes back as soon as they are wanted elsewhere. Seconds
-are those of one processor core, whatever else runs meanwhile.
+Peak memory should not grow with the size. Anonymous memory is what a process asked for itself. Resident
+memory has the mapped arrays as well, whose pages the system takes back as soon as they are wanted elsewhere.
+Seconds are those of one processor core, whatever else runs meanwhile.
 """
 
 from pipeline.support.program import program
@@ -30,7 +30,7 @@ NUMBERS = 18  # columns of numbers, with one of texts and the target
 ROW_BYTES = 153  # of the CSV file, about
 IMAGE_SIDE = 256  # pixels of noise, which hardly shrink
 SIZES_MB = {"table": (50, 500), "images": (50, 500)}
-LIMIT_MB = 600  # resident
+LIMIT_MB = 600  # anonymous
 GROWTH_MB = 60  # anonymous, from the smaller size to the larger: the targets and the parts of the rows
 LEAST_MB_PER_S = 60  # of CSV, on one core
 INTERVAL_S = 0.005  # from one sample to the next
@@ -53,15 +53,13 @@ def main() -> None:
                     written = make(folder, megabytes)
                     measured = _run(folder, kind)
                 for stage, (seconds, resident, own) in measured.items():
-                    targets = [verdict(resident < LIMIT_MB, f"resident < {LIMIT_MB} MB")]
+                    rate = written / 1e6 / seconds
+                    targets = [verdict(own < LIMIT_MB, f"< {LIMIT_MB} MB")]
                     if stage in anonymous:
                         growth = own - anonymous[stage]
-                        targets.append(
-                            verdict(growth <= GROWTH_MB, f"grows by {growth:+.0f} ≤ {GROWTH_MB} MB")
-                        )
-                    rate = written / 1e6 / seconds
-                    if kind == "table" and stage == "preprocess" and anonymous:
-                        targets.append(verdict(rate >= LEAST_MB_PER_S, f"≥ {LEAST_MB_PER_S} MB/s"))
+                        targets.append(verdict(growth <= GROWTH_MB, f"{growth:+.0f} ≤ {GROWTH_MB} MB"))
+                        if (kind, stage) == ("table", "preprocess"):
+                            targets.append(verdict(rate >= LEAST_MB_PER_S, f"≥ {LEAST_MB_PER_S} MB/s"))
                     anonymous[stage] = own
                     table.add_row(
                         f"{kind}, {written / 1e6:.0f} MB",
@@ -115,7 +113,7 @@ def _run(folder: Path, kind: str) -> dict[str, tuple[float, float, float]]:
     """Run the stages on the data in `folder`, and return seconds and the peaks of memory of each."""
     path = folder / ("data.csv" if kind == "table" else "photos")
     overrides = [f"dataset={kind}", f"dataset.path={path}", "training.epochs=1", "tracking.enabled=false"]
-    overrides += ["dataset.target=y"] if kind == "table" else []
+    overrides += ["dataset.target=y"] if kind == "table" else ["dataset.size=[32,32]"]
     composed = _start(folder, "pipeline.train", "--cfg", "job", "--resolve", *overrides)
     (folder / "params.yaml").write_text(composed.communicate()[0], encoding="utf-8")
     train = ("pipeline.train", *overrides, "hydra.run.dir=out", "hydra/job_logging=disabled")

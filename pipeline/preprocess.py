@@ -32,6 +32,7 @@ from pipeline.data.writing import write_dataset
 from pipeline.support.errors import UserError, warn
 from pipeline.support.files import reading, refuse_links, remove_leftovers, sha256, warn_of_others
 
+BLOCK_ROWS = 1 << 20  # that are counted at once
 MAX_NAMED = 10  # classes in a warning
 KINDS: dict[str, Any] = {"table": Table, "images": Images, "arrays": Arrays}
 
@@ -107,9 +108,7 @@ def _check_targets(source: Source, rows: Rows, parts: np.ndarray, what: str) -> 
     """Warn of classes that a part lacks; raise `UserError` if there is nothing to tell apart."""
     if not rows.classes:
         return
-    counts = {
-        part: np.bincount(rows.targets[parts == part], minlength=len(rows.classes)) for part in range(4)
-    }
+    counts = {part: _count(rows, parts == part) for part in range(4)}
     if len(rows.classes) < 2:
         raise UserError(
             f"{source.place()}: the target is {rows.classes[0]} in every row: there is nothing to tell apart"
@@ -119,6 +118,17 @@ def _check_targets(source: Source, rows: Rows, parts: np.ndarray, what: str) -> 
         if part != OFFICIAL and of_part.any():
             lacking = in_train & (of_part == 0) if part != TRAIN else ~in_train
             _warn_of_classes(rows, part, int(of_part.sum()), lacking, what)
+
+
+def _count(rows: Rows, chosen: np.ndarray) -> np.ndarray:
+    """Return how many of the `chosen` rows there are of each class."""
+    counts = np.zeros(len(rows.classes), int)
+    for start in range(
+        0, len(chosen), BLOCK_ROWS
+    ):  # `bincount` makes integers of 64 bits of what it is given
+        block = slice(start, start + BLOCK_ROWS)
+        counts += np.bincount(rows.targets[block][chosen[block]], minlength=len(counts))
+    return counts
 
 
 def _warn_of_classes(rows: Rows, part: int, count: int, lacking: np.ndarray, what: str) -> None:

@@ -201,7 +201,7 @@ class Codes:
     def in_order(self) -> tuple[list[str], np.ndarray]:
         """Return the texts in order, numbers by their size, and the new number of each old one."""
         names = sorted(self.names, key=_by_size)
-        new = np.empty(len(names), self.dtype)
+        new: np.ndarray = np.empty(len(names), self.dtype)
         new[[self.names[name] for name in names]] = np.arange(len(names))
         return names, new
 
