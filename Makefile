@@ -80,8 +80,9 @@ lock: $(VENV)/.synced ## pin every dependency anew in both lock files, which dif
 	$(COMPILE) --upgrade -o requirements.lock
 	cp requirements.lock requirements-scaling.lock
 	$(COMPILE) --all-extras -o requirements-scaling.lock
-	sed -nE -e '1s/.*/# The versions that dvc.yaml names: make lock copies them from requirements.lock./p' \
-		-e 's/^(contourpy|kiwisolver|matplotlib|numpy|pillow|pyarrow|scikit-learn)==([^ ]+).*/\1: "\2"/p' requirements.lock > versions.yaml
+	awk -F '[:= ]+' 'NR == FNR { locked[$$1] = $$2; next } /^#/ { print; next } { print $$1 ": \"" locked[$$1] "\"" }' \
+		requirements.lock versions.yaml > versions.yaml.new
+	mv versions.yaml.new versions.yaml
 
 clean: ## remove the environments and all that the pipeline made
 	git clean -dfXq -- $(VENV) $(SCALING) data models reports outputs multirun mlruns mlartifacts dvc_plots \

@@ -16,6 +16,8 @@ from pipeline.nn.fast import predict
 from pipeline.nn.measurement import accuracy
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Part
+from pipeline.runs.checkpoints import remove_checkpoint
+from pipeline.runs.fingerprint import fingerprint
 from pipeline.runs.run import PROBLEMS, Run
 from pipeline.runs.trained import TrainedRun
 from pipeline.runs.training import train_run
@@ -46,7 +48,8 @@ def main() -> None:
     with MirrorProcess(list(runs.values()), configs[EXPERIMENTS[0]], "train"):
         for experiment, config in configs.items():
             write_params(config, runs[experiment].params)
-            train_run(config, runs[experiment]).remove()
+            train_run(config, runs[experiment])
+            remove_checkpoint(fingerprint(config))
         trained = {experiment: TrainedRun.open(run) for experiment, run in runs.items()}
         metrics = {experiment: measure(run.dataset.train, run.model) for experiment, run in trained.items()}
         write_text(METRICS, json.dumps(metrics, indent=2) + "\n")

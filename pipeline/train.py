@@ -22,6 +22,8 @@ from omegaconf import DictConfig
 from pipeline.config.messages import composing
 from pipeline.config.reading import check_aliases, read_composed, write_params
 from pipeline.config.schema import Config
+from pipeline.runs.checkpoints import remove_checkpoint
+from pipeline.runs.fingerprint import fingerprint
 from pipeline.runs.run import Run
 from pipeline.runs.training import train_run
 from pipeline.support.errors import one_line_errors, shorten
@@ -43,8 +45,8 @@ def train_and_record(config: Config, folder: Path) -> None:
     if not run.is_dvcs():
         write_params(config, run.params)
     with MirrorProcess(run, config, "train"):
-        checkpoints = train_run(config, run)
-    checkpoints.remove()
+        train_run(config, run)
+    remove_checkpoint(fingerprint(config))
 
 
 def replace_dry(arguments: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from docs.rename import PACKAGE, PROJECT, refusal, renamed
 from tests.commands import ROOT
-from tests.pages import commands, edits
+from tests.pages import actions, commands
 
 NAME = "sentiment_analysis"  # longer than the old name, and later in the order of imports
 PAGE = "docs/make-it-yours.md"
@@ -32,20 +32,13 @@ def run(clone: Path, *command: str, status: int = 0) -> str:
 
 
 def follow(clone: Path, step: str) -> None:
-    """Make the changes that `step` of the page in `clone` tells of: commands, stages to delete, edits."""
+    """Do all that `step` of the page in `clone` tells of, but for the stages and commands at its end."""
     [text] = [part for part in STEPS.split((clone / PAGE).read_text(encoding="utf-8")) if step in part[:30]]
-    for command in commands(text):
-        if command.startswith(("git rm", "sed")):
-            run(clone, "bash", "-c", command)
-    for stage in re.findall(r"Delete the stage `(\w+)` from `dvc.yaml`", text):
-        path = clone / "dvc.yaml"
-        found = re.subn(
-            rf"^  {stage}:\n(?:    .*\n)+", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE
-        )
-        assert found[1] == 1, stage
-        path.write_text(found[0], encoding="utf-8")
-    for edit in edits(text):
-        edit.make(clone)
+    for action in actions(text):
+        if not isinstance(action, str):
+            action.make(clone)
+        elif not action.startswith(("make", "python")):
+            run(clone, "bash", "-c", action)
 
 
 def commit(clone: Path) -> None:

@@ -153,7 +153,7 @@ def build_training(config: Config, dataset: Dataset) -> BuiltTraining:
     )
 
 
-def check_network(config: Config, dataset: Dataset) -> None:
+def check_training(config: Config, dataset: Dataset) -> None:
     """Raise `UserError` if the network or training that `config` describes is impossible on `dataset`."""
     images, outputs = len(dataset.train.inputs), dataset.train.targets.shape[1]
     if (config.training.batch_size or 1) > images:

@@ -28,10 +28,12 @@ ROUNDING = 1e-6  # of the accuracies in the history
 
 def train_run(
     config: Config, run: Run, job: Mapping[str, str] | None = None, until: int | None = None
-) -> Checkpoints:
+) -> None:
     """Train as `config` says, and write model, snapshots, history and journal to the run's folder.
 
     Up to an epoch before the last, write history and journal, and a checkpoint from which training goes on.
+    The caller calls `remove_checkpoint` once the run is recorded. Until then, a training that is killed can
+    resume.
 
     Args:
         config: what to train.
@@ -39,10 +41,6 @@ def train_run(
         job: `key`, `sweep` and `name` of a sweep's job, for the journal; None for a single training. A sweep
             shows the progress itself.
         until: the epoch to train up to; None for all.
-
-    Returns:
-        The training's checkpoints. The caller removes them once the run is recorded. Until then, a training
-        that is killed can resume from them.
 
     Raises:
         UserError: if the data do not fit the configuration, or training diverges.
@@ -78,7 +76,6 @@ def train_run(
             best = kept_row(history.rows, config.training.patience)["epoch"]
             print(f"training stopped after epoch {training.trainer.epoch}: the model is that of epoch {best}")
         warn_of_failure(history.rows[-1], dataset)
-    return checkpoints
 
 
 def journal_header(config: Config, job: Mapping[str, str] | None) -> dict[str, object]:

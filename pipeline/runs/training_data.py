@@ -7,7 +7,7 @@ from pipeline.data.dataset import PROCESSED, Dataset, folder_for, load_dataset, 
 from pipeline.data.generated import generate
 from pipeline.data.own import OwnDataset, prepared_by
 from pipeline.data.splitting import Split
-from pipeline.runs.build import check_network
+from pipeline.runs.build import check_training
 from pipeline.support.errors import UserError, warn
 
 SPLIT_BY_DEFAULT = asdict(Split(train=1, test=0))
@@ -25,7 +25,7 @@ def data_for(config: Config) -> Dataset:
         dataset = load_dataset(folder_for(config.split.folds, config.split.fold))
         check_fit(config, dataset)
         dataset = dataset.hold_out(config.split.validation)
-    check_network(config, dataset)
+    check_training(config, dataset)
     return dataset
 
 

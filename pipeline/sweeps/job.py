@@ -19,6 +19,7 @@ from pipeline.config.overrides import label, split_override
 from pipeline.config.reading import read_composed, write_params
 from pipeline.config.schema import Config, GeneratedDataset
 from pipeline.data.dataset import PROCESSED, digest
+from pipeline.runs.checkpoints import remove_checkpoint
 from pipeline.runs.fingerprint import digest_code, fingerprint
 from pipeline.runs.journal import STOPPED, Journal, Record, read_end, read_journal
 from pipeline.runs.run import Run
@@ -155,9 +156,9 @@ def attempt(config: Config, run: Run, job: Mapping[str, str], until: int | None)
     try:
         with in_need_of_room("a file of the job"):
             write_params(config, run.params)
-            checkpoints = train_run(config, run, job, until)
+            train_run(config, run, job, until)
             if read_end(run).get("status") != STOPPED:
-                checkpoints.remove()
+                remove_checkpoint(job["key"])
     except Exception as error:
         if not isinstance(error, UserError):
             traceback.print_exc()

@@ -11,7 +11,7 @@ import yaml
 from pipeline.data.dataset import load_dataset
 from pipeline.data.generated import generate
 from pipeline.nn.fast import predict
-from pipeline.runs.build import Streams, build_network, build_training, check_network
+from pipeline.runs.build import Streams, build_network, build_training, check_training
 from pipeline.runs.history import read_history
 from pipeline.runs.models import load_model
 from pipeline.runs.training import warn_of_failure
@@ -95,7 +95,7 @@ def test_what_means_nothing_to_a_regression_is_refused_in_one_line(
     model = {"output": None, **changes.pop("model", {})}
     loss = {"name": "canonical", "label_smoothing": 0.0, **changes.pop("loss", {})}
     with pytest.raises(UserError, match=message) as raised:
-        check_network(configuration(model=model, loss=loss), write(diabetes(), tmp_path))
+        check_training(configuration(model=model, loss=loss), write(diabetes(), tmp_path))
     assert "\n" not in str(raised.value)
 
 

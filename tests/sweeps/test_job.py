@@ -13,7 +13,6 @@ from omegaconf import DictConfig
 
 from pipeline.config.schema import Config
 from pipeline.data.dataset import PROCESSED, digest
-from pipeline.runs.checkpoints import Checkpoints
 from pipeline.runs.fingerprint import digest_code
 from pipeline.runs.history import read_history, write_history
 from pipeline.runs.journal import read_journal
@@ -29,7 +28,7 @@ from tests.stores import client
 from tests.sweeping import JOBLIB, finished, runs, sweep
 
 Job = Mapping[str, str]
-Train = Callable[[Config, Run, Job, int | None], Checkpoints]
+Train = Callable[[Config, Run, Job, int | None], None]
 Do = Callable[..., tuple[float, Outcome]]
 
 
@@ -121,9 +120,9 @@ def test_a_job_that_failed_is_tried_again_and_has_no_outcome_before_it_has_ended
     Path("sweep/jobs/0.json").unlink()  # as the next sweep in the same folder does
     seen: list[dict[int, Outcome]] = []
 
-    def train(config: Config, run: Run, job: Job, until: int | None) -> Checkpoints:
+    def train(config: Config, run: Run, job: Job, until: int | None) -> None:
         seen.append(read_outcomes(Path("sweep")))
-        return train_run(config, run, job)
+        train_run(config, run, job)
 
     error, done = do(train=train)
     assert seen == [{}]
@@ -138,28 +137,27 @@ def test_a_sweep_of_a_config_that_does_not_say_how_is_refused(do: Do) -> None:
         do("~hydra.callbacks.sweep")
 
 
-def perfect(config: Config, run: Run, job: Job, until: int | None) -> Checkpoints:
+def perfect(config: Config, run: Run, job: Job, until: int | None) -> None:
     """Train as if every test image were recognised in the end."""
-    checkpoints = train_run(config, run, job)
+    train_run(config, run, job)
     *rows, last = read_history(run.history)
     write_history([*rows, {**last, "test_accuracy": 1.0}], run.history)
-    return checkpoints
 
 
-def crash(config: Config, run: Run, job: Job, until: int | None) -> Checkpoints:
+def crash(config: Config, run: Run, job: Job, until: int | None) -> None:
     raise ZeroDivisionError("division by zero")
 
 
-def exhaust(config: Config, run: Run, job: Job, until: int | None) -> Checkpoints:
+def exhaust(config: Config, run: Run, job: Job, until: int | None) -> None:
     np.empty(1 << 50)  # 8 PiB
     raise AssertionError
 
 
-def exhaust_in_training(config: Config, run: Run, job: Job, until: int | None) -> Checkpoints:
+def exhaust_in_training(config: Config, run: Run, job: Job, until: int | None) -> None:
     """Train, and need too much memory when the history is written."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.runs.training.write_history", lambda rows, path: np.empty(1 << 50))
-        return train_run(config, run, job)
+        train_run(config, run, job)
 
 
 @pytest.mark.parametrize(
@@ -180,11 +178,10 @@ def test_to_a_sweeper_a_perfect_job_is_the_best_and_one_that_crashed_the_worst(
 
 
 def test_a_job_during_which_the_data_changed_is_not_finished(do: Do) -> None:
-    def train(config: Config, run: Run, job: Job, until: int | None) -> Checkpoints:
-        checkpoints = train_run(config, run, job)
+    def train(config: Config, run: Run, job: Job, until: int | None) -> None:
+        train_run(config, run, job)
         labels = PROCESSED / "train_labels.npy"
         np.save(labels, np.load(labels)[::-1])
-        return checkpoints
 
     with pytest.raises(UserError, match=r"data/processed on .* has changed since the sweep began"):
         do(train=train)
