@@ -164,7 +164,9 @@ def find_definition(text: str, name: str) -> tuple[int, int]:
     """Return the lines of what has the dotted `name` in the module `text`, as `extent` does."""
     body = ast.parse(text).body
     for part in name.split("."):
-        [node] = [each for each in body if defined(each) == part]
+        found = [each for each in body if defined(each) == part]
+        assert len(found) == 1, f"{len(found)} definitions of {name}"
+        [node] = found
         body = getattr(node, "body", [])
     return extent(node)
 
@@ -178,7 +180,9 @@ def find_key(text: str, name: str) -> tuple[int, int]:
     for part in name.split("."):
         assert isinstance(node, yaml.CollectionNode), name
         entries = node.value if isinstance(node, yaml.MappingNode) else [(item, item) for item in node.value]
-        [(key, node)] = [entry for entry in entries if label(entry[0]) == part]
+        found = [entry for entry in entries if label(entry[0]) == part]
+        assert len(found) == 1, f"{len(found)} entries of {name}"
+        [(key, node)] = found
     lines = text.splitlines()
     start = end = key.start_mark.line
     margin = len(lines[start]) - len(lines[start].lstrip())

@@ -16,6 +16,7 @@ from pipeline.nn.types import Array
 from pipeline.runs.evaluation import parts_with_rows, true_classes
 from pipeline.runs.models import TrainedModel, classify
 from pipeline.runs.trained import TrainedRun
+from pipeline.support.elementary import log
 from pipeline.support.errors import UserError
 
 Shape: TypeAlias = tuple[int, ...] | None
@@ -37,7 +38,7 @@ def log_probabilities(model: TrainedModel, images: Array, config: Config, shape:
         shape: rows and columns of an image; None where the inputs are no images.
 
     Returns:
-        (n, k); for a single copy, of the images as they are.
+        (n, k), float64; for a single copy, of the images as they are.
     """
     means = []
     for start in range(0, len(images), BLOCK_IMAGES):
@@ -45,8 +46,8 @@ def log_probabilities(model: TrainedModel, images: Array, config: Config, shape:
         total: Array | float = 0.0
         for copy in copies:
             _, probabilities = classify(model, copy)
-            total = total + model.arithmetic.log(np.maximum(probabilities, LEAST))
-        means.append(total / model.arithmetic.dtype(config.evaluation.copies))
+            total = total + log(np.maximum(probabilities, LEAST))
+        means.append(total / config.evaluation.copies)
     return np.concatenate(means)
 
 
