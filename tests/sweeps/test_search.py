@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.runs.run import Run
 from pipeline.support.errors import UserError
+from pipeline.sweeps.halving import better
+from pipeline.sweeps.outcome import Outcome
 from pipeline.sweeps.plan import Plan, make_plan
 from pipeline.sweeps.search import Search, read_settings
 from tests.sweeping import composed
@@ -35,6 +38,24 @@ def test_a_third_goes_on_and_the_epochs_are_counted() -> None:
     assert search.epochs() == 2 * one_seed
     assert list(search.configurations(1)) == list(range(81, 117))
     assert list(search.numbers(81)) == [162, 163]
+
+
+@pytest.mark.parametrize(
+    ("errors", "going_on"),
+    [
+        ([(0.3, 0.3), (0.1, 0.4), (0.2, 0.2), (0.9, 0.9)], [2, 1]),  # by the mean, not by the luckiest seed
+        ([(0.3, 0.3), (0.2, 0.4), (0.4, 0.2), (0.9, 0.9)], [0, 1]),  # of equal ones, those proposed first
+        ([(0.0, None), (0.8, 0.8), (0.9, 0.9), (0.0, None)], [1, 2]),  # none that has failed with a seed
+        ([(0.0, None), (None, None), (0.9, 0.9), (0.0, None)], [2]),  # even if fewer are left
+    ],
+)
+def test_who_goes_on(errors: list[tuple[float | None, float | None]], going_on: list[int]) -> None:
+    search = Search([], seeds=2, rungs=[1, 2], keep="1/2", brackets=[4])
+    outcomes = {
+        number: Outcome({}, Run(), error=error)
+        for number, error in enumerate(error for seeds in errors for error in seeds)
+    }
+    assert better(range(4), search, outcomes) == going_on
 
 
 def plan(*options: str) -> Plan:
