@@ -35,6 +35,7 @@ bench: $(VENV)/.synced ## measure speed and memory, side by side with other libr
 	$(BIN)/python -m benchmarks.time_to_accuracy
 	$(BIN)/python -m benchmarks.augmentation
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.large_data
 	$(BIN)/python -m benchmarks.stages
 	$(BIN)/python -m benchmarks.sweep
 
