@@ -1,6 +1,7 @@
-"""What a trained network takes images for: `python -m pipeline.predict IMAGE…`.
+"""What a trained network takes images for, or predicts of rows: `python -m pipeline.predict FILE…`.
 
-An image is a PNG or JPEG, such as a photo of a digit on paper, or a CSV or NPY file of pixel values.
+An image is a PNG or JPEG, such as a photo of a digit on paper, or a CSV or NPY file of pixel values. Rows are
+those of a table, CSV, TSV or Parquet, with the columns of the one that the network was trained on.
 """
 
 from pipeline.support.program import command, program
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.dataset import Dataset, Description
+from pipeline.config.schema import GeneratedDataset
+from pipeline.data.dataset import Dataset, Description, folder_for, read_description
 from pipeline.data.photos import read_photo
 from pipeline.data.pixels import SUFFIXES, read_pixels
 from pipeline.nn.types import Array
+from pipeline.runs.answers import Answering, read_rows
 from pipeline.runs.models import TrainedModel, classify
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun, files_of
@@ -55,32 +58,71 @@ class ImageNetwork:
 
     def describe(self, images: Array) -> list[str]:
         """Return for each of `images`, (n, rows, columns), the classes by probability."""
-        _, probabilities = classify(self.model, images.reshape(len(images), -1).astype(np.float32))
+        return by_probability(self.model, images.reshape(len(images), -1).astype(np.float32), self.classes)
+
+
+@dataclass(frozen=True)
+class TableNetwork:
+    """A network that takes rows of a table.
+
+    Attributes:
+        answering: the network with what it knows of its data.
+    """
+
+    answering: Answering
+
+    def read(self, path: Path) -> Array:
+        """Return the inputs of the rows in the table at `path`, (n, d).
+
+        Raises:
+            UserError: if the file is missing or holds no such rows.
+        """
+        try:
+            return self.answering.inputs(read_rows(path))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: {error.strerror if isinstance(error, OSError) else error}") from None
+
+    def describe(self, inputs: Array) -> list[str]:
+        """Return for each row of `inputs` the numbers that are predicted, or the classes by probability."""
+        data = self.answering.data
+        if data.task == "classification":
+            return by_probability(self.answering.model, inputs, data.classes)
+        numbers = self.answering.answer(inputs).to_numpy()
+        names = [target.name for target in data.targets]
         return [
-            ", ".join(
-                f"{self.classes[k]} {share} %"
-                for k in np.argsort(-row, kind="stable")
-                if float(share := f"{100 * row[k]:.{DECIMALS}f}")
-            )
-            for row in probabilities
+            ", ".join(f"{name} {number:,.6g}" for name, number in zip(names, row, strict=True))
+            for row in numbers
         ]
 
 
+def by_probability(model: TrainedModel, inputs: Array, classes: Sequence[str]) -> list[str]:
+    """Return for each row of `inputs`, (n, d), the `classes` by the probability that `model` gives them."""
+    _, probabilities = classify(model, inputs)
+    return [
+        ", ".join(
+            f"{classes[k]} {share} %"
+            for k in np.argsort(-row, kind="stable")
+            if float(share := f"{100 * row[k]:.{DECIMALS}f}")
+        )
+        for row in probabilities
+    ]
+
+
 def main() -> int:
-    """Print a line for each image on the command line; return the program's exit status."""
+    """Print a line for each image or row on the command line; return the program's exit status."""
     arguments = parse()
     network = registered_network(arguments.model) if arguments.model else network_of(Run(arguments.run))
     status = 0
-    for path in arguments.images:
+    for path in arguments.files:
         try:
             images = network.read(path)
-        except UserError as error:  # the other images do not depend on it
+        except UserError as error:  # the other files do not depend on it
             warn(f"error: {error}")
             status = 1
             continue
         for number, (image, line) in enumerate(zip(images, network.describe(images), strict=True)):
             print(f"{path}{f'[{number}]' if len(images) > 1 else ''}: {line}")
-            if arguments.show:
+            if arguments.show and isinstance(network, ImageNetwork):
                 print(drawn(image))
     return status
 
@@ -88,7 +130,9 @@ def main() -> int:
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog=command(), description=__doc__)
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="PNG, JPEG, CSV or NPY")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="an image: PNG, JPEG, CSV or NPY; or a table"
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--run",
@@ -102,39 +146,47 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def network_of(run: Run) -> ImageNetwork:
+def network_of(run: Run) -> ImageNetwork | TableNetwork:
     """Return the network of `run`.
 
     Raises:
-        UserError: if there is none, a file is damaged, or it takes no images.
+        UserError: if there is none, a file is damaged, or it takes neither images nor rows of a table.
     """
     with files_of(run):
         trained = TrainedRun.open(run)
-    return of_images(trained.model, trained.dataset)
+    if isinstance(trained.config.dataset, GeneratedDataset):
+        return network_for(trained.model, trained.dataset)
+    split = trained.config.split
+    folder = folder_for(split.folds, split.fold)
+    return network_for(trained.model, read_description(folder, Description, "preprocess"))
 
 
-def registered_network(uri: str) -> ImageNetwork:
+def registered_network(uri: str) -> ImageNetwork | TableNetwork:
     """Return the network of the model at `uri` in MLflow.
 
     Raises:
-        UserError: if there is none, the store does not answer, or it takes no images.
+        UserError: if there is none, the store does not answer, or it takes neither images nor a table's rows.
     """
     check_server()
     with one_line_on_failures():
         model, description = load_registered(uri)
-    return of_images(model, description)
+    return network_for(model, description)
 
 
-def of_images(model: TrainedModel, data: Dataset | Description) -> ImageNetwork:
-    """Return `model` as a network that takes images, as it does if it was trained on such `data`.
+def network_for(model: TrainedModel, data: Dataset | Description) -> ImageNetwork | TableNetwork:
+    """Return `model` as a network that takes what it was trained on: images, or rows of a table.
 
     Raises:
-        UserError: if it takes anything else, or tells no classes apart.
+        UserError: if that is anything else.
     """
     match data.image_shape:
         case (rows, columns) if min(rows, columns) > 1 and data.task == "classification":
             return ImageNetwork(model, data.classes, (rows, columns))
-    raise UserError(f"the network was trained on {data.title}: it does not tell grey images apart")
+    if isinstance(data, Description) and (answering := Answering(model, data)).columns:
+        return TableNetwork(answering)
+    raise UserError(
+        f"the network was trained on {data.title}: it takes neither grey images of classes nor a table's rows"
+    )
 
 
 def drawn(image: Array) -> str:

@@ -95,7 +95,7 @@ def test_what_the_network_sees_can_be_shown(trained: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--run", "xor"], "the network was trained on XOR: it does not tell grey images apart"),
+        (["--run", "xor"], "the network was trained on XOR: it takes neither grey images of classes nor"),
         (["--run", "nowhere"], "nowhere/models/model.npz is not there: nowhere should be the folder of a"),
         (["--model", "models:/mnist@champion"], "there is no mlflow.db here: run this at the repository's"),
         (["--model", "outputs/mine"], "--model outputs/mine: should be such as models:/mnist@champion or"),

@@ -5,6 +5,7 @@ So a row gets the same answer in the evaluation, by MLflow's server and on the c
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,22 @@ class Answering:
         if within and not ((numbers >= 0) & (numbers <= 1)).all():
             raise ValueError(f"values outside [0, 1] or NaN{right}")
         return numbers.reshape(-1, size)
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Return the rows of the table at `path`: Parquet, TSV, or otherwise CSV, of which every value is a text.
+
+    Raises:
+        OSError: if the file cannot be opened.
+        ValueError: saying in one line what is wrong with it.
+    """
+    try:
+        if path.suffix.lower() in {".parquet", ".pq"}:
+            return pd.read_parquet(path)
+        separator = "\t" if path.suffix.lower() in {".tsv", ".tab"} else ","
+        return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, pa.ArrowException) as error:
+        raise ValueError(" ".join(str(error).split())) from None
 
 
 def _as_table(raw: Any, columns: list[str]) -> pd.DataFrame:

@@ -23,3 +23,12 @@ def test_an_image_is_drawn_beside_all_its_distortions() -> None:
         sorted(image.sum() for image in tiles(sheet(figure))), sorted(image.sum() for image in IMAGES[:8])
     )
     np.testing.assert_array_equal(tiles(sheet(figure))[0], IMAGES[0])
+
+
+def test_colour_images_are_drawn_in_their_colours_on_white() -> None:
+    reds = np.zeros((3, 5, 7, 3))
+    reds[..., 0] = 1
+    shown = sheet(digits("Discs", [reds, reds[:1] / 2], ["red", "dark red"]))
+    assert shown.shape[-1] == 3
+    found = {tuple(pixel) for pixel in shown.reshape(-1, 3).tolist()}
+    assert found == {(1.0, 0.0, 0.0), (0.5, 0.0, 0.0), (1.0, 1.0, 1.0)}

@@ -28,3 +28,12 @@ def test_weights_have_one_scale_with_0_in_its_middle() -> None:
     low, high = figure.axes[0].images[0].get_clim()
     assert low == -high
     assert high == pytest.approx(matrix.max(), rel=0.1)
+
+
+def test_weights_of_colour_images_are_grey_at_0_and_have_no_scale() -> None:
+    matrix = np.zeros((2, 4 * 5 * 3))
+    matrix[1, 0] = 1.0  # of the first pixel's red
+    figure = Weights.draw("Discs", "Weights", matrix, (4, 5, 3)).figure
+    [axes] = figure.axes
+    found = {tuple(pixel) for pixel in np.asarray(axes.images[0].get_array()).reshape(-1, 3).tolist()}
+    assert found == {(0.5, 0.5, 0.5), (1.0, 0.5, 0.5), (1.0, 1.0, 1.0)}

@@ -173,3 +173,21 @@ def test_a_model_of_another_task_does_not_take_the_alias(project: Path, tmp_path
     check_task(store, "houses", "challenger", store.get_run(other.info.run_id))
     with pytest.raises(UserError, match=r"champion is a regression, and .* is a classification"):
         check_task(store, "houses", "champion", store.get_run(other.info.run_id))
+
+
+def test_predict_answers_the_rows_of_a_file_of_a_run_or_a_registered_model(project: Path) -> None:
+    rows = houses().drop(columns="price").head(3)
+    rows.to_csv(project / "three.csv", index=False)
+    told = run(project, "pipeline.predict", "three.csv", "--run", "sweep/1").splitlines()
+    assert [line.partition(" price ")[0] for line in told[:3]] == [f"three.csv[{i}]:" for i in range(3)]
+    again = run(project, "pipeline.predict", "three.csv", "--model", "models:/houses@champion").splitlines()
+    assert again[:3] == told[:3]
+    rows.assign(rooms="two").to_csv(project / "wrong.csv", index=False)
+    done = run_module(project, "pipeline.predict", "wrong.csv", "nowhere.csv")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        1,
+        [
+            "error: wrong.csv: row 1, column rooms: 'two' is no number",
+            "error: nowhere.csv: No such file or directory",
+        ],
+    )
