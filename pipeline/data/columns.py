@@ -24,6 +24,7 @@ from pipeline.data.moments import Moments
 MOST_CATEGORIES = 1000
 DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})( .*)?")
 WITH_COMMAS = re.compile(r"[+-]?[\d.]*\d,\d+")
+WITH_SIGN = re.compile(r"[$€£¥]\s?[+-]?\d[\d.,]*|[+-]?\d[\d.,]*\s?[%$€£¥]")
 MOST_NUMBERS = 0.5  # of the categories: if more are numbers, the others are in the wrong place
 
 
@@ -96,6 +97,11 @@ class ColumnStatistics:
             raise ValueError(
                 f"{where} is no number: say dataset.decimal=',' if the comma stands before the fraction, and"
                 " take commas out that only group the digits"
+            )
+        if self.of_texts and WITH_SIGN.fullmatch(text):
+            raise ValueError(
+                f"{where} is no number: take out the sign beside the digits, or say"
+                f" dataset.text=['{shown(self.name)}'] to take the column as text"
             )
 
     def _numbers(self, column: pa.Array, rows: np.ndarray) -> np.ndarray:

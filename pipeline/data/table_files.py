@@ -90,7 +90,8 @@ def open_table(path: Path, delimiter: str | None, encoding: str) -> TableFile:
     seen: set[str] = set()
     for name in table.names:
         if name in seen:
-            raise UserError(f"{path}: two columns are called {shown(name)!r}: give each a name of its own")
+            called = f"are called {shown(name)!r}" if name else "have no name in row 1"
+            raise UserError(f"{path}: two columns {called}: give each a name of its own")
         seen.add(name)
     return table
 

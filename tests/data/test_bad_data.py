@@ -110,6 +110,7 @@ CASES: dict[str, tuple[Maker, str]] = {
     "tabs": (of_table(ROWS.replace(",", "\t")), r"should the delimiter be '\\t'\? dataset.delimiter"),
     "no header": (of_table("1,2,3\n4,5,6\n"), "row 1 holds numbers: it should hold the names of the columns"),
     "same name": (of_table("a,a,y\n1,2,no\n"), "table.csv: two columns are called 'a'"),
+    "no names": (of_table(" , ,y\n1,2,no\n"), "two columns have no name in row 1"),
     "no name": (of_table(",a,y\n0,1,no\n1,2,yes\n"), "column 1 has no name in row 1: .*dataset.drop="),
     "latin-1": (
         of_table(changed(5, 1, "grün").encode("latin-1")),
@@ -148,6 +149,9 @@ CASES: dict[str, tuple[Maker, str]] = {
         of_table(changed(2, 0, "1,5").replace("1,5,", '"1,5",')),
         "row 2, column a: '1,5' is no number: say dataset.decimal=','",
     ),
+    "per cent": (of_table(changed(2, 0, "10%")), "row 2, column a: '10%' is no number: take out the sign"),
+    "currency": (of_table(changed(2, 0, "€ 1.50")), "row 2, column a: '€ 1.50' is no number: take out"),
+    "told text": (of_table(changed(2, 0, "10%"), text=["c"]), "dataset.text = c: "),
     "dates": (of_table(changed(2, 1, "2024-05-31")), "row 2, column b: '2024-05-31' is a date: make numbers"),
     "missing": (of_table(changed(4, 0, "")), "table.csv: row 4, column a: no value; dataset.missing=median"),
     "missing text": (of_table(changed(4, 1, "")), "table.csv: row 4, column b: no value; dataset.missing"),
