@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.data.encoding import (
     NotANumberError,
     Number,
     Text,
+    distinct_texts,
     is_number,
     is_text,
     missing_value,
@@ -57,10 +57,10 @@ class ColumnStatistics:
         if self.first_text is None:
             self._look_at_first(column, rows)
         if self.of_texts:
-            values = texts(column)
-            missing = values.is_null().to_numpy(zero_copy_only=False)
+            values, numbers_of = distinct_texts(column)
+            missing = numbers_of < 0
             if len(self.categories) <= MOST_CATEGORIES:
-                self.categories |= set(pc.unique(values.drop_null()).to_pylist())
+                self.categories |= set(values.to_pylist()) - {""}
         else:
             found = self._numbers(column, rows)
             missing = np.isnan(found)
@@ -164,9 +164,13 @@ def unknown_categories(columns: Sequence[Number | Text], raw: pa.RecordBatch) ->
     found: dict[str, dict[str, int]] = {}
     for column in columns:
         if isinstance(column, Text):
-            values = texts(raw.column(column.name))
-            unknown = values.filter(pa.array((column.find(values) < 0) & np.asarray(values.is_valid())))
-            if len(unknown):
-                counts = unknown.value_counts().to_pylist()
-                found[column.name] = {count["values"]: count["counts"] for count in counts}
+            values, numbers_of = distinct_texts(raw.column(column.name))
+            counts = np.bincount(numbers_of[numbers_of >= 0], minlength=len(values))
+            known = {*column.categories, ""}
+            of_column = {
+                text: int(count)
+                for text, count in zip(values.to_pylist(), counts, strict=True)
+                if text not in known
+            }
+            found |= {column.name: of_column} if of_column else {}
     return found

@@ -130,21 +130,17 @@ class Text:
 
     def encode(self, column: pa.Array, inputs: np.ndarray, decimal: str, first_row: int) -> None:
         """Write what comes of `column` to the columns of `inputs`."""
-        values = texts(column)
-        if values.null_count and not self.optional:
-            row = first_row + values.is_null().to_pylist().index(True)
-            raise ValueError(missing_value(self.name, row))
-        inputs[:] = 0
-        categories = self.find(values)
+        values, numbers_of = distinct_texts(column)
+        missing = numbers_of < 0
+        if missing.any() and not self.optional:
+            raise ValueError(missing_value(self.name, first_row + int(np.argmax(missing))))
+        found = pc.index_in(values, value_set=pa.array(self.categories, pa.string())).fill_null(-1)
+        categories = np.append(np.asarray(found), -1)[numbers_of]
         known = categories >= 0
+        inputs[:] = 0
         inputs[np.flatnonzero(known), categories[known]] = 1
         if self.indicator:
-            inputs[:, -1] = values.is_null().to_numpy(zero_copy_only=False)
-
-    def find(self, values: pa.Array) -> np.ndarray:
-        """Return the number of the category of each of the `values`, −1 where it has none."""
-        found = pc.index_in(values, value_set=pa.array(self.categories, pa.string()))
-        return np.asarray(found.fill_null(-1))
+            inputs[:, -1] = missing
 
 
 @dataclass(frozen=True)
@@ -217,11 +213,22 @@ def texts(column: pa.Array) -> pa.StringArray:
 
     Truth values are `true` and `false`, whoever wrote them.
     """
-    encoded = column.cast(pa.string()).dictionary_encode()  # most texts are there many times
-    trimmed = pc.utf8_trim_whitespace(encoded.dictionary)
-    trimmed = pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
-    truth = pc.is_in(trimmed, value_set=pa.array(["True", "TRUE", "False", "FALSE"]))
-    return pc.if_else(truth, pc.utf8_lower(trimmed), trimmed).take(encoded.indices)
+    values, numbers_of = distinct_texts(column)
+    return values.take(pa.array(numbers_of, mask=numbers_of < 0))
+
+
+def distinct_texts(column: pa.Array) -> tuple[pa.StringArray, np.ndarray]:
+    """Return the different values of `column` as in `texts`, and which of them each row has, −1 for none.
+
+    Two of them may be the same, if there were spaces around one of them.
+    """
+    encoded = column.cast(pa.string()).dictionary_encode()
+    values = pc.utf8_trim_whitespace(encoded.dictionary)
+    truth = pc.is_in(values, value_set=pa.array(["True", "TRUE", "False", "FALSE"]))
+    values = pc.if_else(truth, pc.utf8_lower(values), values)
+    numbers_of = np.asarray(encoded.indices.fill_null(-1))
+    empty = np.append(np.asarray(pc.equal(values, "")), False)
+    return values, np.where(empty[numbers_of], -1, numbers_of)
 
 
 def is_text(kind: pa.DataType) -> bool:
