@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipeline.data.dataset import Description
 from pipeline.data.encoding import Columns, read_encoding
 from pipeline.nn.types import Array
-from pipeline.runs.models import TrainedModel, classify, predict_numbers
+from pipeline.runs.models import TrainedModel, classify, count_inputs, predict_numbers
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Answering:
     def _numbers(self, raw: Any) -> np.ndarray:
         """Return numbers as rows, shape (n, d)."""
         shape = self.data.image_shape or ()
-        size = self.model.widths[0]
+        size = count_inputs(self.model)
         within = " in [0, 1]" if shape and self.data.encoding is None else ""
         right = f"; expected numbers{within} of shape (n, {size})"
         right += f" or {('n', *shape)}".replace("'", "") if shape else ""

@@ -79,12 +79,17 @@ def read_made_from(path: Path) -> dict[str, Any] | None:
         return made_from
 
 
+def count_inputs(mlp: TrainedModel) -> int:
+    """Return how many numbers `mlp` takes of an example."""
+    return mlp.widths[0]
+
+
 def misfit(mlp: TrainedModel, dataset: Dataset) -> str | None:
     """Say how `mlp` does not fit `dataset`; None where it does.
 
     A single output tells two classes apart.
     """
-    inputs, outputs = mlp.widths[0], mlp.widths[-1]
+    inputs, outputs = count_inputs(mlp), mlp.widths[-1]
     there = dataset.train.inputs.shape[1]
     if dataset.task == "regression":
         if (inputs, outputs) == (there, len(dataset.targets)):
