@@ -144,7 +144,13 @@ def search(options: list[str]) -> Searched:
 def timed(jobs: int) -> float:
     """Return the seconds of a search among `jobs` trainings of XOR, which take no time, tracked."""
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run([sys.executable, "-c", MAKE_STORE], cwd=scratch, env=environment(), check=True)
+        subprocess.run(
+            [sys.executable, "-c", MAKE_STORE],
+            cwd=scratch,
+            env=environment(),
+            check=True,
+            capture_output=True,
+        )
         return run(Path(scratch), [*XOR, f"hydra.sweeper.jobs={jobs}"])
 
 
