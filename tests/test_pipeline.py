@@ -187,7 +187,7 @@ def test_a_changed_value_runs_the_stages_that_read_it(
 
 def test_another_version_of_a_library_runs_again_what_it_can_change(clone: Path) -> None:
     pinned = yaml.safe_load((clone / "versions.yaml").read_text(encoding="utf-8"))
-    for library, stages in {"numpy": STAGES, "pillow": ["plot", "problems"]}.items():
+    for library, stages in {"numpy": STAGES, "matplotlib": ["plot", "problems"]}.items():
         (clone / "versions.yaml").write_text(yaml.safe_dump({**pinned, library: "1.0"}), encoding="utf-8")
         changed = json.loads(run(clone, "dvc", "status", "--json"))
         of_libraries = {
