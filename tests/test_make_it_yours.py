@@ -168,6 +168,7 @@ def test_another_model_on_other_data_is_trained_measured_and_drawn_by_the_page(s
     figures = {path.stem for path in (swapped / "reports/figures").iterdir()}
     assert {"accuracy", "confusion_matrix", "misread", "weights"} <= figures
     assert "up to date" in run(swapped, "dvc", "status")
+    run(swapped, "pytest", "-p", "no:cacheprovider", "tests/test_dvc_yaml.py")
 
 
 @pytest.mark.stress
