@@ -38,7 +38,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for code in re.findall(r"```python\n(.+?)```", PAGE, re.DOTALL):
         run(clone, "python", "-c", code)
     with (clone / ".gitignore").open("a", encoding="utf-8") as file:
-        file.write("houses.csv\nphotos\nmeasured.npz\n")
+        file.write("houses.csv\nnew_houses.csv\nphotos\nmeasured.npz\n")
     commit(clone)
     return clone
 
@@ -53,9 +53,11 @@ def follow(clone: Path, command: str) -> dict[str, dict[str, float]]:
 
 
 def test_a_table_gives_numbers_and_classes_and_a_changed_file_is_noticed(clone: Path) -> None:
-    regression, classification = commands("A table")
+    regression, predict, classification = commands("A table")
     assert regression in PAGE.split("## ")[0]
     assert follow(clone, regression)["test"]["r2"] > 0.95
+    prices = [float(line.split(" price ")[1]) for line in run(clone, "bash", "-c", predict).splitlines()]
+    assert prices == pytest.approx([2 * 50, 8 * 50 + 100], abs=60)
     assert (clone / "reports/figures/predicted.png").exists()
     commit(clone)
     assert "Running stage 'preprocess'" not in run(clone, "dvc", "repro")
@@ -76,6 +78,14 @@ def test_images_and_arrays(clone: Path, section: str, metric: str, least: float)
     [command] = commands(section)
     assert follow(clone, command)["test"][metric] > least
     assert any((clone / "reports/figures").iterdir())
+
+
+@pytest.mark.stress
+def test_the_best_network_of_a_table_is_registered(clone: Path) -> None:
+    regression, *_ = commands("A table")
+    follow(clone, f"{regression} -S tracking.enabled=true")
+    told = run(clone, "python", "-m", "pipeline.promote", "houses")
+    assert "models:/houses@champion is version 1" in told and "mlflow models serve" in told
 
 
 @pytest.mark.stress
