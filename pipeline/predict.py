@@ -18,7 +18,7 @@ from pipeline.data.dataset import Dataset, Description, folder_for, read_descrip
 from pipeline.data.photos import read_photo
 from pipeline.data.pixels import SUFFIXES, read_pixels
 from pipeline.nn.types import Array
-from pipeline.runs.answers import Answering, read_rows
+from pipeline.runs.answers import Answering
 from pipeline.runs.models import TrainedModel, classify
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun, files_of
@@ -78,7 +78,7 @@ class TableNetwork:
             UserError: if the file is missing or holds no such rows.
         """
         try:
-            return self.answering.inputs(read_rows(path))
+            return self.answering.read(path)
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: {error.strerror if isinstance(error, OSError) else error}") from None
 

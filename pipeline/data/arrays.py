@@ -128,7 +128,7 @@ class Arrays:
         if y.dtype.kind not in "buifU":
             raise UserError(f"{self.place()}: y holds {dtype}: classes should be whole numbers or texts")
         if y.dtype.kind == "f":
-            whole = np.isfinite(y) & (y == np.floor(y))
+            whole = (np.abs(y) < 2**53) & (y == np.floor(y))  # beyond, floats skip whole numbers
             if not whole.all():
                 row = int(np.argmin(whole))
                 raise UserError(
@@ -188,15 +188,21 @@ def range_of(blocks: Iterator[np.ndarray], training: np.ndarray, place: str) -> 
     """Return the encoding by the lowest and the highest value of the `training` rows of `blocks`.
 
     Raises:
-        UserError: if a value is not finite, or all are the same.
+        UserError: if a value of a training image is not finite, or all are the same.
     """
     low, high, start = math.inf, -math.inf, 0
     for block in blocks:
-        values = block[training[start : start + len(block)]]
+        chosen = training[start : start + len(block)]
+        finite = np.isfinite(block).reshape(len(block), -1).all(axis=1) | ~chosen
+        if not finite.all():
+            raise UserError(
+                f"{place}: image {start + int(np.argmin(finite))}, counted from 0: NaN or infinite"
+            )
+        values = block[chosen]
         if len(values):
             low, high = min(low, float(values.min())), max(high, float(values.max()))
         start += len(block)
-    if not low < high or not math.isfinite(low) or not math.isfinite(high):
+    if not low < high:
         raise UserError(
             f"{place}: the values of the training images go from {low:g} to {high:g}: dataset.range should"
             " say which become 0 and 1, as in dataset.range=[0,16]"

@@ -16,6 +16,7 @@ from pipeline.data.encoding import (
     missing_value,
     numbers,
     place,
+    refuse_points,
     shown,
     texts,
 )
@@ -106,6 +107,7 @@ class ColumnStatistics:
 
     def _numbers(self, column: pa.Array, rows: np.ndarray) -> np.ndarray:
         """Return the numbers in `column`; an error names the row in the file."""
+        refuse_points(column, self.name, self.decimal, rows)
         try:
             return numbers(column, self.name, self.decimal, 0)
         except ValueError as error:

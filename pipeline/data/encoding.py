@@ -208,6 +208,27 @@ def numbers(column: pa.Array, name: str, decimal: str, first_row: int) -> np.nda
     return found
 
 
+def refuse_points(column: pa.Array, name: str, decimal: str, rows: np.ndarray) -> None:
+    """Raise `ValueError` if a text of `column` has a point where a comma stands before the fraction.
+
+    Such a point groups the digits: 1.234 may be meant as one thousand and more.
+
+    Args:
+        column: its values.
+        name: the column's.
+        decimal: what stands before the fraction.
+        rows: the number of each row in the file.
+    """
+    if decimal == "." or not is_text(column.type):
+        return
+    pointed = pc.match_substring(column, ".").fill_null(False)
+    if (at := pointed.index(True).as_py()) >= 0:
+        raise ValueError(
+            f"{place(name, int(rows[at]))}: {shown(column[at].as_py())!r} has a point, and dataset.decimal ="
+            f" '{decimal}': take points out that only group the digits"
+        )
+
+
 def texts(column: pa.Array) -> pa.StringArray:
     """Return the values of `column` as texts without spaces around them; null where nothing is left.
 

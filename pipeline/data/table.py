@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.data.columns import ColumnStatistics
-from pipeline.data.encoding import Columns, NotANumberError, numbers, place, shown, texts
+from pipeline.data.encoding import Columns, NotANumberError, numbers, place, refuse_points, shown, texts
 from pipeline.data.own import TableDataset
 from pipeline.data.rows import Rows
 from pipeline.data.table_files import ConversionError, open_table
@@ -31,11 +31,12 @@ class Table:
         self.dataset, self.groups = dataset, groups
         self.file = open_table(folder / name, dataset.delimiter, dataset.encoding)
         self.first_row = self.file.first_row
-        targets = dataset.target if isinstance(dataset.target, list) else [dataset.target or ""]
-        self.targets = [self._find(target, "dataset.target") for target in targets]
-        named = {"dataset.drop": dataset.drop, "dataset.text": dataset.text}
-        named |= {"dataset.features": dataset.features or [], "split.groups": [groups] if groups else []}
-        for key, names in named.items():
+        targets = dataset.target or ""
+        named = targets if isinstance(targets, list) else [targets]
+        self.targets = [self._find(target, "dataset.target") for target in named]
+        others = {"dataset.drop": dataset.drop, "dataset.text": dataset.text}
+        others |= {"dataset.features": dataset.features or [], "split.groups": [groups] if groups else []}
+        for key, names in others.items():
             for column in names:
                 self._find(column, key)
         left_out = {*self.targets, *dataset.drop, *([groups] if groups else [])}
@@ -53,6 +54,9 @@ class Table:
         raise UserError(f"{key} = {name or 'null'}: {self.place()} has the columns {columns}{hint}")
 
     def _check_features(self) -> None:
+        for key, names in {"dataset.features": self.features, "dataset.target": self.targets}.items():
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise UserError(f"{key} has {twice[0]} twice: leave one out")
         if both := [name for name in self.features if name in self.targets]:
             raise UserError(f"dataset.features has {both[0]}, which is the target: leave it out")
         if not self.features:
@@ -119,6 +123,7 @@ class Table:
 
     def _target_numbers(self, column: pa.Array, name: str, row: int) -> np.ndarray:
         """Return the values of a regression's target."""
+        refuse_points(column, name, self.dataset.decimal, np.arange(row, row + len(column)))
         found = numbers(column, name, self.dataset.decimal, row)
         if (missing := np.isnan(found)).any():
             raise ValueError(f"{place(name, row + int(np.argmax(missing)))}: the target has no value")
@@ -188,6 +193,11 @@ class Codes:
         if values.null_count:
             raise ValueError(f"{place(name, row + values.is_null().to_pylist().index(True))}: no value")
         encoded = values.dictionary_encode()
+        if several := [text for text in encoded.dictionary.to_pylist() if "\n" in text]:
+            at = row + values.index(several[0]).as_py()
+            raise ValueError(
+                f"{place(name, at)}: {shown(several[0])!r} has several lines: is a quotation mark not closed?"
+            )
         new = [self.names.setdefault(text, len(self.names)) for text in encoded.dictionary.to_pylist()]
         found: np.ndarray = np.array(new, self.dtype)[np.asarray(encoded.indices)]
         if keep:

@@ -1,5 +1,6 @@
 """CSV, TSV and Parquet files, read in blocks of rows by pyarrow, on one thread."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -102,7 +103,8 @@ class CsvFile:
     first_row = 2  # the header is row 1
 
     def __init__(self, path: Path, delimiter: str, encoding: str) -> None:
-        self.path, self.delimiter, self.encoding = path, delimiter, encoding
+        self.path, self.delimiter = path, delimiter
+        self.encoding = "utf-8" if codecs.lookup(encoding).name == "utf-8" else encoding  # not utf8, UTF-8 …
         self._header = self._read_header()
         self.names = [name.strip() for name in self._header]
 

@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.data.dataset import Description
-from pipeline.data.encoding import Columns, read_encoding
+from pipeline.data.encoding import Columns, Text, read_encoding, shown
+from pipeline.data.table_files import open_table
 from pipeline.nn.types import Array
 from pipeline.runs.models import TrainedModel, classify, count_inputs, predict_numbers
 
@@ -56,6 +57,33 @@ class Answering:
             return numbers.astype(np.float32) if self.data.encoding is None else encoding.encode(numbers)
         except (ValueError, TypeError, pa.ArrowException) as error:
             raise ValueError(" ".join(str(error).split())) from None
+
+    def read(self, path: Path) -> Array:
+        """Return the inputs, float32 (n, d), of the rows in the table at `path`.
+
+        It is read as the table that the network was trained on: with its delimiter and its encoding.
+
+        Raises:
+            OSError: if the file cannot be opened.
+            UserError: if it is no such table.
+            ValueError: saying in one line what is wrong with a row.
+        """
+        encoding = read_encoding(self.data)
+        assert isinstance(encoding, Columns)
+        told = self.data.prepared
+        table = open_table(path, told.get("dataset.delimiter"), told.get("dataset.encoding", "utf-8"))
+        if lacking := [name for name in self.columns if name not in table.names]:
+            raise ValueError(
+                f"there is no column {shown(lacking[0])}: there are {shown(', '.join(table.names))}"
+            )
+        as_text = [column.name for column in encoding.columns if isinstance(column, Text)]
+        inputs, row = [], table.first_row
+        for block in table.blocks(self.columns, as_text):
+            inputs.append(encoding.encode(block, row))
+            row += len(block)
+        if not inputs:
+            raise ValueError("it holds no rows")
+        return np.concatenate(inputs)
 
     def answer(self, inputs: Array) -> pd.DataFrame:
         """Return what the network makes of `inputs`, a row each.
@@ -100,22 +128,6 @@ class Answering:
         if within and not ((numbers >= 0) & (numbers <= 1)).all():
             raise ValueError(f"values outside [0, 1] or NaN{right}")
         return numbers.reshape(-1, size)
-
-
-def read_rows(path: Path) -> pd.DataFrame:
-    """Return the rows of the table at `path`: Parquet, TSV, or otherwise CSV, of which every value is a text.
-
-    Raises:
-        OSError: if the file cannot be opened.
-        ValueError: saying in one line what is wrong with it.
-    """
-    try:
-        if path.suffix.lower() in {".parquet", ".pq"}:
-            return pd.read_parquet(path)
-        separator = "\t" if path.suffix.lower() in {".tsv", ".tab"} else ","
-        return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, pa.ArrowException) as error:
-        raise ValueError(" ".join(str(error).split())) from None
 
 
 def _as_table(raw: Any, columns: list[str]) -> pd.DataFrame:

@@ -206,6 +206,21 @@ CASES: dict[str, tuple[Maker, str]] = {
         "dataset.features = c: .* has the columns a, b, y",
     ),
     "unknown in drop": (of_table(ROWS, drop=["c"]), "dataset.drop = c: "),
+    "feature twice": (of_table(ROWS, features=["a", "b", "a"]), "dataset.features has a twice"),
+    "target twice": (of_table(NUMBERS, target=["y", "y"], **REGRESSION), "dataset.target has y twice"),
+    "target of none": (of_table(ROWS, target=[]), "dataset.target = null: .* has the columns a, b, y"),
+    "class of several lines": (
+        of_table(changed(4, 2, '"no')),
+        "row 4, column y: 'no 2,blue,yes .*' has several lines: is a quotation mark not closed",
+    ),
+    "grouped digits": (
+        of_table(changed(4, 0, "1.234").replace(",", ";"), delimiter=";", decimal=","),
+        "row 4, column a: '1.234' has a point, and dataset.decimal = ','",
+    ),
+    "grouped digits of a target": (
+        of_table(changed(4, 2, "1.234", NUMBERS).replace(",", ";"), delimiter=";", decimal=",", **REGRESSION),
+        "row 4, column y: '1.234' has a point, and dataset.decimal = ','",
+    ),
     "no features": (of_table(ROWS, drop=["a", "b"]), "there is no column to predict y from"),
     # images
     "no image": (
@@ -260,6 +275,8 @@ CASES: dict[str, tuple[Maker, str]] = {
     ),
     "y NaN": (of_arrays(np.eye(4), [1, 2, np.nan, 3], **REGRESSION), "row 2 of y is NaN or infinite"),
     "y of fractions": (of_arrays(np.eye(4), [1, 2.5, 0, 3]), "row 1 of y is 2.5: classes should be whole"),
+    "huge classes": (of_arrays(np.eye(4), [1e300, 0, 1e300, 0]), r"row 0 of y is 1e\+300: classes should"),
+    "image NaN": (of_arrays(np.full((4, 2, 2), np.nan), [0, 1, 0, 1]), "image 0, counted from 0: NaN or inf"),
     "one-hot y": (of_arrays(np.eye(4), np.eye(4)), r"y has the shape \(4, 4\): it should be \(n,\)"),
     "flat images": (of_arrays(np.ones((4, 2, 2)), [0, 1, 0, 1]), "go from 1 to 1: dataset.range"),
     # where it is

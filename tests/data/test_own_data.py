@@ -4,7 +4,7 @@ import gzip
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ from pipeline.data.dataset import Description, load_dataset, read_description
 from pipeline.data.encoding import read_encoding
 from pipeline.data.moments import Moments
 from pipeline.data.splitting import NOWHERE, TEST, TRAIN, VALIDATION, Split, assign
+from pipeline.runs.answers import Answering
+from pipeline.runs.models import TrainedModel
 from tests.own import HALVES, arrays, images, picture, prepare, table
 
 HOUSES = """\
@@ -28,6 +30,8 @@ rooms,city,garden,price
 4,Oslo,yes,400
 5,Paris,yes,
 """
+
+ROWS_OF_A_SPREADSHEET = "size ; town;y\n" + "1,5;Köln;no\n2,5;Bonn;yes\n3,5; Köln ;no\n" * 4
 
 
 def files(folder: Path, start: str) -> dict[str, bytes]:
@@ -72,6 +76,7 @@ def test_what_is_missing_in_the_training_part_may_be_an_input_of_its_own(tmp_pat
 SAME: dict[str, tuple[str | bytes, str, dict[str, Any]]] = {
     "comma": (HOUSES, "t.csv", {}),
     "BOM": (b"\xef\xbb\xbf" + HOUSES.encode(), "t.csv", {}),
+    "BOM and another name of UTF-8": (b"\xef\xbb\xbf" + HOUSES.encode(), "t.csv", {"encoding": "UTF8"}),
     "carriage returns": (HOUSES.replace("\n", "\r\n"), "t.csv", {}),
     "no last end of line": (HOUSES[:-1], "t.csv", {}),
     "tabs": (HOUSES.replace(",", "\t"), "t.tsv", {}),
@@ -119,6 +124,20 @@ def test_rows_are_encoded_afterwards_as_they_were_prepared(tmp_path: Path) -> No
     ]:
         with pytest.raises(ValueError, match=told):
             found.encode(damaged)
+
+
+@pytest.mark.parametrize("value", ["NA", "null", '"nan"', "", "None"])
+def test_a_file_to_predict_is_read_as_the_one_that_was_learned_from(value: str, tmp_path: Path) -> None:
+    rows = ROWS_OF_A_SPREADSHEET.replace("Köln", value, 1).encode("latin-1")
+    how = {"delimiter": ";", "decimal": ",", "encoding": "latin-1", "missing": "indicator"}
+    dataset = prepare(tmp_path, table(tmp_path, rows, **how), Split(train=0.5, test=0.5))
+    description = read_description(tmp_path / "data/processed", Description, "preprocess")
+    answering = Answering(cast(TrainedModel, None), description)  # inputs do not depend on the network
+    expected = np.concatenate([dataset.train.inputs, dataset.test.inputs])
+    np.testing.assert_array_equal(answering.read(tmp_path / "table.csv"), expected)
+    (tmp_path / "new.csv").write_text("size;town\n1,5;Bonn\nx;Bonn\n")
+    with pytest.raises(ValueError, match="row 3, column size: 'x' is no number"):
+        answering.read(tmp_path / "new.csv")
 
 
 def test_targets_of_a_regression_are_standardised_by_the_training_part(tmp_path: Path) -> None:

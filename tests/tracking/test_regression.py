@@ -187,7 +187,7 @@ def test_predict_answers_the_rows_of_a_file_of_a_run_or_a_registered_model(proje
     assert (done.returncode, done.stderr.splitlines()) == (
         1,
         [
-            "error: wrong.csv: row 1, column rooms: 'two' is no number",
+            "error: wrong.csv: row 2, column rooms: 'two' is no number",
             "error: nowhere.csv: No such file or directory",
         ],
     )
