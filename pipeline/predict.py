@@ -8,17 +8,18 @@ from pipeline.support.program import command, program
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.config.schema import GeneratedDataset
+from pipeline.config.schema import Config, GeneratedDataset
 from pipeline.data.dataset import Dataset, Description, folder_for, read_description
 from pipeline.data.photos import read_photo
 from pipeline.data.pixels import SUFFIXES, read_pixels
 from pipeline.nn.types import Array
 from pipeline.runs.answers import Answering
+from pipeline.runs.copies import as_probabilities, log_probabilities
 from pipeline.runs.models import TrainedModel, classify
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun, files_of
@@ -38,11 +39,13 @@ class ImageNetwork:
         model: the network.
         classes: their names, in the order of its outputs.
         image_shape: rows and columns of its images.
+        config: what it was trained by, where predictions may be averaged over copies; None for no averages.
     """
 
     model: TrainedModel
     classes: Sequence[str]
     image_shape: tuple[int, int]
+    config: Config | None = None
 
     def read(self, path: Path) -> Array:
         """Return the images in the file at `path` as the network takes them, (n, rows, columns) in [0, 1].
@@ -58,7 +61,11 @@ class ImageNetwork:
 
     def describe(self, images: Array) -> list[str]:
         """Return for each of `images`, (n, rows, columns), the classes by probability."""
-        return by_probability(self.model, images.reshape(len(images), -1).astype(np.float32), self.classes)
+        flat = images.reshape(len(images), -1).astype(np.float32)
+        if self.config and self.config.evaluation.copies > 1:
+            logarithms = log_probabilities(self.model, flat, self.config, self.image_shape)
+            return by_probability(as_probabilities(logarithms), self.classes)
+        return by_probability(classify(self.model, flat)[1], self.classes)
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class TableNetwork:
         """Return for each row of `inputs` the numbers that are predicted, or the classes by probability."""
         data = self.answering.data
         if data.task == "classification":
-            return by_probability(self.answering.model, inputs, data.classes)
+            return by_probability(classify(self.answering.model, inputs)[1], data.classes)
         numbers = self.answering.answer(inputs).to_numpy()
         names = [target.name for target in data.targets]
         return [
@@ -95,9 +102,8 @@ class TableNetwork:
         ]
 
 
-def by_probability(model: TrainedModel, inputs: Array, classes: Sequence[str]) -> list[str]:
-    """Return for each row of `inputs`, (n, d), the `classes` by the probability that `model` gives them."""
-    _, probabilities = classify(model, inputs)
+def by_probability(probabilities: Array, classes: Sequence[str]) -> list[str]:
+    """Return for each row of `probabilities`, (n, k), the `classes`, the most probable first."""
     return [
         ", ".join(
             f"{classes[k]} {share} %"
@@ -158,7 +164,8 @@ def network_of(run: Run) -> ImageNetwork | TableNetwork:
         return network_for(trained.model, trained.dataset)
     split = trained.config.split
     folder = folder_for(split.folds, split.fold)
-    return network_for(trained.model, read_description(folder, Description, "preprocess"))
+    network = network_for(trained.model, read_description(folder, Description, "preprocess"))
+    return replace(network, config=trained.config) if isinstance(network, ImageNetwork) else network
 
 
 def registered_network(uri: str) -> ImageNetwork | TableNetwork:

@@ -12,11 +12,12 @@ import numpy as np
 
 from pipeline.config.schema import Config
 from pipeline.data.augmentation import distortion_for
+from pipeline.nn.exact import exact_sum
 from pipeline.nn.types import Array
 from pipeline.runs.evaluation import parts_with_rows, true_classes
 from pipeline.runs.models import TrainedModel, classify
 from pipeline.runs.trained import TrainedRun
-from pipeline.support.elementary import log
+from pipeline.support.elementary import exp, log
 from pipeline.support.errors import UserError
 
 Shape: TypeAlias = tuple[int, ...] | None
@@ -80,14 +81,10 @@ def averaged_accuracies(committee: Sequence[TrainedRun]) -> dict[str, float]:
     return accuracies
 
 
-def decide(model: TrainedModel, logarithms: Array) -> tuple[np.ndarray, Array]:
-    """Return the most probable class of each row of `logarithms`, (n, k), and all probabilities, (n, k).
-
-    The logarithms are means, so the probabilities are scaled to sum to 1.
-    """
-    f = model.arithmetic
-    weights = f.exp(logarithms - logarithms.max(axis=1, keepdims=True))
-    return logarithms.argmax(axis=1), weights / f.sum(weights, axis=1)[:, None]
+def as_probabilities(logarithms: Array) -> Array:
+    """Return the probabilities whose mean `logarithms`, (n, k), are known, scaled to sum to 1: (n, k)."""
+    weights = exp(logarithms - logarithms.max(axis=1, keepdims=True))
+    return weights / exact_sum(weights, axis=1)[:, None]
 
 
 def _copies(images: Array, config: Config, shape: Shape) -> Iterator[Array]:

@@ -12,7 +12,7 @@ from pipeline.nn.arithmetic import ARITHMETICS
 from pipeline.nn.initialisers import He
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
-from pipeline.runs.copies import decide, log_probabilities
+from pipeline.runs.copies import as_probabilities, log_probabilities
 from pipeline.runs.models import classify
 from pipeline.support.errors import UserError
 from tests.nn.configurations import AUGMENTATIONS, configuration
@@ -41,9 +41,9 @@ def test_one_copy_is_the_image_as_it_is() -> None:
     mlp = network()
     classes, probabilities = classify(mlp, IMAGES)
     logarithms = predicted(mlp, config_of(1))
-    decided, scaled = decide(mlp, logarithms)
+    scaled = as_probabilities(logarithms)
     np.testing.assert_allclose(np.exp(logarithms), probabilities, rtol=1e-12)
-    np.testing.assert_array_equal(decided, classes)
+    np.testing.assert_array_equal(scaled.argmax(axis=1), classes)
     np.testing.assert_allclose(scaled, probabilities, rtol=1e-12)
 
 
@@ -56,9 +56,10 @@ def test_the_logarithms_are_means_over_copies_that_are_all_different(
     one, two, three = (n * predicted(mlp, config_of(n)) for n in (1, 2, 3))
     assert np.abs(one - (three - two)).max() > 1e-3  # the image as it is, and its third copy
     assert np.abs(two - 2 * (three - two)).max() > 1e-3
-    classes_found, probabilities = decide(mlp, predicted(mlp, config_of(3)))
+    logarithms = predicted(mlp, config_of(3))
+    probabilities = as_probabilities(logarithms)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_array_equal(probabilities.argmax(axis=1), classes_found)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), logarithms.argmax(axis=1))
 
 
 def test_the_bits_depend_on_the_image_and_the_seed_alone() -> None:

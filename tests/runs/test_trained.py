@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.data.dataset import load_dataset
+from pipeline.runs.copies import as_probabilities, log_probabilities
 from pipeline.runs.history import read_history
 from pipeline.runs.models import classify, load_model
 from pipeline.runs.run import Run
@@ -94,6 +95,13 @@ def test_predictions_averaged_over_copies_are_a_metric_of_their_own(project: Pat
         "official": True,
     }
     assert measured["test"]["averaged_accuracy"] != measured["test"]["accuracy"]
+
+    images = load_dataset(project / "data/processed").official.inputs[:5]
+    np.save(project / "five.npy", images)
+    told = command(project, "pipeline.predict", "--run", folder, "five.npy").splitlines()
+    logarithms = log_probabilities(load_model(run.model), images, run.config(), (28, 28))
+    for line, row in zip(told, as_probabilities(logarithms), strict=True):
+        assert line.partition(": ")[2].startswith(f"{row.argmax()} {100 * row.max():.1f} %")
 
 
 def test_a_folder_is_measured_by_its_own_configuration_not_by_the_one_at_the_root(project: Path) -> None:
