@@ -8,13 +8,15 @@ from pipeline.support.program import command, program
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline.config.schema import Config, GeneratedDataset
 from pipeline.data.dataset import Dataset, Description, folder_for, read_description
+from pipeline.data.images import read_image
 from pipeline.data.photos import read_photo
 from pipeline.data.pixels import SUFFIXES, read_pixels
 from pipeline.nn.types import Array
@@ -40,12 +42,14 @@ class ImageNetwork:
         classes: their names, in the order of its outputs.
         image_shape: rows and columns of its images.
         config: what it was trained by, where predictions may be averaged over copies; None for no averages.
+        prepared: how they were prepared, as in `Dataset`.
     """
 
     model: TrainedModel
     classes: Sequence[str]
     image_shape: tuple[int, int]
     config: Config | None = None
+    prepared: dict[str, Any] = field(default_factory=dict)
 
     def read(self, path: Path) -> Array:
         """Return the images in the file at `path` as the network takes them, (n, rows, columns) in [0, 1].
@@ -57,7 +61,19 @@ class ImageNetwork:
             raise UserError(f"{path}: there is no such file")
         if path.suffix.lower() in SUFFIXES:
             return read_pixels(path, self.image_shape)
+        if self.prepared.get("dataset.kind") == "images":  # no photos of a digit on paper
+            return self._read_like_the_training_part(path)
         return read_photo(path, self.image_shape)[None]
+
+    def _read_like_the_training_part(self, path: Path) -> Array:
+        try:
+            image = read_image(path, colour=False, size=self.prepared.get("dataset.size"))
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from None
+        if image.shape != self.image_shape:
+            of_training = "×".join(map(str, self.image_shape))
+            raise UserError(f"{path}: it is of {'×'.join(map(str, image.shape))} pixels, not {of_training}")
+        return image[None] / np.float32(255)
 
     def describe(self, images: Array) -> list[str]:
         """Return for each of `images`, (n, rows, columns), the classes by probability."""
@@ -188,7 +204,7 @@ def network_for(model: TrainedModel, data: Dataset | Description) -> ImageNetwor
     """
     match data.image_shape:
         case (rows, columns) if min(rows, columns) > 1 and data.task == "classification":
-            return ImageNetwork(model, data.classes, (rows, columns))
+            return ImageNetwork(model, data.classes, (rows, columns), prepared=data.prepared)
     if isinstance(data, Description) and (answering := Answering(model, data)).columns:
         return TableNetwork(answering)
     raise UserError(

@@ -1,6 +1,6 @@
 """A folder of images with a subfolder for each class, read by Pillow."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,37 +71,47 @@ class Images:
             raise UserError("; ".join(bad[:MOST_NAMED]) + more)
 
     def _read(self, name: str) -> np.ndarray:
-        """Return the image in the file of this `name`, uint8 (rows, columns) or (rows, columns, 3).
+        """Return the image in the file of this `name`, as `read_image` does."""
+        return read_image(self.folder / name, self.dataset.colour, self._size if self.dataset.size else None)
 
-        Raises:
-            ValueError: if it cannot be read, or not be shown in 8 bits.
-        """
-        path = self.folder / name
-        if not path.stat().st_size:
-            raise ValueError("it has 0 bytes")
-        try:
-            with Image.open(path) as image:
-                image.load()
-                return np.asarray(self._prepared(image))
-        except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-            if isinstance(error, OSError) and error.errno:
-                raise
-            reason = str(error).split("'")[0].strip() if "cannot identify" in str(error) else str(error)
-            raise ValueError(f"it cannot be read ({reason})") from None
 
-    def _prepared(self, image: Image.Image) -> Image.Image:
-        """Return `image` in the colours and the size that are asked for."""
-        if image.mode in DEEP:
-            raise ValueError("its pixels have more than 8 bits: convert it, or use dataset=arrays")
-        if image.has_transparency_data:
-            if np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
-                raise ValueError("it is transparent in places: put it on a background first")
-            image = image.convert("RGB")
-        image = image.convert("RGB" if self.dataset.colour else "L")
-        if self._size and image.size != self._size[::-1] and self.dataset.size:
-            rows, columns = self._size
-            image = image.resize((columns, rows), Image.Resampling.BILINEAR, reducing_gap=None)
-        return image
+def read_image(path: Path, colour: bool, size: Sequence[int] | None) -> np.ndarray:
+    """Return the image in the file at `path`, uint8 (rows, columns) or (rows, columns, 3).
+
+    Args:
+        path: the file.
+        colour: whether it keeps its colours.
+        size: rows and columns to which it is scaled; None to leave it as it is.
+
+    Raises:
+        ValueError: if it cannot be read, or not be shown in 8 bits.
+    """
+    if not path.stat().st_size:
+        raise ValueError("it has 0 bytes")
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return np.asarray(_prepared(image, colour, size))
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        reason = str(error).split("'")[0].strip() if "cannot identify" in str(error) else str(error)
+        raise ValueError(f"it cannot be read ({reason})") from None
+
+
+def _prepared(image: Image.Image, colour: bool, size: Sequence[int] | None) -> Image.Image:
+    """Return `image` in the colours and the size that are asked for."""
+    if image.mode in DEEP:
+        raise ValueError("its pixels have more than 8 bits: convert it, or use dataset=arrays")
+    if image.has_transparency_data:
+        if np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+            raise ValueError("it is transparent in places: put it on a background first")
+        image = image.convert("RGB")
+    image = image.convert("RGB" if colour else "L")
+    if size and image.size != tuple(size)[::-1]:
+        rows, columns = size
+        image = image.resize((columns, rows), Image.Resampling.BILINEAR, reducing_gap=None)
+    return image
 
 
 def _class_of(name: str) -> str:

@@ -18,8 +18,10 @@ from pipeline.data.dataset import Description, load_dataset, read_description
 from pipeline.data.encoding import read_encoding
 from pipeline.data.moments import Moments
 from pipeline.data.splitting import NOWHERE, TEST, TRAIN, VALIDATION, Split, assign
+from pipeline.predict import ImageNetwork
 from pipeline.runs.answers import Answering
 from pipeline.runs.models import TrainedModel
+from pipeline.support.errors import UserError
 from tests.own import HALVES, arrays, images, picture, prepare, table
 
 HOUSES = """\
@@ -138,6 +140,25 @@ def test_a_file_to_predict_is_read_as_the_one_that_was_learned_from(value: str, 
     (tmp_path / "new.csv").write_text("size;town\n1,5;Bonn\nx;Bonn\n")
     with pytest.raises(ValueError, match="row 3, column size: 'x' is no number"):
         answering.read(tmp_path / "new.csv")
+
+
+@pytest.mark.parametrize("size", [None, [4, 3]])
+def test_an_image_to_predict_is_read_as_those_that_were_learned_from(size: Any, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 6, 5), np.uint8)
+    names = [f"{'ab'[i // 4]}/{i}.png" for i in range(8)]
+    values = images(tmp_path, dict(zip(names, map(picture, pixels), strict=True)), size=size)
+    dataset = prepare(tmp_path, values)
+    rows, columns = dataset.image_shape or ()
+    network = ImageNetwork(
+        cast(TrainedModel, None), dataset.classes, (rows, columns), prepared=dataset.prepared
+    )
+    read = np.concatenate([network.read(tmp_path / "photos" / name) for name in names])
+    expected = np.concatenate([dataset.train.inputs, dataset.test.inputs])
+    np.testing.assert_array_equal(read.reshape(8, -1), expected)
+    (tmp_path / "large.png").write_bytes(picture(np.zeros((7, 5), np.uint8)))
+    if size is None:
+        with pytest.raises(UserError, match=r"large\.png: it is of 7×5 pixels, not 6×5"):
+            network.read(tmp_path / "large.png")
 
 
 def test_targets_of_a_regression_are_standardised_by_the_training_part(tmp_path: Path) -> None:
