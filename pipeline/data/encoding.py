@@ -100,7 +100,11 @@ class Number:
             if self.median is None:
                 raise ValueError(missing_value(self.name, first_row + int(np.argmax(missing))))
             values = np.where(missing, self.median, values)
-        inputs[:, 0] = (values - self.mean) / self.deviation
+        with np.errstate(over="ignore"):
+            inputs[:, 0] = (values - self.mean) / self.deviation
+        if (infinite := np.isinf(inputs[:, 0])).any():
+            at = place(self.name, first_row + int(np.argmax(infinite)))
+            raise ValueError(f"{at}: too large beside the numbers of the training part")
         if self.indicator:
             inputs[:, 1] = missing
 

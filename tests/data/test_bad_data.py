@@ -158,6 +158,7 @@ CASES: dict[str, tuple[Maker, str]] = {
     "NaN": (of_table(changed(4, 0, "NaN")), "table.csv: row 4, column a: no value"),
     "infinity": (of_table(changed(5, 0, "-inf")), "table.csv: row 5, column a: infinite"),
     "infinity in the test part": (of_table(changed(20, 0, "1e999")), "table.csv: row 20, column a: infinite"),
+    "too large in the test part": (of_table(changed(20, 0, "1e99")), "row 20, column a: too large beside"),
     "missing in the test part": (of_table(changed(20, 0, "")), "table.csv: row 20, column a: no value"),
     "too large": (of_table(changed(2, 0, "1e308")), "column a: its numbers are too large to be added up"),
     "no value at all": (
