@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pipeline.data.encoding import Bytes
 from pipeline.data.own import ImagesDataset
@@ -90,8 +90,8 @@ def read_image(path: Path, colour: bool, size: Sequence[int] | None) -> np.ndarr
         raise ValueError("it has 0 bytes")
     try:
         with Image.open(path) as image:
-            image.load()
-            return np.asarray(_prepared(image, colour, size))
+            upright = ImageOps.exif_transpose(image)  # which also loads it
+            return np.asarray(_prepared(upright, colour, size))
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         if isinstance(error, OSError) and error.errno:
             raise

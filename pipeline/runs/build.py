@@ -159,7 +159,7 @@ def check_training(config: Config, dataset: Dataset) -> None:
     if (config.training.batch_size or 1) > images:
         raise UserError(
             f"training.batch_size = {config.training.batch_size}: should be at most the number of training"
-            f" images, {images}, or null for all of them at once"
+            f" {dataset.example}s, {images}, or null for all of them at once"
         )
     output = output_activation(config, dataset)
     if dataset.task == "regression":

@@ -46,11 +46,14 @@ class DataSource:
         """Return what the model that is served knows of it, as JSON can hold it."""
         values = asdict(self.description)
         always = {key: values[key] for key in ("name", "title", "classes", "image_shape")}
-        return always | {key: values[key] for key in ("task", "targets", "encoding") if values[key]}
+        return always | {
+            key: values[key] for key in ("task", "targets", "encoding", "prepared") if values[key]
+        }
 
     def as_input(self) -> mlflow.entities.DatasetInput:
         """Return it as the input of a run; what is held out for validation counts as well."""
-        described = {key: value for key, value in self.as_values().items() if key != "encoding"}
+        values = self.as_values()
+        described = {key: value for key, value in values.items() if key not in {"encoding", "prepared"}}
         profile = json.dumps({f"{self.dataset.example}s": len(self.dataset.train.inputs), **described})
         dataset = mlflow.entities.Dataset(self.dataset.name, self.digest[:32], **self.origin, profile=profile)
         return mlflow.entities.DatasetInput(

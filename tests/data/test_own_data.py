@@ -3,6 +3,7 @@
 import gzip
 import json
 import tempfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import ExifTags, Image
 
 from pipeline.data.dataset import Description, load_dataset, read_description
 from pipeline.data.encoding import read_encoding
@@ -190,6 +192,18 @@ def test_images_of_a_folder_are_read_by_class(tmp_path: Path) -> None:
         np.testing.assert_array_equal(part.targets, np.eye(2))
     dataset = prepare(tmp_path, images(tmp_path, {}, size=[2, 2], colour=True))
     assert (dataset.image_shape, dataset.train.inputs.shape) == ((2, 2, 3), (2, 12))
+
+
+def test_a_photo_is_turned_as_the_camera_was_held(tmp_path: Path) -> None:
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    turned = Image.fromarray(np.rot90(grey))
+    exif = turned.getexif()
+    exif[ExifTags.Base.Orientation] = 6  # to be shown a quarter turn clockwise
+    file = BytesIO()
+    turned.save(file, "PNG", exif=exif)
+    contents = {"cat/1.png": file.getvalue(), "dog/1.png": picture(grey)}
+    dataset = prepare(tmp_path, images(tmp_path, contents), Split(train=0.5, test=0.5))
+    np.testing.assert_array_equal(dataset.train.inputs, dataset.test.inputs)
 
 
 @pytest.mark.parametrize(

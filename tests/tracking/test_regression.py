@@ -24,7 +24,13 @@ from tests.stores import client
 JSON = "application/json"
 OPTIONS = [
     *("dataset=table", "dataset.path=houses.csv", "dataset.target=price", "dataset.task=regression"),
-    *("dataset.missing=median", "split.order=file", "model.output=null", "training.epochs=3"),
+    *(
+        "dataset.delimiter=';'",
+        "dataset.missing=median",
+        "split.order=file",
+        "model.output=null",
+        "training.epochs=3",
+    ),
 ]
 
 
@@ -51,7 +57,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, store_template: Path) -> P
 
     def make(folder: Path) -> None:
         shutil.copy(store_template, folder / "mlflow.db")
-        houses().to_csv(folder / "houses.csv", index=False)
+        houses().to_csv(folder / "houses.csv", index=False, sep=";")
         composed = run_module(folder, "pipeline.train", "--cfg", "job", "--resolve", *OPTIONS)
         (folder / "params.yaml").write_text(composed.stdout, encoding="utf-8")
         run(folder, "pipeline.download")
@@ -119,7 +125,7 @@ def test_raw_rows_get_the_predictions_of_the_evaluation(
     run(project, "pipeline.evaluate", "sweep/1")
     with (project / "sweep/1/reports/predictions.csv").open(encoding="utf-8", newline="") as file:
         expected = list(csv.DictReader(file))
-    table = pd.read_csv(project / "houses.csv")
+    table = pd.read_csv(project / "houses.csv", sep=";")
     [start] = [
         i
         for i in range(200)
@@ -177,12 +183,12 @@ def test_a_model_of_another_task_does_not_take_the_alias(project: Path, tmp_path
 
 def test_predict_answers_the_rows_of_a_file_of_a_run_or_a_registered_model(project: Path) -> None:
     rows = houses().drop(columns="price").head(3)
-    rows.to_csv(project / "three.csv", index=False)
+    rows.to_csv(project / "three.csv", index=False, sep=";")
     told = run(project, "pipeline.predict", "three.csv", "--run", "sweep/1").splitlines()
     assert [line.partition(" price ")[0] for line in told[:3]] == [f"three.csv[{i}]:" for i in range(3)]
     again = run(project, "pipeline.predict", "three.csv", "--model", "models:/houses@champion").splitlines()
     assert again[:3] == told[:3]
-    rows.assign(rooms="two").to_csv(project / "wrong.csv", index=False)
+    rows.assign(rooms="two").to_csv(project / "wrong.csv", index=False, sep=";")
     done = run_module(project, "pipeline.predict", "wrong.csv", "nowhere.csv")
     assert (done.returncode, done.stderr.splitlines()) == (
         1,
