@@ -1,7 +1,9 @@
 """What the benchmarks share: the machine in one line, and targets met or missed."""
 
 import platform
+import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -12,8 +14,10 @@ from rich.progress import track
 from threadpoolctl import threadpool_info
 
 from pipeline.support.cores import usable_cores
+from pipeline.support.errors import UserError
 
 ROOT = Path(__file__).parents[1]
+SAMPLE_INTERVAL_S = 0.005  # from one sample of a process's memory to the next
 
 T = TypeVar("T")
 
@@ -33,6 +37,26 @@ def machine() -> str:
 def verdict(met: bool, target: str) -> str:
     """Return `target` with whether it was met, in colour."""
     return f"{target}: [green]met[/]" if met else f"{target}: [red]missed[/]"
+
+
+def peak_memory(process: subprocess.Popen[str], what: str) -> tuple[float, float]:
+    """Wait for `process` to end, and return its peaks of resident and of anonymous memory in MB.
+
+    Raises:
+        UserError: if it fails, with `what` it does and what it says on its standard error, a pipe.
+    """
+    resident = anonymous = 0
+    while process.poll() is None:
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+        sizes = dict(line.split(":", 1) for line in status.splitlines())
+        if "VmHWM" in sizes:  # not there while the process is ending
+            resident = int(sizes["VmHWM"].split()[0])
+            anonymous = max(anonymous, int(sizes["RssAnon"].split()[0]))
+        time.sleep(SAMPLE_INTERVAL_S)
+    _, errors = process.communicate()
+    if process.returncode:
+        raise UserError(f"{what} failed: {errors.strip()}")
+    return resident / 1000, anonymous / 1000
 
 
 def _blas() -> str:

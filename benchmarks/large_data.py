@@ -13,7 +13,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +22,7 @@ import pyarrow.csv
 from PIL import Image
 from rich.table import Table
 
-from benchmarks.common import ROOT, console, machine, verdict
+from benchmarks.common import ROOT, console, machine, peak_memory, verdict
 from pipeline.support.errors import UserError
 
 NUMBERS = 18  # columns of numbers, with one of texts and the target
@@ -33,7 +32,6 @@ SIZES_MB = {"table": (50, 500), "images": (50, 500)}
 LIMIT_MB = 600  # anonymous
 GROWTH_MB = 60  # anonymous, from the smaller size to the larger: the targets and the parts of the rows
 LEAST_MB_PER_S = 60  # of CSV, on one core
-INTERVAL_S = 0.005  # from one sample to the next
 BLOCK_ROWS = 50_000
 
 
@@ -136,20 +134,10 @@ def _measure(folder: Path, command: tuple[str, ...]) -> tuple[float, float, floa
     """Return the processor seconds of `command`, and its peaks of resident and of anonymous memory in MB."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = _start(folder, *command)
-    resident = anonymous = 0
-    while process.poll() is None:
-        status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-        sizes = dict(line.split(":", 1) for line in status.splitlines())
-        if "VmHWM" in sizes:  # not there while the process is ending
-            resident = int(sizes["VmHWM"].split()[0])
-            anonymous = max(anonymous, int(sizes["RssAnon"].split()[0]))
-        time.sleep(INTERVAL_S)
-    _, errors = process.communicate()
+    resident, anonymous = peak_memory(process, " ".join(command))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    if process.returncode:
-        raise UserError(f"{' '.join(command)} failed: {errors.strip()}")
-    return seconds, resident / 1000, anonymous / 1000
+    return seconds, resident, anonymous
 
 
 if __name__ == "__main__":

@@ -11,12 +11,11 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks.common import ROOT, console, machine, verdict
+from benchmarks.common import ROOT, console, machine, peak_memory, verdict
 from pipeline.config.schema import Split, StrokesDataset
 from pipeline.download import download
 from pipeline.preprocess import preprocess
@@ -27,7 +26,6 @@ SIZES = (60_000, 600_000)
 EPOCHS = 2  # the second one trains while the first is measured
 LIMIT = 600  # MB resident, for the smaller size
 GROWTH = 10  # MB anonymous: the permutation of ten times as many images takes 4 MB
-INTERVAL = 0.005  # seconds from one sample to the next
 
 
 def main() -> None:
@@ -68,18 +66,7 @@ def _train(folder: Path, train: int) -> tuple[float, float]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    resident = anonymous = 0
-    while process.poll() is None:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        sizes = dict(line.split(":", 1) for line in status.splitlines())
-        if "VmHWM" in sizes:  # not there while the process is ending
-            resident = int(sizes["VmHWM"].split()[0])
-            anonymous = max(anonymous, int(sizes["RssAnon"].split()[0]))
-        time.sleep(INTERVAL)
-    _, errors = process.communicate()
-    if process.returncode:
-        raise UserError(f"training on {train} images failed: {errors.strip()}")
-    return resident / 1000, anonymous / 1000
+    return peak_memory(process, f"training on {train} images")
 
 
 if __name__ == "__main__":
