@@ -1,8 +1,9 @@
-"""The published results of plain networks, reproduced: `python -m benchmarks.records [experiment …]`.
+"""The published results of plain networks, reproduced: `python -m benchmarks.records [row …]`.
 
-Each experiment is trained with its seeds, as many runs side by side as there are cores for, in
-`outputs/records/`. A run that is finished is not repeated, and one that was interrupted goes on from its
-checkpoint. Then the table in `docs/records.md` is written from all that is finished.
+Each row's experiment is trained with its seeds, as many runs side by side as there are cores for, in
+`outputs/records/`. Rows with the same experiment and data share their runs. A run that is finished is not
+repeated, and one that was interrupted goes on from its checkpoint. Then the table in `docs/records.md` is
+written from all that is finished.
 """
 
 from pipeline.support.program import command, program
@@ -17,31 +18,30 @@ from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, median, stdev
+from typing import Any
 
 from joblib import Parallel, delayed
 
 from benchmarks.common import ROOT, machine
+from benchmarks.published import RECORDS, Record
 from pipeline.config.schema import Config, IdxDataset
-from pipeline.data.dataset import PROCESSED, load_dataset
+from pipeline.data.dataset import PROCESSED
 from pipeline.download import download
 from pipeline.evaluate import measure_parts
 from pipeline.preprocess import preprocess
 from pipeline.problems import read_experiment
+from pipeline.runs.copies import averaged_accuracies
 from pipeline.runs.fingerprint import fingerprint
-from pipeline.runs.models import load_model
 from pipeline.runs.run import Run as RunFolder
+from pipeline.runs.trained import TrainedRun
 from pipeline.support.cores import usable_cores
-from pipeline.support.errors import UserError
+from pipeline.support.errors import UserError, warn
 from pipeline.support.files import write_text
 from pipeline.support.git import describe_commit
 from pipeline.train import train_and_record
 
 FOLDER = ROOT / "outputs/records"
 PAGE = ROOT / "docs/records.md"
-LECUN = "LeCun, Bottou, Bengio, Haffner 1998"
-SIMARD = "Simard, Steinkraus, Platt 2003"
-CIRESAN = "Cireşan, Meier, Gambardella, Schmidhuber 2010"
-
 SHORT = 7  # characters of a commit's name
 
 COLUMNS = (
@@ -50,53 +50,15 @@ COLUMNS = (
     "error there",
     "ours, official",
     "ours, last 20,000",
+    "ours, one look each",
     "epochs",
     "minutes",
     "parameters",
     "commit",
     "command",
 )
+NOT_MEASURED = "not measured"
 BETWEEN_MARKS = re.compile(r"(?<=<!-- written by `make records` -->\n).*(?=<!-- end -->)", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Record:
-    """A published result, and what is to match it.
-
-    Attributes:
-        experiment: the name of ours, in `conf/experiment`.
-        title: what is trained.
-        source: where the result was published.
-        published: the error on the official test images, in percent.
-        seeds: of our runs.
-        changes: of the experiment.
-    """
-
-    experiment: str
-    title: str
-    source: str
-    published: float
-    seeds: Sequence[int] = (0, 1, 2)
-    changes: Sequence[str] = ()
-
-
-RECORDS = (
-    Record("lecun_300", "300, squared error", LECUN, 4.7),
-    Record("lecun_300_100", "300-100, squared error", LECUN, 3.05),
-    Record("lecun_500_150", "500-150, squared error", LECUN, 2.95),
-    Record("simard_800", "800, cross-entropy", SIMARD, 1.6),
-    Record("simard_800_affine", "800, cross-entropy, affine distortions", SIMARD, 1.1),
-    Record("simard_800_elastic", "800, cross-entropy, elastic distortions", SIMARD, 0.7),
-    Record("best", "best, on the first 40,000 images", CIRESAN, 0.35, seeds=(0,)),
-    Record(
-        "best",
-        "best, on all 60,000 images",
-        CIRESAN,
-        0.35,
-        seeds=(0,),
-        changes=("split.train=60000", "split.test=0"),
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -105,7 +67,9 @@ class Result:
 
     Attributes:
         key: of its training: configuration, data and code.
-        errors: on each part of the data, in percent.
+        evaluation: how answers are averaged, as in the configuration.
+        errors: on each part of the data at one look at each image, in percent.
+        averaged: errors of averaged answers on each part but the training part, if any are asked for.
         epochs: it took.
         minutes: it took from its last start.
         parameters: how many the network has.
@@ -114,7 +78,9 @@ class Result:
     """
 
     key: str
+    evaluation: dict[str, float]
     errors: dict[str, float]
+    averaged: dict[str, float]
     epochs: int
     minutes: float
     parameters: int
@@ -124,16 +90,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Run:
-    """A record's training with one of its seeds.
+    """A training with one of a record's seeds.
 
     Attributes:
-        record: what it is for.
         config: its configuration.
         workspace: a folder; the dataset, split as `config` asks, is in `data/processed` below it.
         folder: where its results go, below the workspace.
     """
 
-    record: Record
     config: Config
     workspace: Path
     folder: Path
@@ -143,29 +107,31 @@ class Run:
         """Where the result is kept."""
         return self.workspace / self.folder / "result.json"
 
+    @property
+    def committee(self) -> Path:
+        """Where the result of all seeds together is kept."""
+        return self.result.parent.parent / "committee.json"
+
 
 def main() -> None:
     """Train what the command line names, or everything, and write the table."""
     parser = argparse.ArgumentParser(
         prog=command(), description="Reproduce the published results of plain networks."
     )
-    experiments = list(dict.fromkeys(record.experiment for record in RECORDS))
-    parser.add_argument(
-        "experiments", nargs="*", metavar="experiment", help=f"any of {', '.join(experiments)} (default: all)"
-    )
-    wanted = parser.parse_args().experiments or experiments
-    if unknown := set(wanted) - set(experiments):
-        raise UserError(
-            f"{', '.join(sorted(unknown))}: no such experiment; there are {', '.join(experiments)}"
-        )
+    parser.add_argument("rows", nargs="*", metavar="row", help=f"any of {', '.join(RECORDS)} (default: all)")
+    wanted = parser.parse_args().rows or list(RECORDS)
+    if unknown := set(wanted) - set(RECORDS):
+        raise UserError(f"{', '.join(sorted(unknown))}: no such row; there are {', '.join(RECORDS)}")
 
-    runs = [run for record in RECORDS if record.experiment in wanted for run in plan_runs(record)]
-    for workspace in {run.workspace for run in runs}:
-        prepare(workspace, next(run.config for run in runs if run.workspace == workspace))
+    records = [RECORDS[name] for name in wanted if prepare(RECORDS[name])]
+    runs = {(run.workspace, run.folder): run for record in records for run in plan_runs(record)}
     os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{ROOT / 'mlflow.db'}")
-    for threads in sorted({run.config.training.threads for run in runs}):
-        alike = [run for run in runs if run.config.training.threads == threads]
+    for threads in sorted({run.config.training.threads for run in runs.values()}):
+        alike = [run for run in runs.values() if run.config.training.threads == threads]
         Parallel(n_jobs=max(usable_cores() // threads, 1))(delayed(train_and_measure)(run) for run in alike)
+    for record in records:
+        if record.answers == "committee":
+            measure_committee(record)
 
     page = PAGE.read_text(encoding="utf-8")
     write_text(PAGE, BETWEEN_MARKS.sub(lambda match: table(match[0]), page))
@@ -175,52 +141,103 @@ def main() -> None:
 def plan_runs(record: Record) -> list[Run]:
     """Return the runs of `record`."""
     config = read_experiment(record.experiment, *record.changes)
-    workspace = FOLDER / str(config.split.train)
+    workspace = FOLDER / config.dataset.name / str(config.split.train)
     return [
-        Run(record, replace(config, seed=seed), workspace, Path(record.experiment) / str(seed))
+        Run(replace(config, seed=seed), workspace, Path(record.experiment) / str(seed))
         for seed in record.seeds
     ]
 
 
-def prepare(workspace: Path, config: Config) -> None:
-    """Download and preprocess the data in `workspace` as `config` asks for, where that has not been done."""
-    processed = workspace / PROCESSED
+def prepare(record: Record) -> bool:
+    """Download and preprocess the data of `record`, unless that was done. Say so where they cannot be had."""
+    run = plan_runs(record)[0]
+    processed = run.workspace / PROCESSED
     if not (processed / "dataset.json").exists():  # which is written last
-        assert isinstance(config.dataset, IdxDataset)
-        raw = FOLDER / "raw"  # not the pipeline's, which may hold another dataset
-        download(replace(config.dataset, fallback=None), raw, os.environ.get("DATA_MIRROR"))
-        preprocess(raw, processed, config.split)
+        assert isinstance(run.config.dataset, IdxDataset)
+        raw = run.workspace.parent / "raw"  # not the pipeline's, which may hold another dataset
+        try:
+            download(replace(run.config.dataset, fallback=None), raw, os.environ.get("DATA_MIRROR"))
+        except UserError as error:
+            warn(f"{record.title}: not trained: {error}")
+            return False
+        preprocess(raw, processed, run.config.split)
+    return True
 
 
 def train_and_measure(run: Run) -> None:
     """Do the run, unless it is finished, and keep its result; what it has to say goes to a file."""
     os.chdir(run.workspace)
     run.folder.mkdir(parents=True, exist_ok=True)
-    key = fingerprint(run.config)
-    finished = read_result(run)
-    if finished and finished.key == key:
+    key, evaluation = fingerprint(run.config), asdict(run.config.evaluation)
+    result = read_result(run)
+    if result and (result.key, result.evaluation) == (key, evaluation):
         print(f"{run.folder}: finished before", flush=True)
         return
+    if not result or result.key != key:
+        result = train(run, key)
+    trained = replace(TrainedRun.open(RunFolder(run.folder)), config=run.config)
+    metrics = measure_parts(trained.model, trained.dataset)
+    averaged = averaged_accuracies([trained]) if run.config.evaluation.copies > 1 else {}
+    result = replace(
+        result,
+        evaluation=evaluation,
+        errors={part: error(values["accuracy"]) for part, values in metrics.items()},
+        averaged={part: error(share) for part, share in averaged.items()},
+    )
+    write_text(run.result, json.dumps(asdict(result), indent=2))
+    print(
+        f"{run.folder}: {result.errors['official']:.2f} % error in {result.minutes:.1f} minutes", flush=True
+    )
+
+
+def train(run: Run, key: str) -> Result:
+    """Train the network of `run`, by the training of this `key`, and return what is known unmeasured."""
     print(f"{run.folder}: see {run.workspace / run.folder}/log.txt", flush=True)
     commit = describe_commit(ROOT).get("commit", "unknown")  # outside of Git
     started = time.perf_counter()
     with (run.folder / "log.txt").open("a", encoding="utf-8") as log, redirect_stderr(log):
         train_and_record(run.config, run.folder)
     minutes = (time.perf_counter() - started) / 60
-    model = load_model(RunFolder(run.folder).model)
-    metrics = measure_parts(model, load_dataset())
-    errors = {name: round(100 * (1 - values["accuracy"]), 4) for name, values in metrics.items()}
-    result = Result(
+    model = TrainedRun.open(RunFolder(run.folder)).model
+    return Result(
         key=key,
-        errors=errors,
+        evaluation={},
+        errors={},
+        averaged={},
         epochs=run.config.training.epochs,
         minutes=round(minutes, 1),
         parameters=len(model.parameters.vector),
         commit=commit,
         machine=machine(),
     )
-    write_text(run.result, json.dumps(asdict(result), indent=2))
-    print(f"{run.folder}: {errors['official']:.2f} % error in {minutes:.1f} minutes", flush=True)
+
+
+def measure_committee(record: Record) -> None:
+    """Keep the errors of the averaged answers of all networks of `record`, unless that was done."""
+    runs = plan_runs(record)
+    results = [result for run in runs if (result := read_result(run))]
+    if committee_errors(runs, results):
+        return
+    os.chdir(runs[0].workspace)
+    committee = [replace(TrainedRun.open(RunFolder(run.folder)), config=run.config) for run in runs]
+    errors = {part: error(share) for part, share in averaged_accuracies(committee).items()}
+    kept = {"members": members(results), "errors": errors}
+    write_text(runs[0].committee, json.dumps(kept, indent=2))
+    print(f"{record.title}: {errors['official']:.2f} % error", flush=True)
+
+
+def committee_errors(runs: Sequence[Run], results: Sequence[Result]) -> dict[str, float] | None:
+    """Return the errors of the networks of `runs` together, if they were measured for these `results`."""
+    try:
+        kept = json.loads(runs[0].committee.read_text(encoding="utf-8"))
+        return kept["errors"] if kept["members"] == members(results) else None
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        return None
+
+
+def members(results: Sequence[Result]) -> list[list[Any]]:
+    """Return what the answer of a committee depends on: the trainings and how answers are averaged."""
+    return [[result.key, result.evaluation] for result in results]
 
 
 def read_result(run: Run) -> Result | None:
@@ -231,39 +248,74 @@ def read_result(run: Run) -> Result | None:
         return None
 
 
+def error(accuracy: float) -> float:
+    """Return the share that is not read correctly, in percent."""
+    return round(100 * (1 - accuracy), 4)
+
+
 def table(before: str) -> str:
     """Return the table, a row for each record, and below it on which machines the commits ran.
 
     A record whose runs are not all finished here keeps the row that it had `before`.
     """
     rows, machines = [], [line for line in before.splitlines() if line.startswith("- ")]
-    for record in RECORDS:
-        runs = plan_runs(record)
-        results = [result for run in runs if (result := read_result(run))]
-        if len(results) == len(runs):
-            rows.append(row(record, results))
-            machines += [f"- {result.commit[:SHORT]}: {result.machine}" for result in results]
-        else:
-            rows += [line for line in before.splitlines() if line.startswith(f"| {record.title} |")]
+    for name, record in RECORDS.items():
+        results = [result for run in plan_runs(record) if (result := read_result(run))]
+        kept = [line for line in before.splitlines() if line.endswith(f"| {command_for(name)} |")]
+        measured = row(name, results)
+        rows += [measured] if measured else kept or [row_without_results(name)]
+        machines += [f"- {result.commit[:SHORT]}: {result.machine}" for result in results if measured]
     told = [line for line in dict.fromkeys(machines) if any(line[2 : 2 + SHORT] in cells for cells in rows)]
     return "\n".join([as_line(COLUMNS), as_line(["---"] * len(COLUMNS)), *rows, "", *told, ""])
 
 
-def row(record: Record, results: Sequence[Result]) -> str:
-    """Return the table's row for `record`, of which these are the `results`, by one experiment."""
+def row(name: str, results: Sequence[Result]) -> str | None:
+    """Return the row of the record of this `name` by its `results`; None if some are missing."""
+    record = RECORDS[name]
+    errors = errors_reported(record, results) if len(results) == len(record.seeds) else []
+    if not errors:
+        return None
+    one_look = summary([result.errors["official"] for result in results])
     cells = (
         record.title,
         record.source,
         f"{record.published:g} %",
-        summary([result.errors["official"] for result in results]),
-        summary([result.errors["test"] for result in results]) if "test" in results[0].errors else "",
+        summary([each["official"] for each in errors]),
+        summary([each["test"] for each in errors]) if "test" in errors[0] else "",
+        one_look if record.answers != "one look" else "",
         f"{results[0].epochs}",
         f"{median(result.minutes for result in results):.1f}",
         f"{results[0].parameters:,}",
         ", ".join(dict.fromkeys(result.commit[:SHORT] for result in results)),
-        f"`python -m benchmarks.records {record.experiment}`",
+        command_for(name),
     )
     return as_line(cells)
+
+
+def row_without_results(name: str) -> str:
+    """Return the row of a record that was never trained."""
+    record = RECORDS[name]
+    empty = [""] * (len(COLUMNS) - 5)
+    return as_line(
+        [record.title, record.source, f"{record.published:g} %", NOT_MEASURED, *empty, command_for(name)]
+    )
+
+
+def errors_reported(record: Record, results: Sequence[Result]) -> list[dict[str, float]]:
+    """Return the errors by part that `record` is about: of each of `results`, or of a committee."""
+    match record.answers:
+        case "one look":
+            return [result.errors for result in results]
+        case "averaged":
+            return [result.averaged for result in results if result.averaged]
+        case "committee":
+            together = committee_errors(plan_runs(record), results)
+            return [together] if together else []
+
+
+def command_for(name: str) -> str:
+    """Return what trains and measures the record of this `name`."""
+    return f"`python -m benchmarks.records {name}`"
 
 
 def as_line(cells: Sequence[str]) -> str:

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks import records
-from benchmarks.records import BETWEEN_MARKS, PAGE, RECORDS, Record, Result, table
+from benchmarks.published import RECORDS, Record
+from benchmarks.records import BETWEEN_MARKS, NOT_MEASURED, PAGE, Result, table
 from pipeline.train import CONF
 from tests.commands import ROOT, run_module
 
 
-@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.experiment)
-def test_a_experiment_names_its_source_and_the_error_published_there(record: Record) -> None:
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS.keys())
+def test_an_experiment_names_its_source_and_the_error_published_there(record: Record) -> None:
     comment = (
         (CONF / f"experiment/{record.experiment}.yaml").read_text(encoding="utf-8").partition("defaults:")[0]
     )
@@ -29,7 +30,7 @@ def test_the_table_has_a_row_a_record() -> None:
     rows = re.findall(
         r"^\| (.*?) \| (.*?) \| ([\d.]+) % \|.*`python -m benchmarks.records (\w+)`", table, re.MULTILINE
     )
-    assert rows == [(r.title, r.source, f"{r.published:g}", r.experiment) for r in RECORDS]
+    assert rows == [(r.title, r.source, f"{r.published:g}", name) for name, r in RECORDS.items()]
 
 
 def test_the_page_says_that_less_is_reported_where_predictions_are_averaged_over_distorted_copies() -> None:
@@ -38,20 +39,31 @@ def test_the_page_says_that_less_is_reported_where_predictions_are_averaged_over
     assert "record for a single plain network" not in words
 
 
+def keep_results(folder: Path, seeds: int) -> None:
+    """Write results as a training of each seed leaves them."""
+    for seed in range(seeds):
+        result = Result(
+            key=f"key {seed}",
+            evaluation={"copies": 64},
+            errors={"train": 0.0, "official": 1.0 + seed},
+            averaged={"official": 0.5 + seed},
+            epochs=3,
+            minutes=4.0,
+            parameters=5,
+            commit="0123456789",
+            machine="a machine",
+        )
+        (folder / str(seed)).mkdir(parents=True)
+        (folder / str(seed) / "result.json").write_text(json.dumps(asdict(result)))
+
+
 def test_a_record_that_was_not_trained_here_keeps_its_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(records, "FOLDER", tmp_path)
     [before] = BETWEEN_MARKS.findall(PAGE.read_text(encoding="utf-8"))
     assert table(before) == before
-    for seed in range(3):
-        folder = tmp_path / f"60000/lecun_300/{seed}"
-        folder.mkdir(parents=True)
-        errors = {"train": 0.0, "official": 1.0 + seed}
-        result = Result(
-            "key", errors, epochs=3, minutes=4.0, parameters=5, commit="0123456789", machine="a machine"
-        )
-        (folder / "result.json").write_text(json.dumps(asdict(result)))
+    keep_results(tmp_path / "mnist/60000/lecun_300", 3)
     after = table(before)
     assert re.findall(r"\| 2.00 ± 1.00 % \|.*\| 3 \| 4.0 \| 5 \| 0123456 \| .*lecun_300`", after)
     rest = [line for line in before.splitlines() if "lecun_300`" not in line]
@@ -61,7 +73,24 @@ def test_a_record_that_was_not_trained_here_keeps_its_row(
     ]
 
 
-def test_a_experiment_that_does_not_exist_is_named_in_one_line() -> None:
+def test_one_look_averages_and_the_committee_of_the_same_networks_have_rows_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    keep_results(tmp_path / "mnist/60000/best", 7)
+    rows = {line.rpartition("records ")[2].strip("` |"): line for line in table("").splitlines()}
+    assert "| 2.00 ± 1.00 % |  |  | 3 |" in rows["best"]
+    assert "| 1.50 ± 1.00 % |  | 2.00 ± 1.00 % | 3 |" in rows["best_averaged"]
+    assert f"| {NOT_MEASURED} |" in rows["best_committee"]  # the networks are there, but not their answers
+    members = [[f"key {seed}", {"copies": 64}] for seed in range(7)]
+    committee = tmp_path / "mnist/60000/best/committee.json"
+    committee.write_text(json.dumps({"members": members, "errors": {"official": 0.25}}))
+    assert "| 0.25 % |  | 4.00 ± 2.16 % | 3 |" in table("")
+    committee.write_text(json.dumps({"members": members[1:], "errors": {"official": 0.25}}))
+    assert "| 0.25 % |" not in table("")
+
+
+def test_a_row_that_does_not_exist_is_named_in_one_line() -> None:
     done = run_module(ROOT, "benchmarks.records", "lenet")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: lenet: no such experiment; there are lecun_300, lecun_300_100,")
+    assert done.stderr.startswith("error: lenet: no such row; there are lecun_300, lecun_300_100,")
