@@ -50,6 +50,12 @@ def test_another_dataset_takes_the_place_of_the_earlier_one_and_of_nothing_else(
     assert not (raw / "table.csv").exists()
 
 
+def test_what_a_system_leaves_in_folders_is_no_image_and_no_class(tmp_path: Path) -> None:
+    left = ["__MACOSX/cat/._1.png", ".DS_Store", "cat/.DS_Store", "cat/Thumbs.db", "desktop.ini"]
+    photos = images(tmp_path, {"cat/1.png": GREY, "dog/1.png": GREY} | dict.fromkeys(left, b"no image"))
+    assert set(files(bring(tmp_path, photos))) == {"dataset.json", "images/cat/1.png", "images/dog/1.png"}
+
+
 def test_the_originals_stay_as_they_are(tmp_path: Path) -> None:
     before = {}
     for values in (table(tmp_path, ROWS), images(tmp_path, {"cat/1.png": GREY, "dog/1.png": GREY})):

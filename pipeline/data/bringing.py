@@ -13,7 +13,7 @@ from pipeline.data.toys import write_toy
 from pipeline.support.errors import UserError, public
 from pipeline.support.files import find_root, replacing, sha256
 
-LEFT_BY_SYSTEMS = {"Thumbs.db", "desktop.ini"}
+LEFT_BY_SYSTEMS = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 EXAMPLES = {"table": "houses.csv", "images": "photos", "arrays": "measured.npz"}
 ARRAYS = ("x.npy", "y.npy")
 
