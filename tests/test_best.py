@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.best import final_training
+from pipeline.data.splitting import Split
 from pipeline.support.errors import UserError
 from tests.commands import SMALL, run_module
 from tests.forked import run_each
+from tests.own import arrays, prepare
 from tests.sweeping import table
 
 VALIDATED = [*SMALL, "split.validation=50", "hydra.sweep.dir=sweep"]
@@ -54,3 +57,26 @@ def test_what_has_no_best_is_told(workspace: Path, monkeypatch: pytest.MonkeyPat
     Path("sweep/jobs/1.json").unlink()
     with pytest.raises(UserError, match="is not over: the command that started it finishes it"):
         final_training(Path("sweep"), [])
+
+
+def test_a_validation_part_that_lies_apart_is_given_back_by_preparing_the_data_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.arange(80.0).reshape(40, 2)
+    prepare(tmp_path, arrays(tmp_path, rows, np.arange(40) % 2), Split(0.6, 0.2, 0.2, order="shuffled"))
+    shares = ["split.train=0.6", "split.test=0.2", "split.validation=0.2", "split.order=shuffled"]
+    options = [
+        "dataset=arrays",
+        "dataset.path=arrays.npz",
+        *shares,
+        "training.batch_size=8",
+        "training.epochs=1",
+        "seed=0,1",
+    ]
+    sweep = ["-m", "hydra.sweep.dir=sweep", "tracking.enabled=false", *options]
+    assert run_each(tmp_path, [sweep]) == [(0, "")]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="prepare the data without it, and give the same options here"):
+        final_training(Path("sweep"), [])
+    given = ["split.train=0.8", "split.validation=0"]
+    assert final_training(Path("sweep"), given)[-2:] == given
