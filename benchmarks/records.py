@@ -27,10 +27,9 @@ from benchmarks.published import RECORDS, Record
 from pipeline.config.schema import Config, IdxDataset
 from pipeline.data.dataset import PROCESSED
 from pipeline.download import download
-from pipeline.evaluate import measure_parts
+from pipeline.evaluate import averaged_accuracies, measure_parts
 from pipeline.preprocess import preprocess
 from pipeline.problems import read_experiment
-from pipeline.runs.copies import averaged_accuracies
 from pipeline.runs.fingerprint import fingerprint
 from pipeline.runs.run import Run as RunFolder
 from pipeline.runs.trained import TrainedRun

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.dataset import Dataset, Part, in_own_units
+from pipeline.data.dataset import Dataset, Part, digest_part, in_own_units
 from pipeline.nn.measurement import measure_part
 from pipeline.nn.metrics import DIGITS, WORDS, Metrics, RegressionErrors, roc_auc, rounded, written
-from pipeline.runs.copies import averaged_accuracies
 from pipeline.runs.evaluation import (
     PredictedNumbers,
     Predictions,
@@ -31,16 +30,17 @@ from pipeline.runs.evaluation import (
 from pipeline.runs.models import TrainedModel, classify, predict_numbers
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun, chosen_runs, files_of
+from pipeline.support.errors import UserError
 from pipeline.tracking import MirrorProcess
 
 
-def main(run: Run) -> None:
+def main(run: Run) -> TrainedRun:
     """Put the network of `run` to the test on its data; write three files to the run's `reports/`."""
     trained = TrainedRun.open(run)
     dataset, model = trained.dataset, trained.model
     with MirrorProcess(run, trained.config, "evaluate"):
         metrics = measure_parts(model, dataset)
-        if trained.config.evaluation.copies > 1:
+        if trained.copies.count > 1:
             for name, share in averaged_accuracies([trained]).items():
                 metrics[name]["averaged_accuracy"] = share
         write_metrics(run.metrics, metrics)
@@ -56,6 +56,7 @@ def main(run: Run) -> None:
             write_predictions(run.predictions, predictions, dataset.classes)
         write_csv(run.classes, list(table[0]), (row.values() for row in table))
         print(f"{dataset.title}: {in_a_sentence(metrics)}", flush=True)
+    return trained
 
 
 def measure_parts(model: TrainedModel, dataset: Dataset) -> dict[str, Metrics]:
@@ -70,6 +71,34 @@ def measure_parts(model: TrainedModel, dataset: Dataset) -> dict[str, Metrics]:
             if area is not None:
                 metrics[name]["roc_auc"] = area
     return metrics
+
+
+def averaged_accuracies(committee: Sequence[TrainedRun]) -> dict[str, float]:
+    """Return the accuracy on each part, but the training part, of predictions that are averaged.
+
+    They are averaged over all networks of the `committee`, and of each over as many distorted copies as its
+    configuration asks for. A part counts if it is the same for all: what one network is tested on, such as
+    the images of a fold, another one may have been trained on.
+
+    Raises:
+        UserError: if the networks predict numbers, or are not all about the same data.
+    """
+    dataset = committee[0].dataset
+    alike = all(
+        (run.dataset.name, run.dataset.classes) == (dataset.name, dataset.classes) for run in committee
+    )
+    if dataset.task == "regression" or not alike:
+        raise UserError(
+            "predictions can be averaged only of networks that tell the same classes apart, and not those of"
+            f" {', '.join(str(run.run.folder) for run in committee)}"
+        )
+    parts = [parts_with_rows(run.dataset) for run in committee]
+    accuracies = {}
+    for name in committee[0].log_probabilities:
+        if len({digest_part(each[name]) if name in each else "" for each in parts}) == 1:
+            total = sum(run.log_probabilities[name] for run in committee)
+            accuracies[name] = float((np.argmax(total, axis=1) == true_classes(parts[0][name])).mean())
+    return accuracies
 
 
 def in_a_sentence(metrics: Mapping[str, Metrics]) -> str:
@@ -138,10 +167,12 @@ def measure_targets(model: TrainedModel, part: Part, dataset: Dataset) -> list[d
 if __name__ == "__main__":
     chosen = chosen_runs(__doc__)
     with program(stage="evaluate" if chosen[0].is_dvcs() else None):
+        committee = []
         for run in chosen:
             with files_of(run):
-                main(run)
-        if len(chosen) > 1:
-            averaged = averaged_accuracies([TrainedRun.open(run) for run in chosen])
+                committee.append(main(run))
+        if len(committee) > 1:
+            averaged = averaged_accuracies(committee)
             by_part = {part: {"accuracy": share} for part, share in averaged.items()}
-            print(f"committee of {len(chosen)}: {in_a_sentence(by_part)}")
+            told = in_a_sentence(by_part) or "they were not measured on the same examples"
+            print(f"committee of {len(committee)}: {told}")

@@ -8,21 +8,18 @@ from pipeline.support.program import command, program
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from pipeline.config.schema import Config, GeneratedDataset
-from pipeline.data.dataset import Dataset, Description, folder_for, read_description
+from pipeline.config.schema import GeneratedDataset
+from pipeline.data.dataset import Description, folder_for, read_description
 from pipeline.data.images import read_image
 from pipeline.data.photos import read_photo
 from pipeline.data.pixels import SUFFIXES, read_pixels
 from pipeline.nn.types import Array
 from pipeline.runs.answers import Answering
-from pipeline.runs.copies import as_probabilities, log_probabilities
-from pipeline.runs.models import TrainedModel, classify
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun, files_of
 from pipeline.support.errors import UserError, warn
@@ -38,18 +35,12 @@ class ImageNetwork:
     """A network that takes images.
 
     Attributes:
-        model: the network.
-        classes: their names, in the order of its outputs.
+        answering: the network with what it knows of its data.
         image_shape: rows and columns of its images.
-        config: what it was trained by, where predictions may be averaged over copies; None for no averages.
-        prepared: how they were prepared, as in `Dataset`.
     """
 
-    model: TrainedModel
-    classes: Sequence[str]
+    answering: Answering
     image_shape: tuple[int, int]
-    config: Config | None = None
-    prepared: dict[str, Any] = field(default_factory=dict)
 
     def read(self, path: Path) -> Array:
         """Return the images in the file at `path` as the network takes them, (n, rows, columns) in [0, 1].
@@ -61,13 +52,13 @@ class ImageNetwork:
             raise UserError(f"{path}: there is no such file")
         if path.suffix.lower() in SUFFIXES:
             return read_pixels(path, self.image_shape)
-        if self.prepared.get("dataset.kind") == "images":  # no photos of a digit on paper
+        if self.answering.data.prepared.get("dataset.kind") == "images":  # no photos of a digit on paper
             return self._read_like_the_training_part(path)
         return read_photo(path, self.image_shape)[None]
 
     def _read_like_the_training_part(self, path: Path) -> Array:
         try:
-            image = read_image(path, colour=False, size=self.prepared.get("dataset.size"))
+            image = read_image(path, colour=False, size=self.answering.data.prepared.get("dataset.size"))
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
         if image.shape != self.image_shape:
@@ -78,10 +69,7 @@ class ImageNetwork:
     def describe(self, images: Array) -> list[str]:
         """Return for each of `images`, (n, rows, columns), the classes by probability."""
         flat = images.reshape(len(images), -1).astype(np.float32)
-        if self.config and self.config.evaluation.copies > 1:
-            logarithms = log_probabilities(self.model, flat, self.config, self.image_shape)
-            return by_probability(as_probabilities(logarithms), self.classes)
-        return by_probability(classify(self.model, flat)[1], self.classes)
+        return by_probability(self.answering.classify(flat)[1], self.answering.data.classes)
 
 
 @dataclass(frozen=True)
@@ -109,7 +97,7 @@ class TableNetwork:
         """Return for each row of `inputs` the numbers that are predicted, or the classes by probability."""
         data = self.answering.data
         if data.task == "classification":
-            return by_probability(classify(self.answering.model, inputs)[1], data.classes)
+            return by_probability(self.answering.classify(inputs)[1], data.classes)
         numbers = self.answering.answer(inputs).to_numpy()
         names = [target.name for target in data.targets]
         return [
@@ -176,12 +164,12 @@ def network_of(run: Run) -> ImageNetwork | TableNetwork:
     """
     with files_of(run):
         trained = TrainedRun.open(run)
+    dataset, split = trained.dataset, trained.config.split
     if isinstance(trained.config.dataset, GeneratedDataset):
-        return network_for(trained.model, trained.dataset)
-    split = trained.config.split
-    folder = folder_for(split.folds, split.fold)
-    network = network_for(trained.model, read_description(folder, Description, "preprocess"))
-    return replace(network, config=trained.config) if isinstance(network, ImageNetwork) else network
+        data = Description(dataset.name, dataset.title, dataset.classes, image_shape=None)
+    else:
+        data = read_description(folder_for(split.folds, split.fold), Description, "preprocess")
+    return network_for(Answering(trained.model, data, trained.copies))
 
 
 def registered_network(uri: str) -> ImageNetwork | TableNetwork:
@@ -192,20 +180,21 @@ def registered_network(uri: str) -> ImageNetwork | TableNetwork:
     """
     check_server()
     with one_line_on_failures():
-        model, description = load_registered(uri)
-    return network_for(model, description)
+        answering = load_registered(uri)
+    return network_for(answering)
 
 
-def network_for(model: TrainedModel, data: Dataset | Description) -> ImageNetwork | TableNetwork:
-    """Return `model` as a network that takes what it was trained on: images, or rows of a table.
+def network_for(answering: Answering) -> ImageNetwork | TableNetwork:
+    """Return the network as one that takes what it was trained on: images, or rows of a table.
 
     Raises:
         UserError: if that is anything else.
     """
+    data = answering.data
     match data.image_shape:
         case (rows, columns) if min(rows, columns) > 1 and data.task == "classification":
-            return ImageNetwork(model, data.classes, (rows, columns), prepared=data.prepared)
-    if isinstance(data, Description) and (answering := Answering(model, data)).columns:
+            return ImageNetwork(answering, (rows, columns))
+    if answering.columns:
         return TableNetwork(answering)
     raise UserError(
         f"the network was trained on {data.title}: it takes neither grey images of classes nor a table's rows"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.dataset import PROCESSED
+from pipeline.data.dataset import PROCESSED, Description
 from pipeline.data.photos import in_data_form
 from pipeline.data.strokes import choose_digits, draw
 from pipeline.nn.batches import MiniBatches
@@ -20,6 +20,7 @@ from pipeline.nn.optimizers import SGD
 from pipeline.nn.training import Trainer
 from pipeline.nn.types import Part
 from pipeline.predict import ImageNetwork
+from pipeline.runs.answers import Answering
 from pipeline.runs.models import load_model
 from pipeline.runs.run import Run
 from tests.commands import SMALL, UNDER_DVC, made_once, run_module
@@ -54,7 +55,7 @@ def reader() -> ImageNetwork:
     )
     He().initialise(network, rng)
     Trainer(network, Canonical(), SGD(learning_rate=0.2)).fit(MiniBatches(part, 20, rng), epochs=4)
-    return ImageNetwork(network, TENS, (28, 28))
+    return ImageNetwork(Answering(network, Description("strokes", "Strokes", TENS, (28, 28))), (28, 28))
 
 
 def test_nine_of_ten_photos_are_read(reader: ImageNetwork, tmp_path: Path) -> None:

@@ -4,19 +4,24 @@ A raw row is as the user's data have it. The encoding that the preprocess stage 
 So a row gets the same answer in the evaluation, by MLflow's server and on the command line.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.data.dataset import Description
+from pipeline.data.dataset import Description, read_description
 from pipeline.data.encoding import Columns, Text, read_encoding, shown
 from pipeline.data.table_files import open_table
 from pipeline.nn.types import Array
-from pipeline.runs.models import TrainedModel, classify, count_inputs, predict_numbers
+from pipeline.runs.copies import NO_COPIES, Copies, as_probabilities, log_probabilities
+from pipeline.runs.models import TrainedModel, classify, count_inputs, load_model, predict_numbers
+from pipeline.support.files import reading
+
+COPIES = "copies.json"  # what `Copies.of` needs of the configuration that a model in MLflow was trained by
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,27 @@ class Answering:
     Attributes:
         model: the network.
         data: the description of what it was trained on.
+        copies: of an image, over which its prediction is averaged.
     """
 
     model: TrainedModel
     data: Description
+    copies: Copies = NO_COPIES
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open what is in the `folder` of a model's artifacts in MLflow: see `pipeline.tracking.model`.
+
+        Raises:
+            UserError: if a file is missing or damaged.
+        """
+        model = load_model(folder / "model.npz")
+        data = read_description(folder, Description, "train")
+        path = folder / COPIES
+        if not path.exists():  # the model was logged before predictions were averaged
+            return cls(model, data)
+        with reading(path, "train"):
+            return cls(model, data, Copies.of(json.loads(path.read_bytes())))
 
     @property
     def columns(self) -> list[str]:
@@ -97,7 +119,7 @@ class Answering:
             several = len(self.data.targets) > 1
             names = [f"prediction_{each.name}" if several else "prediction" for each in self.data.targets]
             return pd.DataFrame(numbers, columns=names)
-        found, probabilities = classify(self.model, inputs)
+        found, probabilities = self.classify(inputs)
         classes = self.data.classes
         return pd.DataFrame(
             {
@@ -105,6 +127,13 @@ class Answering:
                 "probabilities": [dict(zip(classes, map(float, row), strict=True)) for row in probabilities],
             }
         )
+
+    def classify(self, inputs: Array) -> tuple[np.ndarray, Array]:
+        """Return what the network takes `inputs` for, as `classify` does, averaged over the copies."""
+        if self.copies.count == 1:
+            return classify(self.model, inputs)
+        logarithms = log_probabilities(self.model, inputs, self.copies, self.data.image_shape)
+        return logarithms.argmax(axis=1), as_probabilities(logarithms)
 
     def _numbers(self, raw: Any) -> np.ndarray:
         """Return numbers as rows, shape (n, d)."""

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,6 +16,8 @@ from pipeline.config.schema import SWITCHED_OFF, Config, parse
 from pipeline.data.dataset import PROCESSED, Dataset, digest, folder_for, load_dataset
 from pipeline.data.generated import generate
 from pipeline.nn.types import Array
+from pipeline.runs.copies import Copies, log_probabilities
+from pipeline.runs.evaluation import parts_with_rows
 from pipeline.runs.history import Row, read_history
 from pipeline.runs.models import TrainedModel, load_model, misfit, read_made_from
 from pipeline.runs.run import Run
@@ -112,6 +115,20 @@ class TrainedRun:
             what = f"{run.model} {reason} in {PROCESSED}"
             raise FileError(what, "train", "`dvc repro train` trains a network that fits")
         return cls(run, config, dataset, model)
+
+    @property
+    def copies(self) -> Copies:
+        """Over which copies of an image its prediction is averaged."""
+        return Copies.of(asdict(self.config))
+
+    @cached_property
+    def log_probabilities(self) -> dict[str, Array]:
+        """What the network says, averaged over `copies`, of each part but the training part: (n, k)."""
+        return {
+            name: log_probabilities(self.model, part.inputs, self.copies, self.dataset.image_shape)
+            for name, part in parts_with_rows(self.dataset).items()
+            if name != "train"
+        }
 
     def history(self) -> list[Row]:
         """Read what training measured.

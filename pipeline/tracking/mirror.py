@@ -89,7 +89,7 @@ class RunMirror:
                 self.client.set_tag(self.run_id, RUNG, rung)
             elif status == FINISHED:
                 self._log_kept(record)
-                log_model(self.client, self.run_id, self.run.model, data)
+                log_model(self.client, self.run_id, self.run.model, record.header["config"], lambda: data)
                 self.client.set_tag(self.run_id, "model_sha256", sha256(self.run.model))
             elif status == FAILED:
                 self.client.set_tag(self.run_id, "failure", textwrap.shorten(record.reason, 1000))
@@ -200,6 +200,8 @@ class ResultsMirror(RunMirror):
         record = read_journal(self.run)
         if not (record and record.holds_for(self.run)):  # the model comes from DVC's cache, say
             record = record_of_files(self.run, self.config)
+        # How a network is evaluated may have changed since it was trained.
+        record.header["config"]["evaluation"] = self.config["evaluation"]
         self.mirror(record, over)
         run = self.run
         written = {
@@ -211,6 +213,8 @@ class ResultsMirror(RunMirror):
             self.client.log_artifact(self.run_id, str(path))
         if self.what == "evaluate":
             self._log_metrics()
+            describe = partial(describe_data, self.config, self.session.root)
+            log_model(self.client, self.run_id, run.model, self.config, describe)
 
     def _log_metrics(self) -> None:
         """Log what was measured. What the history has is there already, as curves."""

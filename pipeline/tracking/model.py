@@ -1,5 +1,7 @@
 """The trained network as a model of MLflow's, which its server loads without this project."""
 
+import json
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,29 +17,47 @@ from mlflow.types.schema import Map
 import pipeline
 from pipeline.data.dataset import Description, write_description
 from pipeline.data.encoding import Columns, Number, Range, Standard, read_encoding
+from pipeline.runs.answers import COPIES
 from pipeline.runs.fingerprint import LIBRARIES
+from pipeline.support.files import write_text
 from pipeline.tracking.dataset import DataSource
 
 NEEDED = ("mlflow", "pandas", "pyarrow", *LIBRARIES)  # to load the model
 
 
-def log_model(client: mlflow.MlflowClient, run_id: str, network: Path, data: DataSource) -> None:
-    """Log the network in the file `network` as the model of a run, unless it has one.
+def log_model(
+    client: mlflow.MlflowClient,
+    run_id: str,
+    network: Path,
+    config: Mapping[str, Any],
+    describe: Callable[[], DataSource],
+) -> None:
+    """Log the network in the file `network` as the model of a run, unless its newest one answers the same.
 
     Args:
         client: MLflow's.
         run_id: the run.
         network: what `pipeline.runs.models.save_model` wrote.
-        data: the data that it was trained on.
+        config: what it was trained by and is evaluated by, nested. A model gets `evaluation` as its own
+            params in MLflow, where predictions are averaged: those of the run cannot change.
+        describe: returns the data that it was trained on.
     """
     experiment = client.get_run(run_id).info.experiment_id
-    for model in client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'"):
+    params = {}
+    if config["evaluation"]["copies"] > 1:
+        params = {f"evaluation.{key}": str(value) for key, value in config["evaluation"].items()}
+    for model in client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):  # newest first
         if model.status == "READY":
-            return
+            if model.params == params:
+                return
+            break
         client.delete_logged_model(model.model_id)  # the remains of an attempt that failed
-    model = client.create_logged_model(experiment, name="model", source_run_id=run_id)
+    data = describe()
+    model = client.create_logged_model(experiment, "model", run_id, params=params)
     with TemporaryDirectory() as folder:
         write_description(Path(folder), data.as_values())
+        copies = {key: config[key] for key in ("augmentation", "evaluation", "seed")}
+        write_text(Path(folder) / COPIES, json.dumps(copies))
         Model.log(
             artifact_path=None,
             flavor=mlflow.pyfunc,
@@ -47,6 +67,7 @@ def log_model(client: mlflow.MlflowClient, run_id: str, network: Path, data: Dat
             artifacts={
                 "model": network.absolute().as_uri(),
                 "dataset": (Path(folder) / "dataset.json").as_uri(),
+                "copies": (Path(folder) / COPIES).as_uri(),
             },
             code_paths=[str(Path(pipeline.__file__).parent)],
             pip_requirements=[f"{name}=={version(name)}" for name in NEEDED],

@@ -9,15 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from pipeline.data.dataset import Description, read_description
 from pipeline.nn.metrics import OF_TASK, in_words, written
-from pipeline.runs.models import TrainedModel, load_model
+from pipeline.runs.answers import Answering
 from pipeline.support.errors import UserError
 from pipeline.tracking.store import database, find_experiment, open_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import LoggedModel, Run
 
 
 MAIN = [first for first, *_ in OF_TASK.values()]  # what runs are chosen by
@@ -106,8 +105,8 @@ def promote_run(run_id: str, alias: str) -> Promoted:
     return register(client, run, alias, measured[0])
 
 
-def load_registered(uri: str) -> tuple[TrainedModel, Description]:
-    """Return the network of the model at `uri`, and what the model knows of its data.
+def load_registered(uri: str) -> Answering:
+    """Return the network of the model at `uri`, with what it knows of its data.
 
     Raises:
         UserError: if there is no store here, `uri` is none of a model, or the model is not of this project.
@@ -123,7 +122,7 @@ def load_registered(uri: str) -> tuple[TrainedModel, Description]:
         files = Path(download_artifacts(uri, dst_path=folder)) / "artifacts"
         if not (files / "model.npz").exists():
             raise UserError(f"--model {uri} is not a model that this pipeline has trained")
-        return load_model(files / "model.npz"), read_description(files, Description, "train")
+        return Answering.open(files)
 
 
 def open_registry() -> "MlflowClient":
@@ -150,9 +149,9 @@ def register(client: "MlflowClient", run: "Run", alias: str, measure: str) -> Pr
     from mlflow.artifacts import list_artifacts, load_text  # only now: it takes seconds
     from mlflow.exceptions import MlflowException
 
-    assert run.inputs and run.outputs  # as every run has that is finished
-    [output, *_] = run.outputs.model_outputs
-    location = client.get_logged_model(output.model_id).artifact_location
+    assert run.inputs  # as every run has that is finished
+    logged = newest_model(client, run)
+    location = logged.artifact_location
     if not list_artifacts(location):
         raise UserError(
             f"the model of {run.info.run_name} is not in {location}: bring that folder back, or delete the"
@@ -164,13 +163,12 @@ def register(client: "MlflowClient", run: "Run", alias: str, measure: str) -> Pr
     with suppress(MlflowException):  # it is registered already
         client.create_registered_model(name)
     check_task(client, name, alias, run)
-    found = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
+    run_id, source = run.info.run_id, f"models:/{logged.model_id}"
+    same = f"name = '{name}' and run_id = '{run_id}' and source_path = '{source}'"
     model = (
         found[0]
-        if found
-        else client.create_model_version(
-            name, f"models:/{output.model_id}", run_id=run.info.run_id, model_id=output.model_id
-        )
+        if (found := client.search_model_versions(same))
+        else client.create_model_version(name, source, run_id=run_id, model_id=logged.model_id)
     )
     value = written(measure, run.data.metrics[measure])
     description = f"{title}: {run.info.run_name}, {in_words(measure)} {value}"
@@ -184,6 +182,19 @@ def register(client: "MlflowClient", run: "Run", alias: str, measure: str) -> Pr
     example = json.dumps(json.loads(load_text(f"{location}/serving_input_example.json")))
     uri = f"models:/{name}@{alias}"
     return Promoted(uri, str(model.version), description, tuple(shape) if shape else None, example)
+
+
+def newest_model(client: "MlflowClient", run: "Run") -> "LoggedModel":
+    """Return the model of `run`; of several, which average over other copies of an image, the newest."""
+    from mlflow.exceptions import MlflowException
+
+    assert run.outputs  # as every run has that is finished
+    models = []
+    for output in run.outputs.model_outputs:
+        with suppress(MlflowException):  # it is the deleted rest of an attempt that failed
+            models.append(client.get_logged_model(output.model_id))
+    ready = [model for model in models if model.status == "READY"]
+    return max(ready, key=lambda model: model.creation_timestamp)
 
 
 def check_task(client: "MlflowClient", name: str, alias: str, run: "Run") -> None:

@@ -9,18 +9,15 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from pipeline.data.dataset import Description, read_description
 from pipeline.runs.answers import Answering
-from pipeline.runs.models import load_model
 
 
 class Served(PythonModel):
     """Answers raw rows with what the network makes of them: `pipeline.runs.answers`."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the network and the description of its data."""
-        data = read_description(Path(context.artifacts["dataset"]).parent, Description, "train")
-        self.answering = Answering(load_model(Path(context.artifacts["model"])), data)
+        """Load the network and what it knows of its data."""
+        self.answering = Answering.open(Path(context.artifacts["model"]).parent)
 
     def predict(
         self, context: PythonModelContext, model_input: np.ndarray, params: dict[str, Any] | None = None

@@ -151,9 +151,8 @@ def test_an_image_to_predict_is_read_as_those_that_were_learned_from(size: Any, 
     values = images(tmp_path, dict(zip(names, map(picture, pixels), strict=True)), size=size)
     dataset = prepare(tmp_path, values)
     rows, columns = dataset.image_shape or ()
-    network = ImageNetwork(
-        cast(TrainedModel, None), dataset.classes, (rows, columns), prepared=dataset.prepared
-    )
+    description = read_description(tmp_path / "data/processed", Description, "preprocess")
+    network = ImageNetwork(Answering(cast(TrainedModel, None), description), (rows, columns))
     read = np.concatenate([network.read(tmp_path / "photos" / name) for name in names])
     expected = np.concatenate([dataset.train.inputs, dataset.test.inputs])
     np.testing.assert_array_equal(read.reshape(8, -1), expected)

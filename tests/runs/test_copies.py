@@ -1,6 +1,6 @@
 """Predictions averaged over distorted copies."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from pipeline.nn.arithmetic import ARITHMETICS
 from pipeline.nn.initialisers import He
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
-from pipeline.runs.copies import as_probabilities, log_probabilities
+from pipeline.runs.copies import Copies, as_probabilities, log_probabilities
 from pipeline.runs.models import classify
 from pipeline.support.errors import UserError
 from tests.nn.configurations import AUGMENTATIONS, configuration
@@ -34,7 +34,7 @@ def network(output: str = "softmax", classes: int = 3, arithmetic: str = "exact"
 
 
 def predicted(mlp: MLP, config: Config, images: Array = IMAGES) -> Array:
-    return log_probabilities(mlp, images, config, SHAPE)
+    return log_probabilities(mlp, images, Copies.of(asdict(config)), SHAPE)
 
 
 def test_one_copy_is_the_image_as_it_is() -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -21,9 +22,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import invocations
 
 from pipeline.nn.fast import predict
-from pipeline.runs.models import load_model
-from tests.commands import PATIENCE, run_module, wait_for
-from tests.stores import answers, free_port
+from pipeline.runs.copies import Copies, as_probabilities, log_probabilities
+from pipeline.runs.models import classify, load_model
+from pipeline.runs.run import Run
+from tests.commands import PATIENCE, TRACKED, run_module, wait_for
+from tests.stores import answers, client, free_port, local_path, runs
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +146,56 @@ def test_the_logged_model_takes_arrays_and_tables_and_refuses_what_is_neither(
         with pytest.raises(MlflowException, match=re.escape(told)) as refused:
             invoke(body, content_type)
         assert refused.value.get_http_status_code() == 400
+
+
+def test_a_registered_model_averages_over_copies_as_its_run_does(tracked: Path) -> None:
+    folder, uri = "outputs/elastic", "models:/strokes@champion"
+    run, store = Run(tracked / folder), client(tracked)
+    images = np.load(tracked / "data/processed/official_images.npy")[:5]
+    np.save(tracked / "five.npy", images)
+
+    def command(*arguments: str) -> str:
+        done = run_module(tracked, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def served(location: str) -> np.ndarray:
+        answers = mlflow.pyfunc.load_model(location).predict(images)["probabilities"]
+        return np.array([list(answer.values()) for answer in answers])
+
+    def evaluated_and_promoted(version: int) -> Path:
+        """Ask the run and what is registered of it, and return where that is."""
+        command("pipeline.evaluate", folder)
+        [recorded] = runs(store)
+        for part, values in json.loads(run.metrics.read_text(encoding="utf-8")).items():
+            for metric, value in values.items():
+                assert recorded.data.metrics[f"{part}_{metric}"] == pytest.approx(value, abs=1e-6)
+        promoted = command("pipeline.promote")
+        of_one_look = f"test accuracy {recorded.data.metrics['test_accuracy']:.2%}"
+        assert promoted.startswith(f"{uri} is version {version}: ") and of_one_look in promoted
+        of_run = command("pipeline.predict", "--run", folder, "five.npy")
+        assert command("pipeline.predict", "--model", uri, "five.npy") == of_run
+        location = store.get_model_version_download_uri("strokes", str(version))
+        network = load_model(run.model)
+        logarithms = log_probabilities(network, images, Copies.of(asdict(run.config())), (28, 28))
+        np.testing.assert_array_equal(served(location), as_probabilities(logarithms))
+        return local_path(location)
+
+    options = ["augmentation=affine_elastic", "evaluation.copies=3", f"hydra.run.dir={folder}"]
+    command("pipeline.train", *TRACKED, *options)
+    first = evaluated_and_promoted(1)
+    [recorded] = runs(store)
+    assert recorded.data.params["evaluation.copies"] == "3"
+    assert {name for name in recorded.data.metrics if "averaged" in name} == {
+        "test_averaged_accuracy",
+        "official_averaged_accuracy",
+    }
+    before = served(first.as_uri())
+    run.params.write_text(run.params.read_text(encoding="utf-8").replace("copies: 3", "copies: 2"))
+    evaluated_and_promoted(2)
+    command("pipeline.evaluate", folder)
+    assert len(runs(store)[0].outputs.model_outputs) == 2  # no third one of the same answers
+    np.testing.assert_array_equal(served(first.as_uri()), before)
+
+    (first / "artifacts/copies.json").unlink()  # as one that was logged before there were copies
+    np.testing.assert_array_equal(served(first.as_uri()), classify(load_model(run.model), images)[1])
