@@ -152,6 +152,7 @@ class Training:
     patience: PositiveCount | None
     batch_size: PositiveCount | None
     ema: Fraction
+    batch_norm: Flag
     virtual_adversarial: NonNegative
     checkpoint: NonNegative
     measure_every: PositiveCount
@@ -221,6 +222,11 @@ class Config:
                 f"evaluation.copies = {self.evaluation.copies}: should be 1 for augmentation = none,"
                 " with which all copies would be the same"
             )
+        if self.training.batch_norm and not self.model.bias:
+            raise ValueError(
+                "training.batch_norm = true: should be false for model.bias = false: what the normalisation"
+                " takes away is a bias"
+            )
         if self.training.virtual_adversarial and self.model.output not in {*CANONICAL, None}:
             raise ValueError(
                 f"training.virtual_adversarial = {self.training.virtual_adversarial:g}: should be 0 for"
@@ -236,7 +242,7 @@ class Config:
 
 _CONFIG: TypeAdapter[Config] = TypeAdapter(Config)
 
-SWITCHED_OFF: dict[str, Any] = {"patience": None, "virtual_adversarial": 0.0}
+SWITCHED_OFF: dict[str, Any] = {"patience": None, "batch_norm": False, "virtual_adversarial": 0.0}
 """Keys of `training` that came later, with the value at which a training is the one that it was before. Where
 they have it, a model's file does not name them, and so has the same bytes as before."""
 

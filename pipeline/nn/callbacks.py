@@ -28,7 +28,7 @@ class Snapshots(Callback):
 
     def on_start(self, trainer: Trainer) -> None:
         if self.every:
-            self._take(0, trainer.mlp.parameters.vector)
+            self._take(0, trainer.to_measure.parameters.vector)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         if self.every and (trainer.epoch % self.every == 0 or trainer.epoch == trainer.epochs):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.nn.batch_norm import Normalised, normalise, pass_back
 from pipeline.nn.dropout import Dropout
 from pipeline.nn.exact import product_bits, to_grid
 from pipeline.nn.losses import Loss
@@ -64,6 +65,7 @@ class Backpropagation:
         self._bits = product_bits(max(rows, *mlp.widths))
         self._weights = [np.empty_like(w) for w in mlp.weights] if self._exact else mlp.weights
         self._buffers: dict[int, list[Buffers]] = {}  # by the rows of a mini-batch, of which there are two
+        self._normalised: dict[int, Normalised] = {}  # by the number of a hidden layer, with batch_norm
 
     def __call__(self, x: Array, y: Array, scale: float = 1.0) -> float:
         """Compute scale · ∂C/∂θ as the gradient and return C, the mean over the mini-batch.
@@ -91,8 +93,8 @@ class Backpropagation:
         top = layers[-1]
         self.loss.delta(self._output, top.z, top.a, y, out=top.delta)
         for i in reversed(range(1, len(layers))):
-            self._pass_down(i, self._factor(layers[i].delta), layers[i - 1])
-        return np.dot(self._factor(layers[0].delta), self._weights[0])
+            self._pass_down(i, self._through_norm(i, self._factor(layers[i].delta)), layers[i - 1])
+        return np.dot(self._through_norm(0, self._factor(layers[0].delta)), self._weights[0])
 
     def _forward(self, x: Array) -> list[Buffers]:
         layers = self._buffers_for(len(x))
@@ -102,6 +104,9 @@ class Backpropagation:
         below = self._factor(x)
         for i, layer in enumerate(layers):
             np.dot(self._weights[i], below.T, out=layer.z.T)
+            if self.mlp.batch_norm and layer is not layers[-1]:
+                self._normalised[i] = normalise(layer.z, self.mlp.arithmetic)
+                layer.z[:] = self._normalised[i].u
             if self.mlp.bias:
                 np.add(layer.z, self.mlp.biases[i], out=layer.z)
             self.mlp.functions[i].forward(layer.z, out=layer.a)
@@ -115,11 +120,19 @@ class Backpropagation:
         ones = np.ones(len(x), x.dtype)
         for i in reversed(range(len(layers))):
             delta = self._factor(layers[i].delta)
-            np.dot(delta.T, layers[i - 1].passed_on if i else x, out=self.gradient.weights[i])
             if self.mlp.bias:
                 np.dot(delta.T, ones, out=self.gradient.biases[i])  # the sum over the rows
+            delta = self._through_norm(i, delta)
+            np.dot(delta.T, layers[i - 1].passed_on if i else x, out=self.gradient.weights[i])
             if i:
                 self._pass_down(i, delta, layers[i - 1])
+
+    def _through_norm(self, i: int, delta: Array) -> Array:
+        """Return `delta` as it is before the normalisation of the layer number `i`, if there is one."""
+        if i not in self._normalised:
+            return delta
+        pass_back(delta, self._normalised[i], self.mlp.arithmetic)
+        return self._factor(delta)
 
     def _pass_down(self, i: int, delta: Array, below: Buffers) -> None:
         """Compute the δ of the layer `below` from the `delta` of the layer with the weights number `i`.

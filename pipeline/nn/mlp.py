@@ -28,7 +28,13 @@ class MLP:
         output: the output layer's activation, a name in `ACTIVATIONS`.
         bias: whether the layers have biases.
         arithmetic: `exact`, `float32` or `float64`.
+
+    Attributes:
+        batch_norm: whether training normalises the hidden layers over each mini-batch, which needs biases:
+            `pipeline.nn.batch_norm`. `forward` and `backpropagate` are those of a plain network.
     """
+
+    batch_norm = False
 
     def __init__(
         self, widths: Sequence[int], *, activation: str, output: str, bias: bool, arithmetic: str = "exact"
@@ -91,5 +97,6 @@ class MLP:
             bias=self.bias,
             arithmetic=self.arithmetic.name,
         )
+        twin.batch_norm = self.batch_norm
         twin.parameters.vector[:] = self.parameters.vector
         return twin

@@ -11,6 +11,7 @@ from pipeline.nn.averaging import MovingAverage
 from pipeline.nn.batches import MiniBatches
 from pipeline.nn.dropout import Dropout
 from pipeline.nn.fast import Backpropagation
+from pipeline.nn.folding import folded
 from pipeline.nn.losses import Loss
 from pipeline.nn.measurement import Measurement
 from pipeline.nn.metrics import WORDS
@@ -142,6 +143,7 @@ class Trainer:
     def prepare(self, batches: MiniBatches, epochs: int, callbacks: Sequence[Callback] = ()) -> None:
         """Get ready for the first epoch."""
         self.epochs, self.callbacks = epochs, callbacks
+        self._inputs = batches.part.inputs
         self.steps_an_epoch = len(batches)
         rows = 2 * batches.rows if self.adversary else batches.rows
         self._backpropagation = Backpropagation(self.mlp, self.loss, rows, self.dropout)
@@ -179,16 +181,17 @@ class Trainer:
         return rates
 
     def _finish(self) -> None:
-        if self.average:
-            self.mlp.parameters.vector[:] = self.average.mlp.parameters.vector
+        self.mlp.parameters.vector[:] = self.to_measure.parameters.vector
+        self.mlp.batch_norm = False
         # The loss is checked before each step, so the last step needs its own check.
         if not np.isfinite(self.mlp.parameters.vector).all():
             raise Diverged("the parameters became infinite", self.epoch, self.steps_an_epoch)
 
     @property
     def to_measure(self) -> MLP:
-        """The network to measure: with the averaged parameters, where they are averaged."""
-        return self.average.mlp if self.average else self.mlp
+        """The network to measure: with the averaged parameters, where they are averaged; a plain one."""
+        mlp = self.average.mlp if self.average else self.mlp
+        return folded(mlp, self._inputs) if mlp.batch_norm else mlp
 
     def report(self, measurement: Measurement) -> None:
         """Tell the callbacks that an epoch has been measured.

@@ -53,6 +53,7 @@ def build_network(config: Config, dataset: Dataset, rng: np.random.Generator) ->
         bias=model.bias,
         arithmetic=config.training.arithmetic,
     )
+    mlp.batch_norm = config.training.batch_norm
     model.initialiser.initialise(mlp, rng)
     return mlp
 

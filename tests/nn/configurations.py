@@ -126,6 +126,7 @@ def drawn_values(decks: Decks, count: int) -> Iterator[dict[str, Any]]:
                 "patience": None,
                 "batch_size": decks.draw(f"batch_size {dataset['kind']}", batch_sizes),
                 "ema": decks.draw("ema", [0.0, 0.0, 0.9]),
+                "batch_norm": False,
                 "virtual_adversarial": 0.0,
                 "checkpoint": 5.0,
                 "measure_every": decks.draw("measure_every", [1, 2]),
@@ -160,6 +161,7 @@ def configuration(arithmetic: str = "exact", **changes: Any) -> Config:
             "patience": None,
             "batch_size": 20,
             "ema": 0.0,
+            "batch_norm": False,
             "virtual_adversarial": 0.0,
             "checkpoint": 5.0,
             "measure_every": 1,
@@ -202,6 +204,10 @@ NAMED = {
     "virtual adversarial training": configuration(
         model={"hidden": [30, 20], "output": "softmax", "bias": True},
         training={"virtual_adversarial": 1.5},
+    ),
+    "batch normalisation": configuration(
+        model={"hidden": [30, 20], "output": "softmax", "bias": True},
+        training={"ema": 0.9, "batch_norm": True, "virtual_adversarial": 1.5},
     ),
     "XOR": configuration(
         dataset=DATASETS[3],
