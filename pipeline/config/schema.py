@@ -224,8 +224,13 @@ class Config:
             )
         if self.training.batch_norm and not self.model.bias:
             raise ValueError(
-                "training.batch_norm = true: should be false for model.bias = false: what the normalisation"
-                " takes away is a bias"
+                "training.batch_norm = true: should be false for model.bias = false: what it takes away from"
+                " the units is given back by biases"
+            )
+        if self.training.batch_norm and self.training.batch_size == 1:
+            raise ValueError(
+                "training.batch_norm = true: should be false for training.batch_size = 1: over a single row"
+                " every unit is its own mean"
             )
         if self.training.virtual_adversarial and self.model.output not in {*CANONICAL, None}:
             raise ValueError(

@@ -150,6 +150,7 @@ def test_every_value_has_one_name() -> None:
         ("training.threads", 10**20, "training.threads = 100000000000000000000: should be less than"),
         ("tracking.patience", 1e308, "tracking.patience = 1e+308: should be less than"),
         ("schedule.warmup", 20.0, "schedule.warmup = 20: should be less than training.epochs = 20"),
+        ("training.batch_norm", True, "training.batch_norm = true: should be false for model.bias = false"),
         ("training.measure_every", 0, "training.measure_every = 0: should be greater than 0"),
         ("training.snapshots", 0, "training.snapshots = 0: should be greater than 0"),
         ("extra", 1, "there is no key extra"),
@@ -188,6 +189,11 @@ def test_a_wrong_value_is_named_in_one_line(key: str, value: Any, told: str) -> 
 def test_points_are_not_distorted() -> None:
     with pytest.raises(UserError, match=r"^here: augmentation = affine: should be none for xor"):
         parse(composed("experiment=xor", "augmentation=affine"), "here")
+
+
+def test_a_mini_batch_of_one_row_is_not_normalised() -> None:
+    with pytest.raises(UserError, match=r"^here: training.batch_norm = true: .* training.batch_size = 1: over"):
+        parse(composed("model=softmax", "training.batch_norm=true", "training.batch_size=1"), "here")
 
 
 def test_a_missing_key_is_named() -> None:

@@ -51,6 +51,7 @@ HASHES = {
     "deep, with all means": "45f7132185512c26168cbfe36768a43da6d487ae9053a9f94747c4f29a55b819",
     "wide": "635044588503adebb546bb8e069bd2af022bd976c153c9edadeebe414dd5c864",
     "virtual adversarial training": "9d1e8c66398befed5ecb7436d8fc693d68671da42b77361e5b653759ab85f6fb",
+    "batch normalisation": "be2332a65773e023a21eb0bca824bfd6582e77f47b8c3cf6f89749bf2cf239e9",
     "XOR": "bc5fcc1bdcd2bad7db04a3dd96bb96edf3439c38381584a3075137669cadfffd",
     "alternating points": "d9898c6980c4e6977210a8def3ceea790bce412c5b411e6fee49bb9b35ea90ef",
     "a regression": "d6b19496692d346f36b2934bfa0dd5392d86da159f3236b1880b62514f154a17",
