@@ -1,157 +1,217 @@
-"""Who trains in `benchmarks.time_to_accuracy`: `python -m benchmarks.accuracy_workers NAME CONFIG`.
+"""Who trains in `benchmarks.time_to_accuracy`, each library in a process of its own.
 
-CONFIG is a whole configuration in JSON. A worker prints its accuracy on the test part after each epoch.
+`python -m benchmarks.accuracy_workers LIBRARY FOLDER CONFIG GOAL` prepares the library for the data in FOLDER
+and the training that CONFIG, a whole configuration in JSON, describes. It answers with the library's version.
+Then it trains once for each seed that it reads, a line of standard input, until GOAL, a share of the official
+images, is read correctly. It answers with a line of JSON: seconds and accuracy after each epoch.
 """
 
 import json
-import os
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from functools import partial
+from importlib import metadata
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.config.schema import Config, parse
 from pipeline.data.dataset import Dataset, load_dataset
-from pipeline.nn.batches import MiniBatches
-from pipeline.nn.measurement import Measurement
+from pipeline.nn.fast import predict
 from pipeline.nn.mlp import MLP
-from pipeline.nn.training import Callback
+from pipeline.nn.optimizers import Momentum
 from pipeline.runs.build import Streams, build_batches, build_network, build_training
+from pipeline.support.cores import product_threads
 
-Step = Callable[[np.ndarray, np.ndarray, float], object]  # on images, labels and a learning rate
-Report = Callable[[float], None]  # takes the accuracy after an epoch
-
-
-def ours(config: Config, dataset: Dataset, report: Report, arithmetic: str) -> None:
-    """Train with this project."""
-
-    class Reporting(Callback):
-        def on_measured(self, measurement: Measurement) -> None:
-            report(measurement.metrics["test"]["accuracy"])
-
-    build_training(with_arithmetic(config, arithmetic), dataset).fit(Reporting())
+PACKAGES = {"ours": "numpy", "exact": "numpy", "pytorch": "torch", "jax": "jax"}
 
 
-def scikit_learn(config: Config, dataset: Dataset, report: Report) -> None:
-    """Train scikit-learn's MLPClassifier; it always has biases and a softmax output, and no schedule."""
-    from sklearn.neural_network import MLPClassifier
+class Learner(ABC):
+    """A library that trains the network of `config` on `dataset`."""
 
-    optimizer, classes = asdict(config.optimizer), np.arange(len(dataset.classes))
-    classifier = MLPClassifier(
-        config.model.hidden,
-        solver="sgd",
-        batch_size=config.training.batch_size,
-        learning_rate_init=optimizer["learning_rate"],
-        momentum=optimizer.get("momentum", 0.0),
-        nesterovs_momentum=optimizer.get("nesterov", False),
-        alpha=0,
-    )
-    augment = batches_of(config, dataset).augment
-    labels = dataset.train.targets.argmax(axis=1)
-    images = np.array(dataset.train.inputs)
-    for _ in range(config.training.epochs):
-        classifier.partial_fit(augment(images) if augment else images, labels, classes=classes)
-        report(right(classifier.predict_proba(dataset.test.inputs), dataset))
+    def __init__(self, config: Config, dataset: Dataset) -> None:
+        self.config = config
+        self.dataset = dataset
+
+    @abstractmethod
+    def start(self, seed: int) -> None:
+        """Get ready for the first mini-batch of a training with `seed`."""
+
+    @abstractmethod
+    def train_epoch(self) -> None:
+        """Make the steps of an epoch; return when the last of them is done."""
+
+    @abstractmethod
+    def outputs(self, images: np.ndarray) -> np.ndarray:
+        """Return the outputs for `images`, (n, 784), shape (n, 10); the largest is the answer."""
 
 
-def pytorch(config: Config, dataset: Dataset, report: Report) -> None:
-    """Train with PyTorch, eager."""
-    import torch
+class Ours(Learner):
+    """This project."""
 
-    torch.set_num_threads(1)
-    optimizer, model = asdict(config.optimizer), config.model
-    weights = network(config, dataset).weights
-    layers: list[Any] = []
-    for start in weights:
-        layers += [torch.nn.Linear(start.shape[1], start.shape[0], bias=model.bias), torch.nn.ReLU()]
+    def __init__(self, config: Config, dataset: Dataset, arithmetic: str) -> None:
+        super().__init__(with_arithmetic(config, arithmetic), dataset)
+
+    def start(self, seed: int) -> None:
+        training = build_training(replace(self.config, seed=seed), self.dataset)
+        self.trainer, self.batches = training.trainer, training.batches
+        self.trainer.prepare(self.batches, training.epochs)
+
+    def train_epoch(self) -> None:
+        self.trainer.train_epoch(self.batches)
+
+    def outputs(self, images: np.ndarray) -> np.ndarray:
+        return predict(self.trainer.to_measure, images)
+
+
+class StepByStep(Learner):
+    """A library that is given this project's first weights, mini-batches in float32 and learning rates."""
+
+    def __init__(self, config: Config, dataset: Dataset) -> None:
+        super().__init__(with_arithmetic(config, "float32"), dataset)
+        assert isinstance(config.optimizer, Momentum)
+        self.momentum, self.nesterov = config.optimizer.momentum, config.optimizer.nesterov
+
+    def start(self, seed: int) -> None:
+        streams = Streams(seed)
+        mlp = build_network(self.config, self.dataset, streams.initialisation)
+        self.batches = build_batches(self.config, self.dataset, mlp, streams)
+        self.rates = self._rates()
+        self.begin(mlp)
+
+    def train_epoch(self) -> None:
+        for (x, y), rate in zip(self.batches, next(self.rates), strict=True):
+            self.step(x, np.ascontiguousarray(y), rate)
+        self.wait()
+
+    def _rates(self) -> Iterator[list[float]]:
+        """Yield the learning rates of each epoch, a rate a step: the schedule's at the step's middle."""
+        config, steps = self.config, len(self.batches)
+        for epoch in range(config.training.epochs):
+            middles = epoch + (np.arange(steps) + 0.5) / steps
+            rates = config.schedule.rates(config.optimizer.learning_rate, middles, config.training.epochs)
+            yield rates.tolist()
+
+    @abstractmethod
+    def begin(self, mlp: MLP) -> None:
+        """Take the first weights of `mlp`."""
+
+    @abstractmethod
+    def step(self, x: np.ndarray, y: np.ndarray, rate: float) -> None:
+        """Make a step on a mini-batch of images, (n, 784), and their labels, (n, 10), at a learning rate."""
+
+    def wait(self) -> None:
+        """Wait for the last step, where a library makes its steps in the background."""
+
+
+class PyTorch(StepByStep):
+    """PyTorch, eager, with autograd and its fused optimizer."""
+
+    def __init__(self, config: Config, dataset: Dataset) -> None:
+        import torch
+
+        super().__init__(config, dataset)
+        torch.set_num_threads(config.training.threads)
+
+    def begin(self, mlp: MLP) -> None:
+        import torch
+
+        layers: list[Any] = []
+        for n_in, n_out in pairwise(mlp.widths):
+            layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
+        self.network = torch.nn.Sequential(*layers[:-1])
         with torch.no_grad():
-            layers[-2].weight.copy_(torch.from_numpy(start))
-            if model.bias:
-                layers[-2].bias.zero_()
-    net = torch.nn.Sequential(*layers[:-1])
-    sgd = torch.optim.SGD(
-        net.parameters(),
-        lr=optimizer["learning_rate"],
-        momentum=optimizer.get("momentum", 0.0),
-        nesterov=optimizer.get("nesterov", False),
-    )
-
-    def step(x: np.ndarray, y: np.ndarray, rate: float) -> None:
-        for group in sgd.param_groups:
-            group["lr"] = rate
-        sgd.zero_grad()
-        z, targets = net(torch.from_numpy(x)), torch.from_numpy(y)
-        if model.output == "softmax":
-            loss = torch.nn.functional.cross_entropy(z, targets)
-        else:
-            loss = (0.5 * z.relu().square() - targets * z).sum() / len(x)
-        loss.backward()
-        sgd.step()
-
-    def predict(x: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return np.asarray(net(torch.from_numpy(x)).relu_())
-
-    train_epochs(config, dataset, step, lambda x: report(right(predict(x), dataset)))
-
-
-def jax(config: Config, dataset: Dataset, report: Report) -> None:
-    """Train with JAX, a call of a compiled function for each mini-batch."""
-    import jax  # type: ignore[import-not-found, unused-ignore]
-    from jax import numpy as jnp  # type: ignore[import-not-found, unused-ignore]
-
-    optimizer, model = asdict(config.optimizer), config.model
-    momentum, nesterov = optimizer.get("momentum", 0.0), optimizer.get("nesterov", False)
-    mlp = network(config, dataset)
-    parameters = [jnp.asarray(values) for values in (*mlp.weights, *mlp.biases)]
-    state = parameters, [jnp.zeros_like(values) for values in parameters]
-    depth = len(mlp.weights)
-
-    def outputs(parameters: Any, x: Any) -> Any:
-        for layer in range(depth):
-            x = (jax.nn.relu(x) if layer else x) @ parameters[layer].T
-            if model.bias:
-                x = x + parameters[depth + layer]
-        return x
-
-    def loss(parameters: Any, x: Any, y: Any) -> Any:
-        z = outputs(parameters, x)
-        if model.output == "softmax":
-            return -(y * jax.nn.log_softmax(z)).sum() / len(x)
-        return (0.5 * jax.nn.relu(z) ** 2 - y * z).sum() / len(x)
-
-    @partial(jax.jit, donate_argnums=0)
-    def compiled(state: Any, x: Any, y: Any, rate: Any) -> Any:
-        parameters, velocity = state
-        gradient = jax.grad(loss)(parameters, x, y)
-        velocity = [momentum * v + rate * g for v, g in zip(velocity, gradient, strict=True)]
-        steps = (
-            [momentum * v + rate * g for v, g in zip(velocity, gradient, strict=True)]
-            if nesterov
-            else velocity
+            for layer, weights, biases in zip(layers[::2], mlp.weights, mlp.biases, strict=True):
+                layer.weight.copy_(torch.from_numpy(weights))
+                layer.bias.copy_(torch.from_numpy(biases))
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            lr=self.config.optimizer.learning_rate,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            fused=True,
         )
-        return [p - s for p, s in zip(parameters, steps, strict=True)], velocity
 
-    def step(x: np.ndarray, y: np.ndarray, rate: float) -> None:
-        nonlocal state
-        state = compiled(state, np.array(x), y, rate)  # JAX reads it later, when `x` holds other images
+    def step(self, x: np.ndarray, y: np.ndarray, rate: float) -> None:
+        import torch
 
-    predict = jax.jit(outputs)
-    train_epochs(config, dataset, step, lambda x: report(right(np.asarray(predict(state[0], x)), dataset)))
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.zero_grad()
+        outputs = self.network(torch.from_numpy(x))
+        torch.nn.functional.cross_entropy(outputs, torch.from_numpy(y)).backward()
+        self.optimizer.step()
+
+    def outputs(self, images: np.ndarray) -> np.ndarray:
+        import torch
+
+        with torch.no_grad():
+            return np.asarray(self.network(torch.from_numpy(np.array(images))))
 
 
-def train_epochs(config: Config, dataset: Dataset, step: Step, measure: Callable[[np.ndarray], None]) -> None:
-    """Make the steps of each epoch, for a library that is given them, and measure on the test images."""
-    batches, epochs = batches_of(config, dataset), config.training.epochs
-    for epoch in range(epochs):
-        middles = epoch + (np.arange(len(batches)) + 0.5) / len(batches)
-        rates = config.schedule.rates(config.optimizer.learning_rate, middles, epochs).tolist()
-        for (x, y), rate in zip(batches, rates, strict=True):
-            step(x, np.ascontiguousarray(y), rate)
-        measure(np.array(dataset.test.inputs))
+class Jax(StepByStep):
+    """JAX, a call of a compiled function for each mini-batch."""
+
+    def __init__(self, config: Config, dataset: Dataset) -> None:
+        import jax  # type: ignore[import-not-found, unused-ignore]
+
+        super().__init__(config, dataset)
+        momentum, nesterov = self.momentum, self.nesterov
+
+        def forward(parameters: Any, x: Any) -> Any:
+            *hidden, (weights, biases) = parameters
+            for w, b in hidden:
+                x = jax.nn.relu(x @ w.T + b)
+            return x @ weights.T + biases
+
+        def loss(parameters: Any, x: Any, y: Any) -> Any:
+            return -(y * jax.nn.log_softmax(forward(parameters, x))).sum() / len(x)
+
+        @partial(jax.jit, donate_argnums=0)
+        def step(state: Any, x: Any, y: Any, rate: Any) -> Any:
+            parameters, velocity = state
+            gradient = jax.grad(loss)(parameters, x, y)
+            velocity = jax.tree.map(lambda v, g: momentum * v + rate * g, velocity, gradient)
+            steps = velocity
+            if nesterov:
+                steps = jax.tree.map(lambda v, g: momentum * v + rate * g, velocity, gradient)
+            return jax.tree.map(lambda p, s: p - s, parameters, steps), velocity
+
+        self._forward, self._step = jax.jit(forward), step
+
+    def begin(self, mlp: MLP) -> None:
+        import jax
+        from jax import numpy as jnp  # type: ignore[import-not-found, unused-ignore]
+
+        parameters = [
+            (jnp.array(weights), jnp.array(biases))
+            for weights, biases in zip(mlp.weights, mlp.biases, strict=True)
+        ]
+        self.state = parameters, jax.tree.map(jnp.zeros_like, parameters)
+
+    def step(self, x: np.ndarray, y: np.ndarray, rate: float) -> None:
+        # JAX reads the images later, when `x` holds others.
+        self.state = self._step(self.state, np.array(x), y, rate)
+
+    def wait(self) -> None:
+        import jax
+
+        jax.block_until_ready(self.state)
+
+    def outputs(self, images: np.ndarray) -> np.ndarray:
+        return np.asarray(self._forward(self.state[0], images))
+
+
+LEARNERS: dict[str, Callable[[Config, Dataset], Learner]] = {
+    "ours": partial(Ours, arithmetic="float32"),
+    "exact": partial(Ours, arithmetic="exact"),
+    "pytorch": PyTorch,
+    "jax": Jax,
+}
 
 
 def with_arithmetic(config: Config, arithmetic: str) -> Config:
@@ -161,31 +221,46 @@ def with_arithmetic(config: Config, arithmetic: str) -> Config:
     )
 
 
-def network(config: Config, dataset: Dataset) -> MLP:
-    """Return the network in float32, with its first weights."""
-    rng = Streams(config.seed).initialisation
-    return build_network(with_arithmetic(config, "float32"), dataset, rng)
+def train(learner: Learner, seed: int, goal: float) -> list[tuple[float, float]]:
+    """Train until `goal` is reached, or to the last epoch.
+
+    Args:
+        learner: who trains.
+        seed: of the training.
+        goal: a share of the official images.
+
+    Returns:
+        After each epoch the seconds since the first mini-batch, without those of measuring the accuracy, and
+        the share of the official images that are read correctly.
+    """
+    learner.start(seed)
+    official, seconds, epochs = learner.dataset.official, 0.0, []
+    for _ in range(learner.config.training.epochs):
+        started = time.perf_counter()
+        learner.train_epoch()
+        seconds += time.perf_counter() - started
+        right = learner.outputs(official.inputs).argmax(axis=1) == official.targets.argmax(axis=1)
+        epochs.append((seconds, float(right.mean())))
+        if epochs[-1][1] >= goal:
+            break
+    return epochs
 
 
-def batches_of(config: Config, dataset: Dataset) -> MiniBatches:
-    """Return the mini-batches in float32."""
-    return build_batches(config, dataset, network(config, dataset), Streams(config.seed))
+def main() -> None:
+    """Work: say the library's version, or nothing where it is not installed; then train on request."""
+    library, folder, config, goal = sys.argv[1:]
+    try:
+        version = metadata.version(PACKAGES[library])
+    except metadata.PackageNotFoundError:
+        print(flush=True)
+        return
+    learner = LEARNERS[library](parse(json.loads(config), "CONFIG"), load_dataset(Path(folder)))
+    with product_threads(learner.config.training.threads):
+        train(learner, seed=0, goal=0.0)  # an epoch that compiles, and reads the images into the page cache
+        print(version, flush=True)
+        for line in sys.stdin:
+            print(json.dumps(train(learner, int(line), float(goal))), flush=True)
 
-
-def right(outputs: np.ndarray, dataset: Dataset) -> float:
-    """Return the share of test images whose largest output is that of their label."""
-    return float((outputs.argmax(axis=1) == dataset.test.targets.argmax(axis=1)).mean())
-
-
-WORKERS: dict[str, Callable[[Config, Dataset, Report], None]] = {
-    "ours, float32": partial(ours, arithmetic="float32"),
-    "ours, exact": partial(ours, arithmetic="exact"),
-    "scikit-learn": scikit_learn,
-    "PyTorch": pytorch,
-    "JAX": jax,
-}
 
 if __name__ == "__main__":
-    if hasattr(os, "sched_setaffinity"):  # Linux
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    WORKERS[sys.argv[1]](parse(json.loads(sys.argv[2]), "CONFIG"), load_dataset(), partial(print, flush=True))
+    main()

@@ -1,91 +1,178 @@
-"""Seconds from a process's start to an accuracy, ours and others': `python -m benchmarks.time_to_accuracy`.
+"""Seconds to an accuracy on MNIST's official images, ours beside PyTorch's and JAX's.
 
-The experiments are `experiment=sheet_mnist` and `experiment=quick`, with the same network, mini-batches,
-learning rates and distorted images for all (`benchmarks.accuracy_workers` says where one differs). The
-accuracy is on MNIST's last 20,000 training images, after each epoch. The seconds are counted from the
-start of a process that imports the library and trains, on one core. PyTorch and JAX run in the
-interpreter that BENCH_PYTHON names (see `benchmarks.speed`).
+`python -m benchmarks.time_to_accuracy [goal …] [--seeds N] [--libraries NAME …]`. For each goal, a percentage
+of the official 10,000 images that is to be read correctly, there is an experiment, which trains on all 60,000
+training images. All libraries train its network from the same first weights, on the same mini-batches of
+distorted images, at the same learning rates (`benchmarks.accuracy_workers`), on two cores. The clock starts
+at the first mini-batch, stands still while the accuracy is measured after each epoch, and stops at the end of
+the first epoch after which the goal is reached. The libraries take turns, seed by seed and in alternating
+order, so that whatever else the machine does affects all of them alike.
+
+PyTorch and JAX run in the interpreter that BENCH_PYTHON names (see `benchmarks.speed`).
 """
 
-from pipeline.support.program import program
+from pipeline.support.program import command, program
 
+import argparse
 import json
+import math
 import os
 import subprocess
-import tempfile
-import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
+from pathlib import Path
 from statistics import median
-from typing import Any
 
 from rich.table import Table
 
-from benchmarks.accuracy_workers import WORKERS
-from benchmarks.common import ROOT, console, machine, progress
-from benchmarks.speed import ONE_THREAD, interpreter
-from pipeline.data.dataset import load_dataset
+from benchmarks.accuracy_workers import PACKAGES
+from benchmarks.common import ROOT, console, machine
+from benchmarks.records import FOLDER, prepare
+from benchmarks.speed import interpreter
+from pipeline.config.schema import Config
+from pipeline.data.dataset import PROCESSED
 from pipeline.problems import read_experiment
-from pipeline.runs.training_data import check_fit
+from pipeline.support.cores import usable_cores
 from pipeline.support.errors import UserError
 
-EXPERIMENTS = ("sheet_mnist", "quick")
-GOALS = (0.97, 0.98, 0.985)
-ROUNDS = 3
-PACKAGES = {"scikit-learn": "scikit-learn", "PyTorch": "torch", "JAX": "jax"}
+RECIPES = {"97": "quick_97", "98": "quick_98", "98.5": "quick_98_5", "99": "quick_99"}
+TITLES = {"ours": "ours, float32", "exact": "ours, exact", "pytorch": "PyTorch", "jax": "JAX"}
+LIBRARIES = ["ours", "pytorch", "jax"]  # by default: exact arithmetic takes long
+SEEDS = 25
+CORES = 2
+
+Run = list[tuple[float, float]]  # the seconds that had passed and the accuracy, after each epoch
+
+
+class Worker:
+    """A process in which a library trains, once whenever it is asked.
+
+    Args:
+        library: one of `TITLES`.
+        config: what to train.
+        folder: of the dataset.
+        goal: a share of the official images.
+
+    Attributes:
+        title: of the library, with its version.
+        there: whether the library is installed.
+    """
+
+    def __init__(self, library: str, config: Config, folder: Path, goal: float) -> None:
+        self.title = TITLES[library]
+        self.process = subprocess.Popen(
+            [
+                *(interpreter(PACKAGES[library]), "-m", "benchmarks.accuracy_workers", library),
+                *(str(folder), json.dumps(asdict(config)), str(goal)),
+            ],
+            cwd=ROOT,
+            env=os.environ | {"JAX_PLATFORMS": "cpu"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        version = self._answer()
+        self.there = bool(version)
+        if self.there and PACKAGES[library] != "numpy":
+            self.title += f" {version}"
+
+    def train(self, seed: int) -> Run:
+        """Train with `seed` until the goal is reached, or to the end."""
+        assert self.process.stdin
+        self.process.stdin.write(f"{seed}\n")
+        self.process.stdin.flush()
+        return [(seconds, share) for seconds, share in json.loads(self._answer())]
+
+    def _answer(self) -> str:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            raise UserError(f"the benchmark of {self.title} failed: see above")
+        return line.strip()
 
 
 def main() -> None:
-    """Measure and print a table for each experiment."""
+    """Measure what the command line asks for, and print a table for each goal."""
+    parser = argparse.ArgumentParser(
+        prog=command(), description="Measure the seconds to an accuracy on MNIST's official images."
+    )
+    parser.add_argument(
+        "goals", nargs="*", metavar="goal", help=f"any of {', '.join(RECIPES)} percent (default: all)"
+    )
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"how many to train with (default: {SEEDS})")
+    parser.add_argument(
+        "--libraries",
+        nargs="+",
+        choices=TITLES,
+        default=LIBRARIES,
+        help=f"who trains (default: {' '.join(LIBRARIES)})",
+    )
+    asked = parser.parse_args()
+    goals = asked.goals or [*RECIPES]
+    if unknown := set(goals) - RECIPES.keys():
+        raise UserError(f"{', '.join(sorted(unknown))}: no such goal; there are {', '.join(RECIPES)}")
+    if asked.seeds < 1:
+        raise UserError(f"--seeds {asked.seeds}: should be at least 1")
+
+    if hasattr(os, "sched_setaffinity"):  # Linux; the workers inherit it
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-CORES:])
     console.print(machine())
-    for name in EXPERIMENTS:
-        config = read_experiment(name)
-        check_fit(config, load_dataset())
-        experiment = asdict(config)
-        runs = [(worker, run(worker, experiment)) for worker in progress([*WORKERS] * ROUNDS, name)]
-        title = f"Seconds from the process's start, experiment={name}, medians of {ROUNDS} runs"
-        table = Table(
-            "", *(f"{goal:.1%}" for goal in GOALS), "best accuracy", title=title, title_justify="left"
-        )
-        for worker in WORKERS:
-            table.add_row(worker, *row([accuracies for who, accuracies in runs if who == worker]))
-        console.print(table)
+    for goal in goals:
+        console.print(board(goal, asked.seeds, asked.libraries))
 
 
-def run(worker: str, experiment: dict[str, Any]) -> list[tuple[float, float]]:
-    """Return the seconds that had passed and the accuracy after each epoch; nothing without the library."""
-    command = [interpreter(PACKAGES.get(worker, "")), "-m", "benchmarks.accuracy_workers", worker]
-    environment = os.environ | {"JAX_PLATFORMS": "cpu"} | ONE_THREAD
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:  # a pipe that nobody reads would fill up
-        started = time.perf_counter()
-        with subprocess.Popen(
-            [*command, json.dumps(experiment)],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as process:
-            assert process.stdout
-            epochs = [(time.perf_counter() - started, float(line)) for line in process.stdout]
-        errors.seek(0)
-        told = errors.read()
-    if process.returncode and "ModuleNotFoundError" not in told:
-        raise UserError(f"the benchmark of {worker} failed: {told.strip()}")
-    return epochs
+def board(goal: str, seeds: int, libraries: Sequence[str]) -> Table:
+    """Let the `libraries` take turns at `goal`, printing a line a seed, and return the table."""
+    config = read_experiment(RECIPES[goal], f"training.threads={min(CORES, usable_cores())}")
+    workspace, share = FOLDER / str(config.split.train), float(goal) / 100
+    prepare(workspace, config)
+    with ExitStack() as alive:
+        workers = []
+        for library in libraries:
+            workers.append(Worker(library, config, workspace / PROCESSED, share))
+            alive.enter_context(workers[-1].process)
+        there = [worker for worker in workers if worker.there]
+        runs: dict[str, list[Run]] = {worker.title: [] for worker in workers}
+        for seed in range(seeds):
+            for worker in there[:: -1 if seed % 2 else 1]:
+                runs[worker.title].append(worker.train(seed))
+            times = [f"{title} {told(seconds_to(share, of[-1]))}" for title, of in runs.items() if of]
+            console.print(f"{goal} %, seed {seed}: {'; '.join(times)}")
+    table = Table(
+        *("", "seconds, median", "fastest", "slowest", "reached by", "epochs", "accuracy"),
+        title=f"{goal} % of the official images with experiment={RECIPES[goal]}, {seeds} seeds",
+        title_justify="left",
+    )
+    for title, of_library in runs.items():
+        table.add_row(title, *row(share, of_library))
+    return table
 
 
-def row(runs: list[list[tuple[float, float]]]) -> list[str]:
-    """Return the cells of a worker: seconds to each goal, and the best accuracy."""
-    if not all(runs):
-        return ["not installed"] + [""] * len(GOALS)
-    cells = []
-    for goal in GOALS:
-        times = [next((seconds for seconds, share in run if share >= goal), None) for run in runs]
-        reached = [seconds for seconds in times if seconds is not None]
-        cells.append(f"{median(reached):.1f}" if len(reached) == len(runs) else "not reached")
-    return [*cells, f"{median(max(share for _, share in run) for run in runs):.2%}"]
+def seconds_to(goal: float, run: Run) -> float:
+    """Return the seconds of `run` to `goal`; infinity where it was not reached."""
+    return next((seconds for seconds, share in run if share >= goal), math.inf)
+
+
+def told(seconds: float) -> str:
+    """Return how `seconds` are printed."""
+    return f"{seconds:.2f}" if seconds < math.inf else "not reached"
+
+
+def row(goal: float, runs: Sequence[Run]) -> list[str]:
+    """Return the cells of a library; medians are over all `runs`, with those that fall short as infinity."""
+    if not runs:
+        return ["not installed: see BENCH_PYTHON in benchmarks/speed.py"]
+    times = sorted(seconds_to(goal, run) for run in runs)
+    reached = sum(time < math.inf for time in times)
+    return [
+        *map(told, (median(times), times[0], times[-1])),
+        f"{reached} of {len(runs)}",
+        f"{median(len(run) for run in runs):g}",
+        f"{median(run[-1][1] for run in runs):.2%}",
+    ]
 
 
 if __name__ == "__main__":
-    with program(__doc__):
+    with program():
         main()

@@ -28,7 +28,7 @@ def plan(*options: str) -> Plan:
             "sweep of learning_rate × seed, 6 jobs",
             ["optimizer.learning_rate", "seed"],
         ),
-        (["experiment=quick,sheet_mnist"], "sweep of experiment, 2 jobs", ["experiment"]),
+        (["experiment=quick_98,sheet_mnist"], "sweep of experiment, 2 jobs", ["experiment"]),
     ],
 )
 def test_a_plan_names_what_is_swept_and_counts_the_jobs(
