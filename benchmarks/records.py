@@ -122,7 +122,7 @@ def main() -> None:
     if unknown := set(wanted) - set(RECORDS):
         raise UserError(f"{', '.join(sorted(unknown))}: no such row; there are {', '.join(RECORDS)}")
 
-    records = [RECORDS[name] for name in wanted if prepare(RECORDS[name])]
+    records = [RECORDS[name] for name in wanted if can_be_trained(RECORDS[name])]
     runs = {(run.workspace, run.folder): run for record in records for run in plan_runs(record)}
     os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{ROOT / 'mlflow.db'}")
     for threads in sorted({run.config.training.threads for run in runs.values()}):
@@ -140,27 +140,40 @@ def main() -> None:
 def plan_runs(record: Record) -> list[Run]:
     """Return the runs of `record`."""
     config = read_experiment(record.experiment, *record.changes)
-    workspace = FOLDER / config.dataset.name / str(config.split.train)
     return [
-        Run(replace(config, seed=seed), workspace, Path(record.experiment) / str(seed))
+        Run(replace(config, seed=seed), workspace_for(config), Path(record.experiment) / str(seed))
         for seed in record.seeds
     ]
 
 
-def prepare(record: Record) -> bool:
-    """Download and preprocess the data of `record`, unless that was done. Say so where they cannot be had."""
-    run = plan_runs(record)[0]
-    processed = run.workspace / PROCESSED
-    if not (processed / "dataset.json").exists():  # which is written last
-        assert isinstance(run.config.dataset, IdxDataset)
-        raw = run.workspace.parent / "raw"  # not the pipeline's, which may hold another dataset
-        try:
-            download(replace(run.config.dataset, fallback=None), raw, os.environ.get("DATA_MIRROR"))
-        except UserError as error:
-            warn(f"{record.title}: not trained: {error}")
-            return False
-        preprocess(raw, processed, run.config.split)
+def can_be_trained(record: Record) -> bool:
+    """Prepare the data of `record`. Say so and return False where they cannot be had."""
+    try:
+        prepare(plan_runs(record)[0].config)
+    except UserError as error:
+        warn(f"{record.title}: not trained: {error}")
+        return False
     return True
+
+
+def workspace_for(config: Config) -> Path:
+    """Return the folder for the data of `config` and all runs on them."""
+    return FOLDER / config.dataset.name / str(config.split.train)
+
+
+def prepare(config: Config) -> Path:
+    """Download and preprocess the data of `config`, unless that was done, and return where they are.
+
+    Raises:
+        UserError: if they cannot be had.
+    """
+    processed = workspace_for(config) / PROCESSED
+    if not (processed / "dataset.json").exists():  # which is written last
+        assert isinstance(config.dataset, IdxDataset)
+        raw = workspace_for(config).parent / "raw"  # not the pipeline's, which may hold another dataset
+        download(replace(config.dataset, fallback=None), raw, os.environ.get("DATA_MIRROR"))
+        preprocess(raw, processed, config.split)
+    return processed
 
 
 def train_and_measure(run: Run) -> None:

@@ -28,15 +28,14 @@ from rich.table import Table
 
 from benchmarks.accuracy_workers import PACKAGES
 from benchmarks.common import ROOT, console, machine
-from benchmarks.records import FOLDER, prepare
+from benchmarks.records import prepare
 from benchmarks.speed import interpreter
 from pipeline.config.schema import Config
-from pipeline.data.dataset import PROCESSED
 from pipeline.problems import read_experiment
 from pipeline.support.cores import usable_cores
 from pipeline.support.errors import UserError
 
-RECIPES = {"97": "quick_97", "98": "quick_98", "98.5": "quick_98_5", "99": "quick_99"}
+RECIPES = {"97": "quick_97", "98": "quick_98", "98.5": "quick", "99": "quick_99"}
 TITLES = {"ours": "ours, float32", "exact": "ours, exact", "pytorch": "PyTorch", "jax": "JAX"}
 LIBRARIES = ["ours", "pytorch", "jax"]  # by default: exact arithmetic takes long
 SEEDS = 25
@@ -125,12 +124,11 @@ def main() -> None:
 def board(goal: str, seeds: int, libraries: Sequence[str]) -> Table:
     """Let the `libraries` take turns at `goal`, printing a line a seed, and return the table."""
     config = read_experiment(RECIPES[goal], f"training.threads={min(CORES, usable_cores())}")
-    workspace, share = FOLDER / str(config.split.train), float(goal) / 100
-    prepare(workspace, config)
+    share, processed = float(goal) / 100, prepare(config)
     with ExitStack() as alive:
         workers = []
         for library in libraries:
-            workers.append(Worker(library, config, workspace / PROCESSED, share))
+            workers.append(Worker(library, config, processed, share))
             alive.enter_context(workers[-1].process)
         there = [worker for worker in workers if worker.there]
         runs: dict[str, list[Run]] = {worker.title: [] for worker in workers}

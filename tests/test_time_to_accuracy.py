@@ -35,6 +35,7 @@ def test_a_recipe_asks_for_nothing_that_a_library_leaves_out(experiment: str) ->
         "optimizer.weight_decay": 0.0,
         "optimizer.clip_norm": None,
         "training.ema": 0.0,
+        "training.batch_norm": False,
         "training.virtual_adversarial": 0.0,
         "training.patience": None,
     }
