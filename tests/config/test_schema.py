@@ -192,7 +192,7 @@ def test_points_are_not_distorted() -> None:
 
 
 def test_a_mini_batch_of_one_row_is_not_normalised() -> None:
-    with pytest.raises(UserError, match=r"^here: training.batch_norm = true: .* batch_size = 1: over"):
+    with pytest.raises(UserError, match=r"^here: .*should be false for training\.batch_size = 1: over"):
         parse(composed("model=softmax", "training.batch_norm=true", "training.batch_size=1"), "here")
 
 
