@@ -18,6 +18,7 @@ from pipeline.support.files import sha256
 from tests.commands import ROOT, TRACKED, kill, wait_for
 from tests.stores import client
 from tests.sweeping import EXPLODING, KILLED, LONGER, needs_proc, runs, start, sweep, table, workers
+from tests.sweeps.test_halving import SEARCH
 
 NODES = 2
 
@@ -91,6 +92,14 @@ def test_a_sweep_elsewhere_is_the_same_sweep(tracked: Path, launcher: list[str])
     assert sorted(run.data.tags["model_sha256"] for run in jobs) == sorted(models)
     if "hydra/launcher=ray" in launcher:
         assert len(list((tracked / "elsewhere/nodes").iterdir())) == NODES
+
+
+def test_a_search_elsewhere_finds_the_same(workspace: Path, launcher: list[str]) -> None:
+    assert sweep(workspace, *SEARCH).returncode == 0
+    options = [*launcher, *SEARCH, "sweep.resume=false", "hydra.sweep.dir=elsewhere"]
+    done = sweep(workspace, *options)
+    assert done.returncode == 0, done.stderr
+    assert (workspace / "elsewhere/sweep.csv").read_bytes() == (workspace / "sweep/sweep.csv").read_bytes()
 
 
 def test_one_bad_job_elsewhere_spoils_nothing_and_the_good_ones_are_not_done_again(
