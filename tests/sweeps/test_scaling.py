@@ -3,6 +3,7 @@
 A launcher that is not installed is skipped; Slurm's as well where there is no cluster.
 """
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -146,11 +147,13 @@ def test_the_same_command_finishes_a_sweep_elsewhere_of_which_a_job_was_killed(t
 def test_no_more_threads_than_a_job_has_processors(workspace: Path, launcher: str, key: str) -> None:
     pytest.importorskip("hydra_plugins.hydra_ray_launcher")
     key = f"hydra.launcher.{key}"
-    done = sweep(workspace, f"hydra/launcher={launcher}", f"{key}=2", "training.threads=3", "seed=0,1")
+    (workspace / "srun").touch(0o755)  # as on a login node of Slurm's; nothing is started
+    options = [f"hydra/launcher={launcher}", f"{key}=2", "training.threads=3", "seed=0,1"]
+    done = sweep(workspace, *options, PATH=f"{workspace}{os.pathsep}{os.environ['PATH']}")
     assert done.returncode == 1
     assert done.stderr == (
         f"error: training.threads = 3 is more than the 2 processors that {key} reserves for a job:"
-        " set it to 3\n"
+        f" set {key}=3\n"
     )
 
 
