@@ -1,10 +1,11 @@
 """What the benchmarks share: the machine in one line, and targets met or missed."""
 
+import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +28,45 @@ console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isat
 def progress(items: Iterable[T], words: str) -> Iterable[T]:
     """Go through `items` with a progress bar on a terminal, which vanishes at the end."""
     return track(items, words, console=console, transient=True, disable=not console.is_terminal)
+
+
+class Worker:
+    """A process that waits for its turn: it answers each line that it is given with a line.
+
+    Args:
+        title: what it is called if it fails.
+        command: what starts it.
+        environment: variables that it gets beside ours.
+
+    Attributes:
+        version: of its library, which it says first; empty where that is not installed.
+    """
+
+    def __init__(self, title: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.title = title
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.version = self._answer()
+
+    def ask(self, line: str) -> str:
+        """Give it the `line`, and return its answer."""
+        assert self.process.stdin
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> str:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            raise UserError(f"the benchmark of {self.title} failed: see above")
+        return line.strip()
 
 
 def machine() -> str:

@@ -17,7 +17,6 @@ from pipeline.support.program import program
 
 import math
 import os
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -29,7 +28,7 @@ from types import ModuleType
 from rich.table import Table
 
 from benchmarks import sheet_network, wide_network
-from benchmarks.common import ROOT, console, machine, progress, verdict
+from benchmarks.common import Worker, console, machine, progress, verdict
 from benchmarks.contestants import Contestant
 from pipeline.config.schema import Split, StrokesDataset
 from pipeline.data.dataset import PROCESSED, Dataset, load_dataset
@@ -68,46 +67,21 @@ RACES = (
 )
 
 
-class Worker:
-    """A process that runs a contestant's epochs, one whenever it is asked.
-
-    Attributes:
-        version: of the contestant's library; empty where that is not installed.
-    """
+class Runner(Worker):
+    """A process that runs a contestant's epochs, one whenever it is asked."""
 
     def __init__(self, race: Race, name: str, folder: Path) -> None:
         contestant = race.module.CONTESTANTS[name]
-        self.title = contestant.title
-        self.process = subprocess.Popen(
-            [
-                interpreter(contestant.distribution),
-                "-m",
-                "benchmarks.contestants",
-                race.module.__name__,
-                name,
-                str(folder.resolve()),
-            ],
-            cwd=ROOT,
-            env=os.environ | {"JAX_PLATFORMS": "cpu"} | race.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        arguments = ["benchmarks.contestants", race.module.__name__, name, str(folder.resolve())]
+        super().__init__(
+            contestant.title,
+            [interpreter(contestant.distribution), "-m", *arguments],
+            {"JAX_PLATFORMS": "cpu"} | race.environment,
         )
-        self.version = self._answer()
 
     def epoch(self) -> float:
         """Run an epoch and return its seconds."""
-        assert self.process.stdin
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return float(self._answer())
-
-    def _answer(self) -> str:
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        if not line:
-            raise UserError(f"the benchmark of {self.title} failed: see above")
-        return line.strip()
+        return float(self.ask(""))
 
 
 def main() -> None:
@@ -127,7 +101,7 @@ def run(race: Race, dataset: Dataset, folder: Path) -> Table:
     with ExitStack() as workers_alive:
         workers = {}
         for name in progress(contestants, "starting"):
-            worker = Worker(race, name, folder)
+            worker = Runner(race, name, folder)
             workers_alive.enter_context(worker.process)
             if worker.version:
                 workers[name] = worker

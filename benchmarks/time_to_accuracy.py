@@ -17,7 +17,6 @@ import argparse
 import json
 import math
 import os
-import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -27,7 +26,7 @@ from statistics import median
 from rich.table import Table
 
 from benchmarks.accuracy_workers import PACKAGES
-from benchmarks.common import ROOT, console, machine
+from benchmarks.common import Worker, console, machine
 from benchmarks.records import prepare
 from benchmarks.speed import interpreter
 from pipeline.config.schema import Config
@@ -44,7 +43,7 @@ CORES = 2
 Run = list[tuple[float, float]]  # the seconds that had passed and the accuracy, after each epoch
 
 
-class Worker:
+class Trainee(Worker):
     """A process in which a library trains, once whenever it is asked.
 
     Args:
@@ -52,43 +51,21 @@ class Worker:
         config: what to train.
         folder: of the dataset.
         goal: a share of the official images.
-
-    Attributes:
-        title: of the library, with its version.
-        there: whether the library is installed.
     """
 
     def __init__(self, library: str, config: Config, folder: Path, goal: float) -> None:
-        self.title = TITLES[library]
-        self.process = subprocess.Popen(
-            [
-                *(interpreter(PACKAGES[library]), "-m", "benchmarks.accuracy_workers", library),
-                *(str(folder), json.dumps(asdict(config)), str(goal)),
-            ],
-            cwd=ROOT,
-            env=os.environ | {"JAX_PLATFORMS": "cpu"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        arguments = [library, str(folder), json.dumps(asdict(config)), str(goal)]
+        super().__init__(
+            TITLES[library],
+            [interpreter(PACKAGES[library]), "-m", "benchmarks.accuracy_workers", *arguments],
+            {"JAX_PLATFORMS": "cpu"},
         )
-        version = self._answer()
-        self.there = bool(version)
-        if self.there and PACKAGES[library] != "numpy":
-            self.title += f" {version}"
+        if self.version and PACKAGES[library] != "numpy":
+            self.title += f" {self.version}"
 
     def train(self, seed: int) -> Run:
         """Train with `seed` until the goal is reached, or to the end."""
-        assert self.process.stdin
-        self.process.stdin.write(f"{seed}\n")
-        self.process.stdin.flush()
-        return [(seconds, share) for seconds, share in json.loads(self._answer())]
-
-    def _answer(self) -> str:
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        if not line:
-            raise UserError(f"the benchmark of {self.title} failed: see above")
-        return line.strip()
+        return [(seconds, share) for seconds, share in json.loads(self.ask(f"{seed}"))]
 
 
 def main() -> None:
@@ -128,9 +105,9 @@ def board(goal: str, seeds: int, libraries: Sequence[str]) -> Table:
     with ExitStack() as alive:
         workers = []
         for library in libraries:
-            workers.append(Worker(library, config, processed, share))
+            workers.append(Trainee(library, config, processed, share))
             alive.enter_context(workers[-1].process)
-        there = [worker for worker in workers if worker.there]
+        there = [worker for worker in workers if worker.version]
         runs: dict[str, list[Run]] = {worker.title: [] for worker in workers}
         for seed in range(seeds):
             for worker in there[:: -1 if seed % 2 else 1]:

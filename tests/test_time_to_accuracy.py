@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy_workers import LEARNERS, train, with_arithmetic
-from benchmarks.time_to_accuracy import RECIPES, Worker, row, seconds_to
+from benchmarks.time_to_accuracy import RECIPES, Trainee, row, seconds_to
 from pipeline.config.schema import flat
 from pipeline.data.dataset import PROCESSED, load_dataset
 from pipeline.nn.measurement import accuracy
@@ -53,14 +53,14 @@ def test_a_worker_trains_as_the_pipeline_does_and_stops_at_the_goal(
         training = build_training(with_arithmetic(replace(config, seed=seed), arithmetic), dataset)
         training.fit()
         ends.append(accuracy(training.mlp, dataset.official))
-    with (worker := Worker(library, config, workspace / PROCESSED, goal=2.0)).process:
+    with (worker := Trainee(library, config, workspace / PROCESSED, goal=2.0)).process:
         runs = [worker.train(seed) for seed in (0, 1)]
     assert [run[-1][1] for run in runs] == ends
     for run in runs:
         assert len(run) == config.training.epochs
         assert run[0][0] > 0 and run == sorted(run, key=lambda epoch: epoch[0])
     first = runs[0][0][1]
-    with (worker := Worker(library, config, workspace / PROCESSED, goal=first)).process:
+    with (worker := Trainee(library, config, workspace / PROCESSED, goal=first)).process:
         assert [share for _, share in worker.train(0)] == [first]
 
 
