@@ -36,7 +36,7 @@ class Record:
     source: str
     published: float
     seeds: Sequence[int] = (0, 1, 2)
-    changes: Sequence[str] = ()
+    changes: tuple[str, ...] = ()
     answers: Literal["one look", "averaged", "committee"] = "one look"
 
 

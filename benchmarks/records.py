@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
@@ -139,11 +140,17 @@ def main() -> None:
 
 def plan_runs(record: Record) -> list[Run]:
     """Return the runs of `record`."""
-    config = read_experiment(record.experiment, *record.changes)
+    config = compose(record.experiment, record.changes)
     return [
         Run(replace(config, seed=seed), workspace_for(config), Path(record.experiment) / str(seed))
         for seed in record.seeds
     ]
+
+
+@cache
+def compose(experiment: str, changes: tuple[str, ...]) -> Config:
+    """Return the configuration of an `experiment` with `changes`, which rows share: composing takes long."""
+    return read_experiment(experiment, *changes)
 
 
 def can_be_trained(record: Record) -> bool:

@@ -173,8 +173,6 @@ def test_a_registered_model_averages_over_copies_as_its_run_does(tracked: Path) 
         promoted = command("pipeline.promote")
         of_one_look = f"test accuracy {recorded.data.metrics['test_accuracy']:.2%}"
         assert promoted.startswith(f"{uri} is version {version}: ") and of_one_look in promoted
-        of_run = command("pipeline.predict", "--run", folder, "five.npy")
-        assert command("pipeline.predict", "--model", uri, "five.npy") == of_run
         location = store.get_model_version_download_uri("strokes", str(version))
         network = load_model(run.model)
         logarithms = log_probabilities(network, images, Copies.of(asdict(run.config())), (28, 28))
@@ -184,6 +182,8 @@ def test_a_registered_model_averages_over_copies_as_its_run_does(tracked: Path) 
     options = ["augmentation=affine_elastic", "evaluation.copies=3", f"hydra.run.dir={folder}"]
     command("pipeline.train", *TRACKED, *options)
     first = evaluated_and_promoted(1)
+    of_run = command("pipeline.predict", "--run", folder, "five.npy")
+    assert command("pipeline.predict", "--model", uri, "five.npy") == of_run
     [recorded] = runs(store)
     assert recorded.data.params["evaluation.copies"] == "3"
     assert {name for name in recorded.data.metrics if "averaged" in name} == {
