@@ -14,10 +14,11 @@ import sys
 from pathlib import Path
 from statistics import fmean
 
+from pipeline.config.overrides import SEED
 from pipeline.support.errors import UserError
 from pipeline.sweeps.outcome import read_outcomes
 from pipeline.sweeps.plan import PLAN, read_plan
-from pipeline.sweeps.ranking import SEED, Ranking
+from pipeline.sweeps.ranking import Ranking
 
 
 def final_training(folder: Path, options: list[str]) -> list[str]:
@@ -41,18 +42,22 @@ def final_training(folder: Path, options: list[str]) -> list[str]:
     best = Ranking(outcomes, plan["swept"], plan["title"], rungs).best()
     if not best or (rungs and best[0].until != rungs[-1]):
         raise UserError(f"the sweep in {folder} has no job that ended well")
+    if str(best[0].measure).startswith("train_"):
+        raise UserError(f"{plan['title']} has no test part: there is nothing to measure the best network on")
     if not str(best[0].measure).startswith("validation_"):
         raise UserError(
             f"the sweep in {folder} was ranked by the {str(best[0].measure).replace('_', ' ')}, so the test"
             " part cannot say how good its choice is: start one with split.validation=10000"
         )
     split = best[0].run.config().split
+    without = {"split.folds": "null", "split.fold": "0"} if split.folds else {}
     if not (split.leaves_validation_to_training or any(each.startswith("split.") for each in options)):
+        example = " ".join([*(["split.folds=null"] if split.folds else []), "split.train=0.85"])
         raise UserError(
             "the preprocess stage has set the validation part apart: prepare the data without it, and give"
-            " the same options here, for example split.train=0.85 split.validation=0"
+            f" the same options here, for example {example} split.validation=0"
         )
-    given = {**best[0].overrides, "split.validation": "0"}
+    given = {**best[0].overrides, **without, "split.validation": "0"}
     epochs = best[0].run.config().training.epochs
     if SEED in given:
         given[SEED] = ",".join(outcome.overrides[SEED] for outcome in best)
@@ -62,6 +67,7 @@ def final_training(folder: Path, options: list[str]) -> list[str]:
     sweep = ["-m", f"hydra.sweep.dir={folder / 'best'}", "hydra/sweeper=basic"]
     if rungs and "experiment" in given:  # it may have settings that only its own sweeper knows
         sweep[-1:] = ["hydra/sweeper=halving", f"hydra.sweeper.first={epochs}", "hydra.sweeper.by_test=true"]
+        sweep.append("hydra.sweeper.brackets=1")
     return [*sweep, *map("=".join, given.items()), *options]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.data.dataset import Dataset, Part, digest_part, in_own_units
 from pipeline.nn.measurement import measure_part
 from pipeline.nn.metrics import DIGITS, WORDS, Metrics, RegressionErrors, roc_auc, rounded, written
+from pipeline.runs.copies import check_copies
 from pipeline.runs.evaluation import (
     PredictedNumbers,
     Predictions,
@@ -38,6 +39,7 @@ def main(run: Run) -> TrainedRun:
     """Put the network of `run` to the test on its data; write three files to the run's `reports/`."""
     trained = TrainedRun.open(run)
     dataset, model = trained.dataset, trained.model
+    check_copies(trained.copies.count, dataset.task)
     with MirrorProcess(run, trained.config, "evaluate"):
         metrics = measure_parts(model, dataset)
         if trained.copies.count > 1:
@@ -174,5 +176,5 @@ if __name__ == "__main__":
         if len(committee) > 1:
             averaged = averaged_accuracies(committee)
             by_part = {part: {"accuracy": share} for part, share in averaged.items()}
-            told = in_a_sentence(by_part) or "they were not measured on the same examples"
+            told = in_a_sentence(by_part) or "no part of the data is the same for all and new to all"
             print(f"committee of {len(committee)}: {told}")

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -83,11 +83,11 @@ def command_line(pid: int) -> str:
 
 
 @contextmanager
-def composed(*options: str) -> Iterator[DictConfig]:
+def composed(*options: str, base: Sequence[str] = SMALL) -> Iterator[DictConfig]:
     """Yield the configuration of the sweep that `options` start, while there is a Hydra to sweep with."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        overrides = [*SMALL, "hydra.sweep.dir=sweep", *options]
+        overrides = [*base, "hydra.sweep.dir=sweep", *options]
         yield loader.load_configuration("config", overrides, RunMode.MULTIRUN)
 
 

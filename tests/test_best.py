@@ -45,6 +45,11 @@ def test_of_a_search_it_is_the_best_of_those_that_were_trained_to_the_end(
     [epochs] = [text.partition("=")[2] for text in arguments if text.startswith("training.epochs")]
     assert 1 <= int(epochs) <= 30
 
+    jobs = [Path("sweep", number) for number in "012"]
+    stopped = next(job for job in jobs if not (job / "models/model.npz").exists())
+    done = run_module(workspace, "pipeline.evaluate", str(stopped))
+    assert f"a search stopped the training in {stopped} after epoch 1, and only what" in done.stderr
+
 
 def test_what_has_no_best_is_told(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workspace)
@@ -80,3 +85,24 @@ def test_a_validation_part_that_lies_apart_is_given_back_by_preparing_the_data_a
         final_training(Path("sweep"), [])
     given = ["split.train=0.8", "split.validation=0"]
     assert final_training(Path("sweep"), given)[-2:] == given
+
+
+def test_after_folds_the_best_is_trained_on_data_that_are_prepared_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.arange(80.0).reshape(40, 2)
+    data = arrays(tmp_path, rows, np.arange(40) % 2)
+    prepare(tmp_path, data, Split(0.8, 0.2, order="shuffled", folds=2))
+    options = [
+        *("dataset=arrays", "dataset.path=arrays.npz", "training.batch_size=8", "training.epochs=1"),
+        *("split.train=0.8", "split.test=0.2", "split.validation=0", "split.order=shuffled"),
+        *("split.folds=2", "split.fold=0,1", "model.hidden=[3]", "tracking.enabled=false"),
+    ]
+    assert run_each(tmp_path, [["-m", "hydra.sweep.dir=sweep", *options]]) == [(0, "")]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"example split\.folds=null split\.train=0\.85 split\.validation=0"):
+        final_training(Path("sweep"), [])
+    prepare(tmp_path, data, Split(0.8, 0.2, order="shuffled"))
+    done = run_module(tmp_path, "pipeline.best", "sweep", "split.train=0.8")
+    assert (done.returncode, done.stderr.count("error")) == (0, 0), done.stderr
+    assert "test error" in done.stdout.lower()

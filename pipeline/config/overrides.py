@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+SEED = "seed"
+REPEATS = (SEED, "split.fold")  # keys that repeat a configuration, instead of making another one
 LONGEST = 6  # characters of a number that is shown as it is
 
 

@@ -36,7 +36,7 @@ def draw_problem(trained: TrainedRun) -> list[str]:
         UserError: if history or snapshots are missing or damaged; then nothing is written.
     """
     history, dataset = trained.history(), trained.dataset
-    title = headline(dataset, history, {"accuracy": history[-1]["train_accuracy"]})
+    title = headline(dataset, trained.epochs, {"accuracy": history[-1]["train_accuracy"]})
     folder = trained.run.figures
     with style():
         figures = draw_curves(title, measured(dataset, "points"), history, "point")

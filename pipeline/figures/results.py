@@ -52,7 +52,7 @@ class Results:
     @property
     def title(self) -> str:
         """What stands above the figures: how well the network does on examples that it has not seen."""
-        return headline(self.dataset, self.history, self.metrics[reported_part(self.dataset)])
+        return headline(self.dataset, self.trained.epochs, self.metrics[reported_part(self.dataset)])
 
     @property
     def reported(self) -> tuple[Part, str]:
@@ -98,10 +98,9 @@ def legible_names(dataset: Dataset) -> list[str]:
     return [f"#{i}" if i in unknown else name for i, name in enumerate(names)]
 
 
-def headline(dataset: Dataset, history: list[Row], metrics: Metrics) -> str:
-    """Return what stands above the figures: the `metrics` of the reported part, after how many epochs."""
+def headline(dataset: Dataset, epochs: int, metrics: Metrics) -> str:
+    """Return what stands above the figures: the `metrics` of the reported part, after how many `epochs`."""
     part = PART_NAMES[reported_part(dataset)]
-    epochs = int(history[-1]["epoch"])
     after = f"after {epochs:,} epoch{'s' if epochs > 1 else ''}"
     if dataset.task == "regression":
         told = ", ".join(f"{WORDS[metric]} {written(metric, metrics[metric])}" for metric in ("rmse", "r2"))

@@ -68,7 +68,7 @@ def read_contents(trained: TrainedRun) -> Contents:
     if isinstance(config.dataset, GeneratedDataset):
         right = history[-1]["train_accuracy"]
         points = f"{round(right * len(dataset.train.inputs))} of {len(dataset.train.inputs):,} points"
-        return Contents(dataset.title, sentence(trained, history, f"gets {points} right", "points"), data)
+        return Contents(dataset.title, sentence(trained, f"gets {points} right", "points"), data)
 
     name = reported_part(dataset)
     part = parts_with_rows(dataset)[name]
@@ -81,7 +81,7 @@ def read_contents(trained: TrainedRun) -> Contents:
         rmse, r2 = (written(metric, metrics[metric]) for metric in ("rmse", "r2"))
         does = f"predicts {examples} with an RMSE of {rmse}, R² {r2}"
         title = f"{dataset.title}: {PART_NAMES[name]} RMSE {rmse}"
-        return Contents(title, sentence(trained, history, does, f"{dataset.example}s"), data)
+        return Contents(title, sentence(trained, does, f"{dataset.example}s"), data)
 
     predictions = read_predictions(trained.run.predictions, dataset)
     share = f"{100 * read_metrics(trained.run.metrics, dataset)[name]['accuracy']:.2f} %"
@@ -95,7 +95,7 @@ def read_contents(trained: TrainedRun) -> Contents:
         data["images"] = sprite(part, predictions, len(dataset.classes))
     title = f"{dataset.title}: {PART_NAMES[name]} accuracy {share}"
     does = f"{'reads' if dataset.image_shape else 'classifies'} {share} of {examples} right"
-    return Contents(title, sentence(trained, history, does, f"{dataset.example}s"), data)
+    return Contents(title, sentence(trained, does, f"{dataset.example}s"), data)
 
 
 def describe_numbers(numbers: PredictedNumbers, dataset: Dataset) -> list[dict[str, Any]]:
@@ -111,12 +111,12 @@ def describe_numbers(numbers: PredictedNumbers, dataset: Dataset) -> list[dict[s
     ]
 
 
-def sentence(trained: TrainedRun, history: list[Row], does: str, examples: str) -> str:
+def sentence(trained: TrainedRun, does: str, examples: str) -> str:
     """Say in a sentence what the run is: network, on what `examples` it was trained, and what it `does`."""
     model, train = trained.model, trained.dataset.train
     widths = "–".join(map(str, model.widths))
     biases = "with biases" if model.bias else "without biases"
-    epochs = int(history[-1]["epoch"])
+    epochs = trained.epochs
     return (
         f"A network {widths} ({model.activation}, output {model.output}, {biases}), trained for {epochs:,}"
         f" epoch{'s' if epochs > 1 else ''} on {len(train.inputs):,} {examples}, {does}."

@@ -23,6 +23,7 @@ from pipeline.nn.measurement import Parts
 from pipeline.nn.mlp import MLP
 from pipeline.nn.training import Callback, Trainer
 from pipeline.runs.callbacks import Patience
+from pipeline.runs.copies import check_copies
 from pipeline.runs.evaluation import new_tally
 from pipeline.support.errors import UserError, shorten
 
@@ -162,6 +163,8 @@ def check_training(config: Config, dataset: Dataset) -> None:
             f"training.batch_size = {config.training.batch_size}: should be at most the number of training"
             f" {dataset.example}s, {images}, or null for all of them at once"
         )
+    distortion_for(config.augmentation, dataset.image_shape)  # which refuses what it cannot distort
+    check_copies(config.evaluation.copies, dataset.task)
     output = output_activation(config, dataset)
     if dataset.task == "regression":
         if output != "identity":

@@ -16,6 +16,7 @@ from pipeline.nn.exact import exact_sum
 from pipeline.nn.types import Array
 from pipeline.runs.models import TrainedModel, classify
 from pipeline.support.elementary import exp, log
+from pipeline.support.errors import UserError
 
 Shape: TypeAlias = tuple[int, ...] | None
 BLOCK_IMAGES = 1000  # whose copies are made and predicted at a time
@@ -46,6 +47,12 @@ class Copies:
 
 
 NO_COPIES = Copies(1, NoAugmentation(), 0)
+
+
+def check_copies(count: int, task: str) -> None:
+    """Raise `UserError` if the predictions of a `task` cannot be averaged over `count` copies."""
+    if count > 1 and task != "classification":
+        raise UserError(f"evaluation.copies = {count}: should be 1 for a {task}, which is not averaged")
 
 
 def log_probabilities(model: TrainedModel, images: Array, copies: Copies, shape: Shape) -> Array:

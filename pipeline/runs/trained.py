@@ -18,7 +18,8 @@ from pipeline.data.generated import generate
 from pipeline.nn.types import Array
 from pipeline.runs.copies import Copies, log_probabilities
 from pipeline.runs.evaluation import parts_with_rows
-from pipeline.runs.history import Row, read_history
+from pipeline.runs.history import Row, kept_row, read_history
+from pipeline.runs.journal import STOPPED, read_end
 from pipeline.runs.models import TrainedModel, load_model, misfit, read_made_from
 from pipeline.runs.run import Run
 from pipeline.runs.snapshots import load_snapshots
@@ -96,6 +97,11 @@ class TrainedRun:
             UserError: if there is no network, if a file is damaged, or if the data are not what the network
                 was trained on.
         """
+        if not run.model.exists() and (end := read_end(run)).get("status") == STOPPED:
+            raise UserError(
+                f"{run.model} is not there: a search stopped the training in {run.folder} after epoch"
+                f" {end['epoch']}, and only what is trained to the end has a model"
+            )
         if not run.is_dvcs() and not run.model.exists():
             raise UserError(
                 f"{run.model} is not there: {run.folder} should be the folder of a training, such as"
@@ -137,6 +143,15 @@ class TrainedRun:
             UserError: if the file is missing or damaged.
         """
         return read_history(self.run.history)
+
+    @property
+    def epochs(self) -> int:
+        """After how many epochs the network was as it is: with `training.patience`, the best ones.
+
+        Raises:
+            UserError: if the history is missing or damaged.
+        """
+        return int(kept_row(self.history(), self.config.training.patience)["epoch"])
 
     def snapshots(self) -> list[tuple[int, Array]]:
         """Read epoch and parameters of each snapshot; none where training took none.

@@ -75,7 +75,7 @@ def train_run(
         if training.trainer.stopped:
             best = kept_row(history.rows, config.training.patience)["epoch"]
             print(f"training stopped after epoch {training.trainer.epoch}: the model is that of epoch {best}")
-        warn_of_failure(history.rows[-1], dataset)
+        warn_of_failure(kept_row(history.rows, config.training.patience), dataset)
 
 
 def journal_header(config: Config, job: Mapping[str, str] | None) -> dict[str, object]:

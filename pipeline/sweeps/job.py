@@ -80,7 +80,9 @@ def do_job(values: DictConfig) -> float:
         job = {"key": key, "sweep": plan["key"], "token": token, "name": label(overrides, plan["swept"])}
         where = {"folder": run.folder.as_posix(), "overrides": overrides, "skipped": done}
         write_json(started, {**job, **where, "until": until})
-        if not done:
+        if done:
+            write_params(config, run.params)  # `evaluation` may be another one than before
+        else:
             attempt(config, run, job, until)
             check_unchanged(config, plan)  # or what changed would be noted as finished
         outcome = read_outcome(started)

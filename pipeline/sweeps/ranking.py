@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.config.overrides import last_part, short
+from pipeline.config.overrides import REPEATS, last_part, short
 from pipeline.figures import sweeps as sweep_figures
 from pipeline.figures.style import save, style
 from pipeline.figures.sweeps import in_order, summarise
@@ -22,8 +22,6 @@ from pipeline.sweeps.outcome import Outcome
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SEED = "seed"
-REPEATS = (SEED, "split.fold")  # keys that repeat a configuration, instead of making another one
 TOP = 30  # rows of the table in the terminal; the CSV file has all
 
 

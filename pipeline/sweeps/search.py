@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from pipeline.config.messages import describe
+from pipeline.config.overrides import REPEATS
 from pipeline.config.schema import Config, GeneratedDataset
 from pipeline.support.bounds import STRICT, Count, Epochs, Flag, PositiveCount
 from pipeline.support.errors import UserError
@@ -18,7 +19,6 @@ from pipeline.sweeps.proposals import propose
 
 SWEEPER = "hydra_plugins.halving.HalvingSweeper"
 MOST_JOBS = 10_000
-SEED = "seed"  # the key that repeats a configuration, instead of making another one
 
 
 def _share(text: str | float) -> str | float:
@@ -54,11 +54,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Search:
-    """The jobs of a search and its rungs. A configuration is a combination of values: a job for each seed.
+    """The jobs of a search and its rungs.
+
+    A configuration is a combination of values. It has a job for each seed, or for each fold.
 
     Attributes:
         jobs: the overrides of each job, by its number.
-        seeds: how many jobs a configuration has; their numbers follow each other.
+        seeds: how many jobs a configuration has, with seeds or folds; their numbers follow each other.
         rungs: after which epochs configurations are compared; the last one is the end of their training.
         keep: the share of them that goes on after a rung, such as 1/3.
         brackets: how many configurations each bracket has, in the order of their numbers. The first bracket
@@ -108,14 +110,14 @@ def make_search(sweeper: Mapping[str, Any], given: Sequence[Override], epochs: i
 
     Args:
         sweeper: the group `hydra.sweeper`, in plain containers.
-        given: what the user overrides; what has several values is searched, except the seed.
+        given: what the user overrides; what has several values is searched, except the seed and the fold.
         epochs: those of a whole training.
 
     Raises:
         UserError: if a setting is wrong, or there is nothing to search.
     """
     settings = read_settings(sweeper, epochs)
-    searched = [one for one in given if one.is_sweep_override() and one.get_key_element() != SEED]
+    searched = [one for one in given if one.is_sweep_override() and one.get_key_element() not in REPEATS]
     if not searched and settings.first < epochs:
         raise UserError(
             "there is nothing to search: give a key several values, as in"

@@ -170,8 +170,9 @@ class RunMirror:
         last, kept = int(rows[-1]["epoch"]), kept_row(rows, training["patience"])
         self.client.set_tag(self.run_id, "last_epoch", last)
         self.client.set_tag(self.run_id, "best_epoch", int(kept["epoch"]))
+        latest_ms = record.epochs[-1]["time_ms"] + 1  # MLflow shows the latest of a metric's values
         metrics = [
-            Metric(metric_name(column), value, record.ended_ms or 0, last)
+            Metric(metric_name(column), value, latest_ms, last)
             for column, value in kept.items()
             if column != "epoch" and kept != rows[-1]
         ]

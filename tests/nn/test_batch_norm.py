@@ -48,6 +48,18 @@ def test_the_plain_network_answers_as_the_trained_one_does_over_all_training_row
     assert not np.allclose(predict(mlp, x), trained, rtol=0.1)  # so it is not the same anyway
 
 
+def test_what_is_folded_is_the_same_whether_or_not_the_rows_are_sorted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.nn.folding.FOLDING_ROWS", 1000)
+    mlp = normalising()
+    x, _ = random_batch(4000, mlp)
+    x[2000:] += 3  # as another class may be
+    whole = Backpropagation(mlp, Canonical(), len(x)).outputs(x.copy())
+    assert np.abs(predict(folded(mlp, x), x) - whole).mean() < 0.01
+    assert np.abs(predict(folded(mlp, x[:1000]), x) - whole).mean() > 0.1  # of the first class alone
+
+
 def test_how_large_weights_of_a_hidden_unit_are_makes_no_difference() -> None:
     mlp = normalising()
     x, _ = random_batch(20, mlp)

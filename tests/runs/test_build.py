@@ -18,6 +18,7 @@ from pipeline.runs.training import warn_of_failure
 from pipeline.support.errors import UserError
 from tests.commands import UNDER_DVC, run_module
 from tests.nn.configurations import AUGMENTATIONS, configuration
+from tests.own import arrays, prepare
 from tests.tables import breast_cancer, diabetes, write
 
 
@@ -103,6 +104,16 @@ def test_a_table_has_nothing_to_augment(tmp_path: Path) -> None:
     config = configuration(augmentation=AUGMENTATIONS[-1])
     with pytest.raises(UserError, match="augmentation = affine_elastic: should be none"):
         build_training(config, write(breast_cancer(), tmp_path))
+
+
+def test_numbers_that_are_predicted_are_not_averaged_over_copies(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).random((40, 5, 5))
+    dataset = prepare(tmp_path, arrays(tmp_path, rows, rows.sum(axis=(1, 2)), task="regression"))
+    config = configuration(
+        model={"output": None}, augmentation=AUGMENTATIONS[-1], evaluation={"copies": 4, "strength": 1.0}
+    )
+    with pytest.raises(UserError, match=r"evaluation\.copies = 4: should be 1 for a regression"):
+        check_training(config, dataset)
 
 
 def test_the_output_of_null_is_the_tasks_own(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from pipeline.config.reading import read_params
+from pipeline.figures.results import read_results
 from pipeline.runs.build import BuiltTraining, build_training
 from pipeline.runs.checkpoints import Checkpoints
 from pipeline.runs.history import kept_row, objective, read_history
 from pipeline.runs.models import load_model
 from pipeline.runs.run import Run
+from pipeline.runs.trained import TrainedRun
 from pipeline.runs.training_data import data_for
 from tests.commands import CHECKPOINTS, SMALL, TRACKED, files, kill_in_training, run_module
 from tests.forked import run_each
@@ -30,7 +32,10 @@ def stopped(workspace: Path) -> Run:
     return Run(workspace / "stopped")
 
 
-def test_training_stops_and_the_model_is_that_of_the_best_epoch(workspace: Path, stopped: Run) -> None:
+def test_training_stops_and_the_model_is_that_of_the_best_epoch(
+    workspace: Path, stopped: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
     rows = read_history(stopped.history)
     errors = [objective(row)[1] for row in rows]
     best = errors.index(min(errors))
@@ -49,6 +54,8 @@ def test_training_stops_and_the_model_is_that_of_the_best_epoch(workspace: Path,
         == rows[best]["validation_accuracy"]
         > rows[-1]["validation_accuracy"]
     )
+    headline = read_results(TrainedRun.open(stopped)).title
+    assert headline.endswith(f"after {best + 1} epochs")
 
 
 def test_a_killed_training_stops_where_an_undisturbed_one_does(workspace: Path, stopped: Run) -> None:

@@ -71,6 +71,9 @@ def test_a_job_is_skipped_while_its_results_are_whole_and_counts_with_the_values
     assert (first.skipped, second.skipped) == (False, True)
     assert "seed" not in first.overrides
     assert second.overrides["seed"] == "0"
+    do("augmentation=affine")
+    copies = do("augmentation=affine", "evaluation.copies=4")[1]
+    assert copies.skipped and copies.run.config().evaluation.copies == 4
 
 
 def change(path: Path, old: str, new: str) -> None:

@@ -1,15 +1,20 @@
 """What a search tries and when it compares; and which searches are refused before any job."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from pipeline.data.splitting import Split
 from pipeline.runs.run import Run
 from pipeline.support.errors import UserError
 from pipeline.sweeps.halving import better
 from pipeline.sweeps.outcome import Outcome
 from pipeline.sweeps.plan import Plan, make_plan
 from pipeline.sweeps.search import Search, read_settings
+from tests.commands import SMALL
+from tests.own import arrays, prepare
 from tests.sweeping import composed
 
 SETTINGS = {"jobs": 81, "keep": "1/3", "first": 1, "brackets": 1, "seed": 0, "by_test": False}
@@ -58,10 +63,10 @@ def test_who_goes_on(errors: list[tuple[float | None, float | None]], going_on: 
     assert better(range(4), search, outcomes) == going_on
 
 
-def plan(*options: str) -> Plan:
+def plan(*options: str, base: Sequence[str] = SMALL) -> Plan:
     """Return the plan of the search that `options` start in the current folder."""
     few = ["hydra/sweeper=halving", "hydra.sweeper.jobs=2", "training.epochs=9"]
-    with composed(*few, *options) as config:
+    with composed(*few, *options, base=base) as config:
         return make_plan(config)
 
 
@@ -82,6 +87,21 @@ def test_a_plan_has_a_job_for_each_seed_of_each_configuration_and_a_bracket_a_ru
     assert seeds == ["3", "4"] * 5
     assert planned.name == "sweep of learning_rate × seed, 10 jobs"
     assert planned.key != plan(SEARCHED, *options, "hydra.sweeper.keep=1/2").key
+
+
+def test_every_configuration_is_tried_on_all_folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.arange(80.0).reshape(40, 2)
+    split = Split(0.9, 0.1, order="shuffled", folds=3)
+    prepare(tmp_path, arrays(tmp_path, rows, np.arange(40) % 2), split)
+    monkeypatch.chdir(tmp_path)
+    data = ["dataset=arrays", "dataset.path=arrays.npz", "training.batch_size=8"]
+    data += ["split.train=0.9", "split.test=0.1", "split.validation=0"]
+    data += ["split.order=shuffled", "split.folds=3"]
+    search = plan(SEARCHED, "split.fold=range(3)", base=data).search
+    assert search and (search.brackets, search.seeds) == ([2], 3)
+    assert [job[-1] for job in search.jobs] == [f"split.fold={fold}" for fold in (0, 1, 2)] * 2
+    with pytest.raises(UserError, match="augmentation = affine: should be none for data that are no grey"):
+        plan(SEARCHED, "augmentation=affine", base=data)
 
 
 VALIDATED = [SEARCHED, "split.validation=50"]
