@@ -101,9 +101,12 @@ def test_data_to_try_it_with(clone: Path) -> None:
 
 @pytest.mark.stress
 def test_folds(clone: Path) -> None:
-    prepare, sweep = commands("Which rows go where")
+    prepare, sweep, prepare_anew, best = commands("Which rows go where")
     follow(clone, prepare)
     told = run(clone, "bash", "-c", sweep)
     assert "rank" in told and "spread" in told
     [table] = (clone / "multirun").glob("*/*/sweep.csv")
     assert [row.split(",")[2] for row in table.read_text(encoding="utf-8").splitlines()] == ["jobs", "5", "5"]
+    follow(clone, prepare_anew)
+    told = run(clone, "bash", "-c", best.replace("multirun/<date>/<time>", str(table.parent)))
+    assert "Test RMSE on Diabetes" in told

@@ -101,7 +101,7 @@ class Dataset:
     """A dataset after preprocessing.
 
     Attributes:
-        name: what it really is, as in the menu: after a fallback not what was asked for.
+        name: what it really is, as in conf/dataset: after a fallback not what was asked for.
         title: its name in figures.
         classes: name of each class, in the order of the targets' columns; none for a regression.
         image_shape: rows and columns of an image, and 3 for the channels of a colour image; their product

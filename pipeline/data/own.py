@@ -32,7 +32,7 @@ class OwnDataset:
     """Data of your own.
 
     Attributes:
-        name: in the menu.
+        name: of its file in conf/dataset.
         title: in figures; by default the name of the file.
         task: what is learned.
         path: a file or folder, relative to the repository or absolute, a URL, or `sklearn:` and the name of a

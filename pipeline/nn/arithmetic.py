@@ -18,7 +18,7 @@ class Arithmetic:
     Attributes:
         name: `exact`, `float32` or `float64`.
         dtype: of parameters, activations and gradients.
-        exact: whether every result has the same bits on every machine, for about twice float32's time.
+        exact: whether every result has the same bits on every machine. It takes longer than float32.
         exp, expm1, log, log1p, tanh, erf: element by element, with the result in the array's own dtype.
         sum: of an array, over all of it or along `axis`.
     """

@@ -5,8 +5,8 @@ counting the layers and a⁽⁰⁾ = x the input; a mini-batch has an example a 
 
     z⁽ˡ⁾ = a⁽ˡ⁻¹⁾ W⁽ˡ⁾ᵀ + b⁽ˡ⁾        a⁽ˡ⁾ = σ(z⁽ˡ⁾)        δ⁽ˡ⁾ = ∂C/∂z⁽ˡ⁾
 
-Training runs `pipeline.nn.fast`, which computes the same with less memory traffic, or without rounding in any
-sum. Tests hold it to this file.
+Training runs `pipeline.nn.fast`. It computes the same, but faster and, in exact arithmetic, without rounding
+errors in sums. Tests compare it with this file.
 """
 
 from collections.abc import Sequence

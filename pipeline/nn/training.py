@@ -41,10 +41,7 @@ class Callback:
 
 
 class Diverged(ArithmeticError):
-    """Training became NaN or infinite.
-
-    That is the loss of a step, or the square of its gradient, if the optimizer uses that, or the parameters
-    after the last step.
+    """Training became NaN or infinite: a loss, a squared gradient, the final parameters, or a metric.
 
     Attributes:
         epoch: in which epoch, from 1.
