@@ -58,6 +58,7 @@ COLUMNS = (
     "command",
 )
 NOT_MEASURED = "not measured"
+SOME = "seeds)"  # in a row whose runs are not all finished: (1 of 3 seeds)
 BETWEEN_MARKS = re.compile(r"(?<=<!-- written by `make records` -->\n).*(?=<!-- end -->)", re.DOTALL)
 
 
@@ -275,31 +276,36 @@ def error(accuracy: float) -> float:
 def table(before: str) -> str:
     """Return the table, a row for each record, and below it on which machines the commits ran.
 
-    A record whose runs are not all finished here keeps the row that it had `before`.
+    A record keeps the row that it had `before` if none of its runs is finished here, or only some of them are
+    and that row is of all.
     """
     rows, machines = [], [line for line in before.splitlines() if line.startswith("- ")]
     for name, record in RECORDS.items():
         results = [result for run in plan_runs(record) if (result := read_result(run))]
-        kept = [line for line in before.splitlines() if line.endswith(f"| {command_for(name)} |")]
-        measured = row(name, results)
-        rows += [measured] if measured else kept or [row_without_results(name)]
-        machines += [f"- {result.commit[:SHORT]}: {result.machine}" for result in results if measured]
+        of_this = (line for line in before.splitlines() if line.endswith(f"| {command_for(name)} |"))
+        kept, measured = next(of_this, row_without_results(name)), row(name, results)
+        if not measured or (SOME in measured and SOME not in kept and NOT_MEASURED not in kept):
+            rows.append(kept)
+        else:
+            rows.append(measured)
+            machines += [f"- {result.commit[:SHORT]}: {result.machine}" for result in results]
     told = [line for line in dict.fromkeys(machines) if any(line[2 : 2 + SHORT] in cells for cells in rows)]
     return "\n".join([as_line(COLUMNS), as_line(["---"] * len(COLUMNS)), *rows, "", *told, ""])
 
 
 def row(name: str, results: Sequence[Result]) -> str | None:
-    """Return the row of the record of this `name` by its `results`; None if some are missing."""
+    """Return the row of the record of this `name` by its `results`; None if there are none to report."""
     record = RECORDS[name]
-    errors = errors_reported(record, results) if len(results) == len(record.seeds) else []
+    errors = errors_reported(record, results)
     if not errors:
         return None
+    some = f" ({len(results)} of {len(record.seeds)} {SOME}" if len(results) < len(record.seeds) else ""
     one_look = summary([result.errors["official"] for result in results])
     cells = (
         record.title,
         record.source,
         f"{record.published:g} %",
-        summary([each["official"] for each in errors]),
+        summary([each["official"] for each in errors]) + some,
         summary([each["test"] for each in errors]) if "test" in errors[0] else "",
         one_look if record.answers != "one look" else "",
         f"{results[0].epochs}",

@@ -94,3 +94,15 @@ def test_a_row_that_does_not_exist_is_named_in_one_line() -> None:
     done = run_module(ROOT, "benchmarks.records", "lenet")
     assert done.returncode == 1
     assert done.stderr.startswith("error: lenet: no such row; there are lecun_300, lecun_300_100,")
+
+
+def test_a_row_says_how_many_seeds_are_trained_and_does_not_replace_one_of_all_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    keep_results(tmp_path / "mnist/60000/best", 2)
+    [some] = [line for line in table("").splitlines() if "records best`" in line]
+    assert "| 1.50 ± 0.71 % (2 of 3 seeds) |" in some
+    assert some in table(some)
+    whole = some.replace(" (2 of 3 seeds)", "")
+    assert whole in table(whole) and some not in table(whole)
