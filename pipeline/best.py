@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import fmean
 
 from pipeline.config.overrides import SEED
+from pipeline.data.own import prepared_by
 from pipeline.support.errors import UserError
 from pipeline.sweeps.outcome import read_outcomes
 from pipeline.sweeps.plan import PLAN, read_plan
@@ -49,16 +50,17 @@ def final_training(folder: Path, options: list[str]) -> list[str]:
             f"the sweep in {folder} was ranked by the {str(best[0].measure).replace('_', ' ')}, so the test"
             " part cannot say how good its choice is: start one with split.validation=10000"
         )
-    split = best[0].run.config().split
+    config = best[0].run.config()
+    split, apart = config.split, "split.validation" in prepared_by(config.dataset, config.split)
     without = {"split.folds": "null", "split.fold": "0"} if split.folds else {}
-    if not (split.leaves_validation_to_training or any(each.startswith("split.") for each in options)):
+    if apart and not any(each.startswith("split.") for each in options):
         example = " ".join([*(["split.folds=null"] if split.folds else []), "split.train=0.85"])
         raise UserError(
             "the preprocess stage has set the validation part apart: prepare the data without it, and give"
             f" the same options here, for example {example} split.validation=0"
         )
     given = {**best[0].overrides, **without, "split.validation": "0"}
-    epochs = best[0].run.config().training.epochs
+    epochs = config.training.epochs
     if SEED in given:
         given[SEED] = ",".join(outcome.overrides[SEED] for outcome in best)
     if best[0].patience:  # there is nothing left to stop by

@@ -17,12 +17,13 @@ from pipeline.config.schema import GeneratedDataset
 from pipeline.data.dataset import Description, folder_for, read_description
 from pipeline.data.images import read_image
 from pipeline.data.photos import read_photo
-from pipeline.data.pixels import SUFFIXES, read_pixels
+from pipeline.data.pixels import SUFFIXES, load_numbers, read_pixels
 from pipeline.nn.types import Array
 from pipeline.runs.answers import Answering
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun, files_of
 from pipeline.support.errors import UserError, warn
+from pipeline.support.files import reading
 from pipeline.tracking.registry import load_registered
 from pipeline.tracking.store import check_server, one_line_on_failures
 
@@ -51,7 +52,8 @@ class ImageNetwork:
         if not path.is_file():
             raise UserError(f"{path}: there is no such file")
         if path.suffix.lower() in SUFFIXES:
-            return read_pixels(path, self.image_shape)
+            raw = self.answering.data.encoding is not None  # other numbers than those of an image file
+            return self._read_raw(path) if raw else read_pixels(path, self.image_shape)
         if self.answering.data.prepared.get("dataset.kind") == "images":  # no photos of a digit on paper
             return self._read_like_the_training_part(path)
         return read_photo(path, self.image_shape)[None]
@@ -65,6 +67,10 @@ class ImageNetwork:
             of_training = "×".join(map(str, self.image_shape))
             raise UserError(f"{path}: it is of {'×'.join(map(str, image.shape))} pixels, not {of_training}")
         return image[None] / np.float32(255)
+
+    def _read_raw(self, path: Path) -> Array:
+        with reading(path, "", remedy="it should hold numbers as those that the network was trained on"):
+            return self.answering.inputs(load_numbers(path)).reshape(-1, *self.image_shape)
 
     def describe(self, images: Array) -> list[str]:
         """Return for each of `images`, (n, rows, columns), the classes by probability."""
@@ -101,9 +107,14 @@ class TableNetwork:
         numbers = self.answering.answer(inputs).to_numpy()
         names = [target.name for target in data.targets]
         return [
-            ", ".join(f"{name} {number:,.6g}" for name, number in zip(names, row, strict=True))
+            ", ".join(f"{name} {written(number)}" for name, number in zip(names, row, strict=True))
             for row in numbers
         ]
+
+
+def written(number: float) -> str:
+    """Return `number` with six digits, or with all before the point."""
+    return f"{number:,.0f}" if 1e6 <= abs(number) < 1e15 else f"{number:,.6g}"
 
 
 def by_probability(probabilities: Array, classes: Sequence[str]) -> list[str]:

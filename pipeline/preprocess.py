@@ -65,7 +65,8 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
     unit = "images" if source.image_shape() is not None else "rows"
     what = f"{splittable:,} {'training ' if rows.official else ''}{unit} of {about['title']}"
     classes = rows.targets[:splittable] if rows.classes else None
-    assigned = assign(split, splittable, what, classes, rows.groups)
+    own = isinstance(description, OwnRawDescription)
+    assigned = assign(split, splittable, what, classes, rows.groups, apart=own)
     for fold, parts in enumerate(assigned):
         parts = np.concatenate([parts, np.full(rows.official, OFFICIAL, np.uint8)])
         folder = processed / FOLDS / str(fold) if split.folds else processed

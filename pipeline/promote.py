@@ -49,7 +49,7 @@ def main() -> None:
         )
         ask = f"python -c 'import json; print(json.dumps({{\"inputs\": [[0.0] * {size}]}}))' | {address} @-"
     else:
-        what = "about rows, such as the first of the training part"
+        what = "about examples, such as the first of the training part"
         ask = f"{address} {shlex.quote(promoted.example)}"
     print(f"Serve it, and ask it {what}.")
     print(

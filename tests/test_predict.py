@@ -19,7 +19,7 @@ from pipeline.nn.mlp import MLP
 from pipeline.nn.optimizers import SGD
 from pipeline.nn.training import Trainer
 from pipeline.nn.types import Part
-from pipeline.predict import ImageNetwork
+from pipeline.predict import ImageNetwork, written
 from pipeline.runs.answers import Answering
 from pipeline.runs.models import load_model
 from pipeline.runs.run import Run
@@ -109,6 +109,13 @@ def test_a_network_that_cannot_be_had_is_said_in_one_line(
     done = run_module(trained, "pipeline.predict", *arguments, "photo.jpg")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: {message}") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(0.12345678, "0.123457"), (-152300.0, "-152,300"), (1523456.4, "1,523,456")]
+)
+def test_a_number_is_written_with_its_digits(number: float, told: str) -> None:
+    assert written(number) == told
 
 
 def test_a_registered_model_reads_without_the_data_that_it_was_trained_on(

@@ -101,10 +101,20 @@ def images_in(folder: Path) -> list[Path]:
                 )
             if not image.is_file():
                 raise UserError(f"{image}: a link that leads nowhere: remove it")
+            if not _is_text(image.name) or not _is_text(entry.name):
+                raise UserError(f"{str(image)!a}: its name is not UTF-8: give it another one")
             found.append(Path(entry.name, image.name))
     if not found:
         raise UserError(f"{folder}: there is no image in it: it should have a subfolder for each class")
     return found
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # of bytes that are none
+        return False
+    return True
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -134,7 +144,7 @@ def _fetch(kind: str, dataset: OwnDataset, url: str, raw: Path, known: dict[str,
     pinned = (dataset.hash or "").removeprefix("sha256:")
     if not name or name.startswith("."):
         raise UserError(f"dataset.path = {public(url)}: should end in the name of a file, such as houses.csv")
-    if pinned and known.get(name) == pinned and sha256(raw / name) == pinned:
+    if pinned and known.get(name) == pinned and (raw / name).is_file() and sha256(raw / name) == pinned:
         return {name: pinned}
     print(f"{name} from {public(url)}", flush=True)
     with replacing(raw / name) as temporary:

@@ -94,6 +94,7 @@ class Number:
 
     def encode(self, column: pa.Array, inputs: np.ndarray, decimal: str, first_row: int) -> None:
         """Write what comes of `column` to the columns of `inputs`."""
+        refuse_points(column, self.name, decimal, first_row + np.arange(len(column)))
         values = numbers(column, self.name, decimal, first_row)
         missing = np.isnan(values)
         if missing.any():
@@ -306,7 +307,8 @@ def _columns(raw: Any) -> Iterator[tuple[str, pa.Array]]:
         yield from zip(raw.schema.names, raw.columns, strict=True)
         return
     for name in raw.columns:
-        yield str(name), pa.array(raw[name], from_pandas=True)
+        column = pa.array(raw[name], from_pandas=True)
+        yield str(name), column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
 def _refuse_infinite(values: np.ndarray, first_row: int) -> None:

@@ -184,9 +184,8 @@ def prepared_by(dataset: Any, split: Split) -> dict[str, Any]:
     own = options(dataset) if isinstance(dataset, OwnDataset) else {}
     of_split = asdict(split)
     del of_split["fold"]
-    if split.leaves_validation_to_training:
-        del of_split["validation"]
-        of_split = of_split if own else {}
+    if not own and split.leaves_validation_to_training:
+        of_split = {}
     return {f"dataset.{key}": value for key, value in own.items()} | {
         f"split.{key}": value for key, value in of_split.items()
     }

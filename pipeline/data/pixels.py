@@ -25,7 +25,7 @@ def read_pixels(path: Path, shape: tuple[int, int]) -> Array:
     rows, columns = shape
     fit = f"{rows * columns} values from 0 to 255, a row an image, or {rows} rows of {columns}"
     with reading(path, "", remedy=f"it should hold {fit}, or a photo"):
-        values = _load(path)
+        values = load_numbers(path)
         if values.dtype.kind not in "biuf" or not values.size:
             raise ValueError(f"{values.dtype} of shape {values.shape}")
         values = values.astype(np.float64)
@@ -42,7 +42,12 @@ def read_pixels(path: Path, shape: tuple[int, int]) -> Array:
     return from_grey(values, path, shape)[None]
 
 
-def _load(path: Path) -> np.ndarray:
+def load_numbers(path: Path) -> np.ndarray:
+    """Return the array in the CSV or NPY file at `path`.
+
+    Raises:
+        OSError, ValueError: if it cannot be read, or is too large to be one of images.
+    """
     if path.suffix.lower() == ".npy":
         values: np.ndarray = np.lib.format.open_memmap(path, mode="r")  # which refuses pickled objects
     else:

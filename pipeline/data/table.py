@@ -84,13 +84,13 @@ class Table:
 
     @cached_property
     def _like_numbers(self) -> frozenset[str]:
-        """Return the features that hold nothing but numbers in the first block."""
+        """Return the features that hold numbers and nothing else in the first block."""
         found: set[str] = set()
         for block in islice(self.file.blocks(self.features), 1 if self.dataset.decimal == "." else 0):
             for name in set(self.features) - set(self.dataset.text):
                 with suppress(ValueError):
-                    numbers(block.column(name), name, ".", 0)
-                    found.add(name)
+                    if not np.isnan(numbers(block.column(name), name, ".", 0)).all():
+                        found.add(name)
         return frozenset(found)
 
     def scan(self) -> Rows:
@@ -199,7 +199,7 @@ class Codes:
                 f"{place(name, at)}: {shown(several[0])!r} has several lines: is a quotation mark not closed?"
             )
         new = [self.names.setdefault(text, len(self.names)) for text in encoded.dictionary.to_pylist()]
-        found: np.ndarray = np.array(new, self.dtype)[np.asarray(encoded.indices)]
+        found: np.ndarray = np.array(new)[np.asarray(encoded.indices)].astype(self.dtype)
         if keep:
             self._kept.append(found)
         return found

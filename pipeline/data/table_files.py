@@ -20,6 +20,7 @@ from pipeline.support.errors import UserError
 BLOCK_BYTES = 1 << 20  # of a CSV file that are read at once: what fits into a processor's cache
 BLOCK_VALUES = 1 << 19  # of a Parquet file
 MOST_COLUMNS = 10_000
+INDEX_OF_PANDAS = re.compile(r"__index_level_\d+__")  # rows' numbers before, which pandas keeps
 DELIMITERS = {",": "','", ";": "';'", "\t": r"'\t'", "|": "'|'"}
 FIRST_BYTES = {
     b"PK\x03\x04": "it is a zip archive, perhaps an Excel workbook: save the sheet as CSV",
@@ -123,6 +124,8 @@ class CsvFile:
             lines = io.TextIOWrapper(opened, encoding, errors="surrogateescape", newline="")
             try:
                 header = next(filter(None, csv.reader(lines, delimiter=self.delimiter)), [])
+            except UnicodeError:
+                raise UserError(self._wrong_encoding("row 1")) from None
             except (csv.Error, EOFError, OSError) as error:
                 raise UserError(f"{self.path}: {shown(str(error))}") from None
         if any("\udc80" <= letter <= "\udcff" for name in header for letter in name):
@@ -200,7 +203,7 @@ class ParquetFile:
             self._schema = pq.ParquetFile(path).schema_arrow
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"{path}: it is damaged, perhaps cut short ({shown(str(error))})") from None
-        self.names = self._schema.names
+        self.names = [name for name in self._schema.names if not INDEX_OF_PANDAS.fullmatch(name)]
 
     def blocks(
         self, columns: Sequence[str], texts: Collection[str] = (), numbers: Collection[str] = ()

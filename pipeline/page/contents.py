@@ -158,7 +158,7 @@ def sprite(part: Part, predictions: Predictions, classes: int) -> dict[str, Any]
     Each cell of the confusion matrix has as many as fit, `MOST_IMAGES` in all.
     """
     rows = chosen_images(predictions, classes)
-    pixels = np.rint(255 * part.inputs[rows]).astype(np.uint8)
+    pixels = np.rint(255 * part.inputs[rows]).clip(0, 255).astype(np.uint8)
     return {
         "pixels": base64(pixels),
         "index": rows.tolist(),

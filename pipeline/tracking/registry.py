@@ -32,7 +32,7 @@ class Promoted:
         uri: where MLflow finds it.
         version: of the registered model.
         description: of the version: the run that it comes from, its accuracy or RMSE, and the commit.
-        image_shape: of the images that it was trained on; None if it takes anything else.
+        image_shape: of the images in [0, 1] that it was trained on; None if it takes anything else.
         example: a request in JSON that it answers.
     """
 
@@ -115,7 +115,6 @@ def load_registered(uri: str) -> Answering:
     if not uri.startswith("models:/"):
         raise UserError(f"--model {uri}: should be such as models:/mnist@champion or models:/mnist/1")
     open_registry()
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow.artifacts import download_artifacts  # only now: it takes seconds
 
     with TemporaryDirectory() as folder:
@@ -133,6 +132,7 @@ def open_registry() -> "MlflowClient":
     """
     if (path := database()) and not path.exists():
         raise UserError(f"there is no {path} here: run this at the repository's root, after a training")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     return open_store()
 
 
@@ -149,7 +149,6 @@ def register(client: "MlflowClient", run: "Run", alias: str, measure: str) -> Pr
     from mlflow.artifacts import list_artifacts, load_text  # only now: it takes seconds
     from mlflow.exceptions import MlflowException
 
-    assert run.inputs  # as every run has that is finished
     logged = newest_model(client, run)
     location = logged.artifact_location
     if not list_artifacts(location):
@@ -178,7 +177,8 @@ def register(client: "MlflowClient", run: "Run", alias: str, measure: str) -> Pr
         description += " with uncommitted changes"
     client.update_model_version(name, str(model.version), description)
     client.set_registered_model_alias(name, alias, str(model.version))
-    shape = json.loads(str(run.inputs.dataset_inputs[0].dataset.profile))["image_shape"]
+    data = json.loads(load_text(f"{location}/artifacts/dataset.json"))
+    shape = None if data.get("encoding") else data["image_shape"]
     example = json.dumps(json.loads(load_text(f"{location}/serving_input_example.json")))
     uri = f"models:/{name}@{alias}"
     return Promoted(uri, str(model.version), description, tuple(shape) if shape else None, example)

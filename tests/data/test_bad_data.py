@@ -297,6 +297,15 @@ CASES: dict[str, tuple[Maker, str]] = {
         lambda folder: {"kind": "table", "path": "sklearn:moons"},
         "of the kind table there is breast",
     ),
+    "more classes than 16 bits hold": (
+        of_table("a,y\n" + "".join(f"{i},{i}\n" for i in range(40_000))),
+        "column y: more than 1,000 different classes; if it is a number",
+    ),
+    "no UTF-16": (of_table(ROWS, encoding="utf-16"), "row 1 is not utf-16: dataset.encoding should say"),
+    "a name of an image that is no text": (
+        of_images({"cat/1.png": picture(GREY), "dog/caf\udce9.png": picture(GREY)}),
+        "its name is not UTF-8: give it another one",
+    ),
     "another file": (
         of_table(ROWS, hash=f"sha256:{'0' * 64}"),
         "table.csv: its hash is sha256:.*dataset.hash",

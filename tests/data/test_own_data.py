@@ -19,7 +19,8 @@ from PIL import ExifTags, Image
 from pipeline.data.dataset import Description, load_dataset, read_description
 from pipeline.data.encoding import read_encoding
 from pipeline.data.moments import Moments
-from pipeline.data.splitting import NOWHERE, TEST, TRAIN, VALIDATION, Split, assign
+from pipeline.data.splitting import TEST, Split, assign
+from pipeline.nn.mlp import MLP
 from pipeline.predict import ImageNetwork
 from pipeline.runs.answers import Answering
 from pipeline.runs.models import TrainedModel
@@ -96,15 +97,18 @@ SAME: dict[str, tuple[str | bytes, str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("form", [*SAME, "Parquet"])
+@pytest.mark.parametrize("form", [*SAME, "Parquet", "Parquet with an index of pandas"])
 def test_the_same_table_in_another_form_is_the_same_data(form: str, tmp_path: Path) -> None:
     plain, other = tmp_path / "plain", tmp_path / "other"
     asked = {"target": "garden", "missing": "median", "title": "T"}
     for folder in (plain, other):
         folder.mkdir()
     prepare(plain, table(plain, HOUSES, "t.csv", **asked))
-    if form == "Parquet":
-        frame = pd.read_csv(plain / "t.csv")
+    frame = pd.read_csv(plain / "t.csv")
+    if form == "Parquet with an index of pandas":
+        frame.set_axis([4, 2, 0, 3, 1]).to_parquet(other / "t.parquet")
+        values = {"kind": "table", "path": str(other / "t.parquet"), **asked}
+    elif form == "Parquet":
         pq.write_table(pa.table({name: frame[name].tolist() for name in frame}), other / "t.parquet")
         values = {"kind": "table", "path": str(other / "t.parquet"), **asked}
     else:
@@ -121,6 +125,7 @@ def test_rows_are_encoded_afterwards_as_they_were_prepared(tmp_path: Path) -> No
     found = read_encoding(read_description(tmp_path / "data/processed", Description, "preprocess"))
     expected = np.concatenate([dataset.train.inputs, dataset.test.inputs])
     np.testing.assert_array_equal(found.encode(frame), expected)
+    np.testing.assert_array_equal(found.encode(pd.concat([frame[:2], frame[2:]])), expected)
     for damaged, told in [
         (frame.drop(columns="city"), "there is no column city: there are price, rooms"),
         (frame.assign(rooms=[1, 2, 3, np.inf, 5]), "row 4, column rooms: infinite"),
@@ -141,6 +146,9 @@ def test_a_file_to_predict_is_read_as_the_one_that_was_learned_from(value: str, 
     np.testing.assert_array_equal(answering.read(tmp_path / "table.csv"), expected)
     (tmp_path / "new.csv").write_text("size;town\n1,5;Bonn\nx;Bonn\n")
     with pytest.raises(ValueError, match="row 3, column size: 'x' is no number"):
+        answering.read(tmp_path / "new.csv")
+    (tmp_path / "new.csv").write_text("size;town\n1.234;Bonn\n")
+    with pytest.raises(ValueError, match=r"row 2, column size: '1\.234' has a point"):
         answering.read(tmp_path / "new.csv")
 
 
@@ -240,6 +248,41 @@ def test_numbers_in_an_array_are_standardised(stored: str, tmp_path: Path) -> No
     )
 
 
+def test_numbers_of_images_are_taken_for_what_they_were_in_training(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 17, (8, 6, 5))
+    dataset = prepare(tmp_path, arrays(tmp_path, x.astype(float), np.arange(8) % 2, range=[0, 16]))
+    description = read_description(tmp_path / "data/processed", Description, "preprocess")
+    mlp = MLP((30, 2, 2), activation="relu", output="softmax", bias=True)
+    network = ImageNetwork(Answering(mlp, description), (6, 5))
+    np.save(tmp_path / "eight.npy", x)
+    np.savetxt(tmp_path / "one.csv", x[0], delimiter=",")
+    expected = np.concatenate([dataset.train.inputs, dataset.test.inputs]).reshape(8, 6, 5)
+    np.testing.assert_array_equal(network.read(tmp_path / "eight.npy"), expected)
+    np.testing.assert_array_equal(network.read(tmp_path / "one.csv"), expected[:1])
+    np.save(tmp_path / "other.npy", x[:, :5])
+    with pytest.raises(UserError, match=r"other\.npy: .*shape \(8, 5, 5\)"):
+        network.read(tmp_path / "other.npy")
+
+
+def test_a_column_that_begins_with_a_block_of_nothing_is_of_texts_if_its_first_value_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.data.table_files.BLOCK_BYTES", 1000)
+    rows = [f"{i},{'Oslo' if i > 900 else ''},{i % 2}" for i in range(1000)]
+    values = table(tmp_path, "\n".join(["a,note,y", *rows]), missing="median")
+    prepare(tmp_path, values, Split(train=0.99, test=0.01))
+    assert encoding(tmp_path)["columns"][1]["categories"] == ["Oslo"]
+
+
+@pytest.mark.parametrize("order", ["file", "shuffled"])
+def test_no_statistics_are_of_the_validation_part(order: Any, tmp_path: Path) -> None:
+    split = Split(train=7, test=2, validation=3, order=order)
+    dataset = prepare(tmp_path, arrays(tmp_path, np.arange(10.0)[:, None], np.arange(10) % 2), split)
+    assert dataset.validation and len(dataset.validation.inputs) == 3
+    np.testing.assert_allclose(dataset.train.inputs.mean(), 0, atol=1e-7)
+    assert dataset.hold_out(3) is dataset
+
+
 def test_a_constant_column_becomes_zeros(tmp_path: Path) -> None:
     content = "a,b,y\n" + "".join(f"0.1,{i},{i % 2}\n" for i in range(10))
     assert not prepare(tmp_path, table(tmp_path, content)).train.inputs[:, 0].any()
@@ -312,53 +355,6 @@ def test_the_validation_part_may_be_learned_from_in_the_end(tmp_path: Path) -> N
     np.testing.assert_array_equal(whole.train.inputs[5:], dataset.validation.inputs)
     assert (len(whole.train.inputs), whole.validation) == (8, None)
     assert dataset.hold_out(0.3) is dataset
-
-
-# The split alone.
-
-
-@settings(max_examples=50)
-@given(st.integers(10, 300), st.integers(1, 4), st.integers(0, 3), st.booleans())
-def test_stratified_parts_have_their_sizes_and_their_share_of_every_class(
-    rows: int, classes: int, seed: int, folded: bool
-) -> None:
-    labels = np.random.default_rng(seed).integers(0, classes, rows)
-    labels[:classes] = np.arange(classes)
-    split = Split(train=0.6, test=0.2, validation=0.2, order="stratified", folds=3 if folded else None)
-    train, test, validation = split.counts(rows, "rows")
-    for parts in assign(split, rows, "rows", labels, None):
-        assert (parts == TEST).sum() == test
-        assert folded or (parts == TRAIN).sum() == train
-        for label in range(classes):
-            share = (labels == label).sum() * test / rows
-            assert abs(((parts == TEST) & (labels == label)).sum() - share) <= 2
-    assert validation
-
-
-@pytest.mark.parametrize("order", ["file", "shuffled"])
-def test_rows_of_a_group_stay_together(order: Any) -> None:
-    groups = np.random.default_rng(0).integers(0, 40, 1000)
-    split = Split(train=0.6, test=0.2, validation=0.2, order=order, groups="patient", folds=3)
-    for folds in (None, 3):
-        split = Split(train=0.6, test=0.2, validation=0.2, order=order, groups="patient", folds=folds)
-        for parts in assign(split, 1000, "rows", None, groups):
-            assert all(len(set(parts[groups == group])) == 1 for group in range(40))
-            assert abs((parts == TEST).mean() - 0.2) < 0.05
-
-
-def test_shuffled_parts_are_the_same_for_a_seed_and_leave_out_what_nobody_asks_for() -> None:
-    split = Split(train=60, test=20, validation=10, order="shuffled", seed=1)
-    [parts] = assign(split, 100, "rows", None, None)
-    counts = {part: int((parts == part).sum()) for part in (TRAIN, TEST, VALIDATION, NOWHERE)}
-    assert counts == {TRAIN: 50, TEST: 20, VALIDATION: 10, NOWHERE: 20}
-    np.testing.assert_array_equal(parts, assign(split, 100, "rows", None, None)[0])
-    other = Split(train=60, test=20, validation=10, order="shuffled", seed=2)
-    assert (parts != assign(other, 100, "rows", None, None)[0]).any()
-
-
-def test_in_file_order_the_validation_part_is_between_train_and_test() -> None:
-    [parts] = assign(Split(train=0.7, test=0.15, validation=0.15), 20, "rows", None, None)
-    assert parts.tolist() == [TRAIN] * 14 + [VALIDATION] * 3 + [TEST] * 3
 
 
 def test_halves_of_an_odd_number(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from pipeline.data.dataset import PROCESSED, load_dataset
 from pipeline.nn.fast import predict
+from pipeline.nn.types import Part
 from pipeline.page.__main__ import main
-from pipeline.page.contents import MOST_IMAGES, chosen_images
+from pipeline.page.contents import MOST_IMAGES, chosen_images, sprite
 from pipeline.runs.evaluation import Predictions
 from pipeline.runs.models import load_model
 from pipeline.runs.run import Run
@@ -168,6 +169,13 @@ def test_any_folder_of_a_run_gets_its_page(workspace: Path) -> None:
         "error: outputs/mine/reports/predictions.csv is not there: `python -m pipeline.evaluate outputs/mine`"
         " writes it\n",
     )
+
+
+def test_what_is_brighter_than_all_training_images_is_white_and_what_is_darker_black() -> None:
+    part = Part(np.array([[1.02, -0.01, 0.5]], np.float32), np.ones((1, 1), np.uint8))
+    zero = np.zeros(1, np.int64)
+    pixels = sprite(part, Predictions(zero, zero, np.ones(1)), 1)["pixels"]
+    assert [*b64decode(pixels)] == [255, 0, 128]
 
 
 @given(st.data(), st.integers(1, 5), st.sampled_from([0, 3, 40, 3 * MOST_IMAGES]))
