@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 from collections import Counter
@@ -18,6 +19,7 @@ from tests.commands import (
     TRACKED,
     freezing,
     kill,
+    made_once,
     run_module,
     start_module,
     wait_until_frozen,
@@ -38,14 +40,16 @@ def journals(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def undisturbed(workspace: Path, tmp_path: Path) -> Path:
+def undisturbed(prepared: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where `SEARCH` has run from the beginning to the end."""
-    folder = tmp_path / "undisturbed"
-    folder.mkdir()
-    (folder / "data").symlink_to(workspace / "data")
-    [done] = run_each(folder, [["-m", *SMALL, "hydra.sweep.dir=sweep", *SEARCH]])
-    assert done == (0, "")
-    return folder
+
+    def search(folder: Path) -> None:
+        (folder / "data").symlink_to(prepared / "data")
+        [done] = run_each(folder, [["-m", *SMALL, "hydra.sweep.dir=sweep", *SEARCH]])
+        assert done == (0, "")
+
+    made = made_once("undisturbed_search", search, tmp_path_factory)
+    return shutil.copytree(made, tmp_path / "undisturbed", symlinks=True)
 
 
 def test_the_best_half_goes_on_to_the_bits_of_an_uninterrupted_training(tracked: Path) -> None:
@@ -163,7 +167,7 @@ def test_searches_killed_thirty_times_end_as_if_undisturbed(tracked: Path, undis
             command = ["-m", *TRACKED, "hydra.sweep.dir=sweep", *options, *launcher]
             started = start_module(tracked, "pipeline.train", *command)
             with suppress(subprocess.TimeoutExpired):
-                started.communicate(timeout=generator.uniform(0, 60))
+                started.communicate(timeout=generator.uniform(0, 25))
                 break
             kill(started.pid, *descendants(started.pid))
             started.communicate()
