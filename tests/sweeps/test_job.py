@@ -204,7 +204,7 @@ if any("loky" in argument for argument in sys.orig_argv):
 def test_a_job_whose_process_starts_after_the_code_has_changed_is_refused(workspace: Path) -> None:
     code = copy_code(workspace / "code")
     (code / "sitecustomize.py").write_text(CHANGES_THE_CODE, encoding="utf-8")
-    done = sweep(workspace, JOBLIB, "seed=0,1", PYTHONPATH=str(code))
+    done = sweep(workspace, JOBLIB, "hydra.launcher.n_jobs=2", "seed=0,1", PYTHONPATH=str(code))
     assert done.returncode == 1
     assert "has changed since the sweep began" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
