@@ -152,7 +152,7 @@ def test_the_commands_that_the_pages_name_are_there() -> None:
 def test_the_way_without_make_is_what_runs_on_windows() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yaml").read_text(encoding="utf-8"))
     steps = [step.get("run", "") for step in workflow["jobs"]["windows"]["steps"]]
-    [block] = re.findall(r"without `make`, on Windows as well:\n\n```sh\n(.+?)```", README, re.DOTALL)
+    [block] = re.findall(r"Without `make`, also on Windows:\n\n```sh\n(.+?)```", README, re.DOTALL)
     lines = [re.sub(r".*# on Windows: | +#.*", "", line) for line in block.splitlines()]
     assert len(lines) == 4
     assert lines in [step.splitlines() for step in steps]
