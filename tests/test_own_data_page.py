@@ -60,10 +60,10 @@ def test_a_table_gives_numbers_and_a_changed_file_is_noticed(clone: Path) -> Non
     assert prices == pytest.approx([2 * 50, 8 * 50 + 100], abs=60)
     assert (clone / "reports/figures/predicted.png").exists()
     commit(clone)
-    assert "Running stage 'preprocess'" not in run(clone, "dvc", "repro", "preprocess")
+    assert "Running stage 'preprocess'" not in run(clone, "dvc", "repro")
     text = (clone / "houses.csv").read_text(encoding="utf-8")
     (clone / "houses.csv").write_text(text.replace("Oslo", "Bergen"), encoding="utf-8")
-    assert "Running stage 'preprocess'" in run(clone, "dvc", "repro", "preprocess")
+    assert "Running stage 'train'" in run(clone, "dvc", "repro", "train")
     assert "Bergen" in (clone / "data/processed/dataset.json").read_text(encoding="utf-8")
     (clone / "houses.csv").write_text(text, encoding="utf-8")
 

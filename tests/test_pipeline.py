@@ -200,10 +200,13 @@ def test_another_version_of_a_library_runs_again_what_it_can_change(clone: Path)
 
 
 def test_no_file_is_lost_that_somebody_put_into_the_folders_of_a_stage(clone: Path) -> None:
-    stages = ["download", "preprocess"]
+    stages = ["download", "preprocess", "plot", "problems"]
     mine = [
         clone / "data/raw/photos.zip",
         clone / "data/processed/thesis/chapter.tex",
+        clone / "reports/figures/mine.png",
+        clone / "reports/problems/notes.txt",
+        clone / "models/problems/mine/model.npz",
     ]
     for path in mine:
         path.parent.mkdir(exist_ok=True)

@@ -103,10 +103,10 @@ def test_the_surroundings_change_no_bit(workspace: Path, options: list[str]) -> 
     made = []
     for environment in (
         {},
+        {"OPENBLAS_CORETYPE": "Prescott", "OPENBLAS_NUM_THREADS": "2"},
+        {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR", "OMP_NUM_THREADS": "2"},
         {
-            "OPENBLAS_CORETYPE": "Prescott",
-            "OPENBLAS_NUM_THREADS": "2",
-            "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+            "OPENBLAS_CORETYPE": "Sandybridge",
             "TZ": "Asia/Tokyo",
             "LC_ALL": "C",
             "USER": "somebody",
@@ -156,12 +156,14 @@ def test_two_that_start_at_once_have_a_folder_each(workspace: Path) -> None:
     ("options", "told"),
     [
         (["optimizer.rate=1"], "error: there is no key optimizer.rate: optimizer has name, learning_rate, "),
+        (["seed=["], "error: seed=[: "),
         (["optimizer=newton"], "error: In 'config': Could not find 'optimizer/newton'"),
         (["training.epochs=ten"], "error: configuration: training.epochs = 'ten': should be a valid integer"),
         (["seed=${nowhere}"], "error: configuration: seed: Interpolation key 'nowhere' not found"),
         (["training.batch_size=206"], "error: training.batch_size = 206: should be at most"),
         (["dataset=mnist", "dataset.fallback=null"], "error: dataset = mnist, but data/processed holds str"),
         (["model.hidden=[2000000000]"], "error: model.hidden = [2000000000]: training would take at least "),
+        (["training=null"], "error: "),
         (['dataset.classes=["a","b","c","d","e","f","g","h","i","j"]'], "error: dataset.classes = ['a', "),
         (["hydra.run.dir=/proc/none"], "error: /proc/none: No such file or directory"),
         (["hydra.run.dir=params.yaml"], "error: params.yaml: a file is where a folder is needed"),
@@ -375,7 +377,7 @@ def test_each_means_of_training_changes_the_model(workspace: Path) -> None:
     assert len(set(made)) == len(made) - 1
 
 
-@pytest.mark.parametrize("experiment", ["lecun_300_100", "best"])
+@pytest.mark.parametrize("experiment", ["lecun_300_100", "simard_800", "simard_800_elastic", "best"])
 def test_the_experiments_of_published_results_train(workspace: Path, experiment: str) -> None:
     """With fewer units and epochs; what they reach is another matter."""
     few = ["training.batch_size=50", "model.hidden=[20,20]", "hydra.run.dir=out"]

@@ -40,6 +40,7 @@ KERNELS = {"x86_64": X86, "AMD64": X86, "aarch64": ["ARMV8"]}.get(platform.machi
 COMBINATIONS = [  # of kernels, features and threads
     (None, False, 2),
     ("Prescott", False, 1),
+    ("Sandybridge", True, 2),
     ("Haswell", False, 2),
     ("SkylakeX", True, 2),
     ("ARMV8", True, 1),
