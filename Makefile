@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot, page, problems: whatever is out of date
+repro: $(VENV)/.synced ## download, preprocess, train, evaluate, plot, problems, page: whatever is out of date
 	@$(BIN)/python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 || rm -f .dvc/tmp/rwlock # cut off by a kill
 	$(BIN)/dvc repro
 	@echo "Figures: reports/figures, reports/problems. (dvc push is for a remote, which this project has not got.)"

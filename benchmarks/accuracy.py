@@ -10,10 +10,11 @@ from rich.table import Table
 from benchmarks.common import console, machine, progress, verdict
 from pipeline.config.reading import read_params
 from pipeline.config.schema import Config
-from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.data.dataset import Dataset
 from pipeline.nn.measurement import accuracy
 from pipeline.runs.build import build_training
-from pipeline.runs.training_data import check_fit
+from pipeline.runs.evaluation import parts_with_rows
+from pipeline.runs.training_data import data_for
 from pipeline.support.cores import product_threads
 
 SEEDS = range(5)
@@ -23,9 +24,7 @@ LOW, HIGH = 0.9705, 0.9735  # mean test accuracy of the default network on MNIST
 def main() -> None:
     """Train with each seed and print the table."""
     config = read_params()
-    dataset = load_dataset()
-    check_fit(config, dataset)
-    dataset = dataset.hold_out(config.split.validation)
+    dataset = data_for(config)
     with product_threads(config.training.threads):
         runs = [
             accuracies(replace(config, seed=seed), dataset)
@@ -52,8 +51,7 @@ def accuracies(config: Config, dataset: Dataset) -> dict[str, float]:
     """Train as `config` says and return the accuracy on each part of the data that has images."""
     training = build_training(config, dataset)
     training.fit()
-    parts = {"train": dataset.train, "test": dataset.test, "official": dataset.official}
-    return {name: accuracy(training.mlp, part) for name, part in parts.items() if len(part.inputs)}
+    return {name: accuracy(training.mlp, part) for name, part in parts_with_rows(dataset).items()}
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ import json
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class Learner(ABC):
 class Ours(Learner):
     """This project."""
 
-    def __init__(self, config: Config, dataset: Dataset, arithmetic: str) -> None:
+    def __init__(self, config: Config, dataset: Dataset, arithmetic: Literal["exact", "float32"]) -> None:
         super().__init__(with_arithmetic(config, arithmetic), dataset)
 
     def start(self, seed: int) -> None:
@@ -81,21 +81,16 @@ class StepByStep(Learner):
         streams = Streams(seed)
         mlp = build_network(self.config, self.dataset, streams.initialisation)
         self.batches = build_batches(self.config, self.dataset, mlp, streams)
-        self.rates = self._rates()
+        self.epoch = 0
         self.begin(mlp)
 
     def train_epoch(self) -> None:
-        for (x, y), rate in zip(self.batches, next(self.rates), strict=True):
+        base, total = self.config.optimizer.learning_rate, self.config.training.epochs
+        rates = self.config.schedule.rates_of_epoch(base, self.epoch, len(self.batches), total)
+        for (x, y), rate in zip(self.batches, rates, strict=True):
             self.step(x, np.ascontiguousarray(y), rate)
+        self.epoch += 1
         self.wait()
-
-    def _rates(self) -> Iterator[list[float]]:
-        """Yield the learning rates of each epoch, a rate a step: the schedule's at the step's middle."""
-        config, steps = self.config, len(self.batches)
-        for epoch in range(config.training.epochs):
-            middles = epoch + (np.arange(steps) + 0.5) / steps
-            rates = config.schedule.rates(config.optimizer.learning_rate, middles, config.training.epochs)
-            yield rates.tolist()
 
     @abstractmethod
     def begin(self, mlp: MLP) -> None:
@@ -214,11 +209,9 @@ LEARNERS: dict[str, Callable[[Config, Dataset], Learner]] = {
 }
 
 
-def with_arithmetic(config: Config, arithmetic: str) -> Config:
+def with_arithmetic(config: Config, arithmetic: Literal["exact", "float32"]) -> Config:
     """Return `config` with another arithmetic."""
-    return parse(
-        {**asdict(config), "training": {**asdict(config.training), "arithmetic": arithmetic}}, "here"
-    )
+    return replace(config, training=replace(config.training, arithmetic=arithmetic))
 
 
 def train(learner: Learner, seed: int, goal: float) -> list[tuple[float, float]]:

@@ -25,6 +25,11 @@ T = TypeVar("T")
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
+def untracked_environment() -> dict[str, str]:
+    """Return the environment without what would take runs to another MLflow store."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+
+
 def progress(items: Iterable[T], words: str) -> Iterable[T]:
     """Go through `items` with a progress bar on a terminal, which vanishes at the end."""
     return track(items, words, console=console, transient=True, disable=not console.is_terminal)
@@ -71,7 +76,8 @@ class Worker:
 
 def machine() -> str:
     """Return the processor, its cores, and what NumPy computes with, in one line."""
-    return f"{_processor()}, {usable_cores()} cores; NumPy {np.__version__}, {_blas()}"
+    cores = usable_cores()
+    return f"{_processor()}, {cores} core{'s' if cores > 1 else ''}; NumPy {np.__version__}, {_blas()}"
 
 
 def verdict(met: bool, target: str) -> str:

@@ -32,7 +32,7 @@ from pipeline.evaluate import averaged_accuracies, measure_parts
 from pipeline.preprocess import preprocess
 from pipeline.problems import read_experiment
 from pipeline.runs.fingerprint import fingerprint
-from pipeline.runs.run import Run as RunFolder
+from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun
 from pipeline.support.cores import usable_cores
 from pipeline.support.errors import UserError, warn
@@ -90,7 +90,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Run:
+class SeedRun:
     """A training with one of a record's seeds.
 
     Attributes:
@@ -139,11 +139,11 @@ def main() -> None:
     print(f"the table in {PAGE.relative_to(ROOT)} is written")
 
 
-def plan_runs(record: Record) -> list[Run]:
+def plan_runs(record: Record) -> list[SeedRun]:
     """Return the runs of `record`."""
     config = compose(record.experiment, record.changes)
     return [
-        Run(replace(config, seed=seed), workspace_for(config), Path(record.experiment) / str(seed))
+        SeedRun(replace(config, seed=seed), workspace_for(config), Path(record.experiment) / str(seed))
         for seed in record.seeds
     ]
 
@@ -184,7 +184,7 @@ def prepare(config: Config) -> Path:
     return processed
 
 
-def train_and_measure(run: Run) -> None:
+def train_and_measure(run: SeedRun) -> None:
     """Do the run, unless it is finished, and keep its result; what it has to say goes to a file."""
     os.chdir(run.workspace)
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -195,7 +195,7 @@ def train_and_measure(run: Run) -> None:
         return
     if not result or result.key != key:
         result = train(run, key)
-    trained = replace(TrainedRun.open(RunFolder(run.folder)), config=run.config)
+    trained = replace(TrainedRun.open(Run(run.folder)), config=run.config)
     metrics = measure_parts(trained.model, trained.dataset)
     averaged = averaged_accuracies([trained]) if run.config.evaluation.copies > 1 else {}
     result = replace(
@@ -210,7 +210,7 @@ def train_and_measure(run: Run) -> None:
     )
 
 
-def train(run: Run, key: str) -> Result:
+def train(run: SeedRun, key: str) -> Result:
     """Train the network of `run`, by the training of this `key`, and return what is known unmeasured."""
     print(f"{run.folder}: see {run.workspace / run.folder}/log.txt", flush=True)
     commit = describe_commit(ROOT).get("commit", "unknown")  # outside of Git
@@ -218,7 +218,7 @@ def train(run: Run, key: str) -> Result:
     with (run.folder / "log.txt").open("a", encoding="utf-8") as log, redirect_stderr(log):
         train_and_record(run.config, run.folder)
     minutes = (time.perf_counter() - started) / 60
-    model = TrainedRun.open(RunFolder(run.folder)).model
+    model = TrainedRun.open(Run(run.folder)).model
     return Result(
         key=key,
         evaluation={},
@@ -239,14 +239,14 @@ def measure_committee(record: Record) -> None:
     if committee_errors(runs, results):
         return
     os.chdir(runs[0].workspace)
-    committee = [replace(TrainedRun.open(RunFolder(run.folder)), config=run.config) for run in runs]
+    committee = [replace(TrainedRun.open(Run(run.folder)), config=run.config) for run in runs]
     errors = {part: error(share) for part, share in averaged_accuracies(committee).items()}
     kept = {"members": members(results), "errors": errors}
     write_text(runs[0].committee, json.dumps(kept, indent=2))
     print(f"{record.title}: {errors['official']:.2f} % error", flush=True)
 
 
-def committee_errors(runs: Sequence[Run], results: Sequence[Result]) -> dict[str, float] | None:
+def committee_errors(runs: Sequence[SeedRun], results: Sequence[Result]) -> dict[str, float] | None:
     """Return the errors of the networks of `runs` together, if they were measured for these `results`."""
     try:
         kept = json.loads(runs[0].committee.read_text(encoding="utf-8"))
@@ -260,7 +260,7 @@ def members(results: Sequence[Result]) -> list[list[Any]]:
     return [[result.key, result.evaluation] for result in results]
 
 
-def read_result(run: Run) -> Result | None:
+def read_result(run: SeedRun) -> Result | None:
     """Return the result of `run` if it has one, of the fields that results have now."""
     try:
         return Result(**json.loads(run.result.read_text(encoding="utf-8")))

@@ -11,7 +11,6 @@ from pipeline.support.program import command, program
 import argparse
 import csv
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks.common import ROOT, console, machine, verdict
+from benchmarks.common import ROOT, console, machine, untracked_environment, verdict
 from benchmarks.sweep import MAKE_STORE
 from pipeline.config.reading import read_params
 from pipeline.data.dataset import PROCESSED
@@ -149,7 +148,7 @@ def timed(jobs: int) -> float:
         subprocess.run(
             [sys.executable, "-c", MAKE_STORE],
             cwd=scratch,
-            env=environment(),
+            env={**untracked_environment(), "PYTHONPATH": str(ROOT)},
             check=True,
             capture_output=True,
         )
@@ -165,19 +164,13 @@ def run(scratch: Path, options: list[str]) -> float:
             *options,
         ],
         cwd=scratch,
-        env=environment(),
+        env={**untracked_environment(), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
     if done.returncode and not (scratch / "sweep/sweep.csv").exists():
         raise UserError(f"the search failed:\n{done.stdout}{done.stderr}")
     return time.perf_counter() - started
-
-
-def environment() -> dict[str, str]:
-    """Return the environment without what would take the runs elsewhere."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
-    return {**kept, "PYTHONPATH": str(ROOT)}
 
 
 if __name__ == "__main__":

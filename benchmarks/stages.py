@@ -17,14 +17,14 @@ from pathlib import Path
 import yaml
 from rich.table import Table
 
-from benchmarks.common import ROOT, console, machine, verdict
+from benchmarks.common import ROOT, console, machine, untracked_environment, verdict
 from pipeline.data.dataset import RAW
 from pipeline.support.errors import UserError
 from pipeline.support.files import PARAMS
 
 LIMIT = 40  # seconds in all
 
-ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")} | {
+ENVIRONMENT = untracked_environment() | {
     "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 }
 

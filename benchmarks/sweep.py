@@ -8,7 +8,6 @@ and then, and jobs side by side gain less.
 
 from pipeline.support.program import program
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks.common import ROOT, console, machine, verdict
+from benchmarks.common import ROOT, console, machine, untracked_environment, verdict
 from pipeline.config.reading import read_params
 from pipeline.data.dataset import PROCESSED
 from pipeline.support.errors import UserError
@@ -62,8 +61,7 @@ def _sweep(options: list[str]) -> float:
     """Run a sweep in a folder that holds only the data and an empty store, and return its seconds."""
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "data").symlink_to(PROCESSED.parent.absolute())
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
-        environment["PYTHONPATH"] = str(ROOT)
+        environment = {**untracked_environment(), "PYTHONPATH": str(ROOT)}
         subprocess.run(
             [sys.executable, "-c", MAKE_STORE], cwd=scratch, env=environment, check=True, capture_output=True
         )

@@ -40,7 +40,7 @@ LIBRARIES = ["ours", "pytorch", "jax"]  # by default: exact arithmetic takes lon
 SEEDS = 25
 CORES = 2
 
-Run = list[tuple[float, float]]  # the seconds that had passed and the accuracy, after each epoch
+Curve = list[tuple[float, float]]  # the seconds that had passed and the accuracy, after each epoch
 
 
 class Trainee(Worker):
@@ -63,7 +63,7 @@ class Trainee(Worker):
         if self.version and PACKAGES[library] != "numpy":
             self.title += f" {self.version}"
 
-    def train(self, seed: int) -> Run:
+    def train(self, seed: int) -> Curve:
         """Train with `seed` until the goal is reached, or to the end."""
         return [(seconds, share) for seconds, share in json.loads(self.ask(f"{seed}"))]
 
@@ -108,7 +108,7 @@ def board(goal: str, seeds: int, libraries: Sequence[str]) -> Table:
             workers.append(Trainee(library, config, processed, share))
             alive.enter_context(workers[-1].process)
         there = [worker for worker in workers if worker.version]
-        runs: dict[str, list[Run]] = {worker.title: [] for worker in workers}
+        runs: dict[str, list[Curve]] = {worker.title: [] for worker in workers}
         for seed in range(seeds):
             for worker in there[:: -1 if seed % 2 else 1]:
                 runs[worker.title].append(worker.train(seed))
@@ -124,7 +124,7 @@ def board(goal: str, seeds: int, libraries: Sequence[str]) -> Table:
     return table
 
 
-def seconds_to(goal: float, run: Run) -> float:
+def seconds_to(goal: float, run: Curve) -> float:
     """Return the seconds of `run` to `goal`; infinity where it was not reached."""
     return next((seconds for seconds, share in run if share >= goal), math.inf)
 
@@ -134,7 +134,7 @@ def told(seconds: float) -> str:
     return f"{seconds:.2f}" if seconds < math.inf else "not reached"
 
 
-def row(goal: float, runs: Sequence[Run]) -> list[str]:
+def row(goal: float, runs: Sequence[Curve]) -> list[str]:
     """Return the cells of a library; medians are over all `runs`, with those that fall short as infinity."""
     if not runs:
         return ["not installed: see BENCH_PYTHON in benchmarks/speed.py"]

@@ -35,9 +35,8 @@ def products(dataset: Dataset, dtype: type[np.floating]) -> Epoch:
     weights = [np.asarray(rng.standard_normal((n, m)), dtype) for m, n in pairwise(WIDTHS)]
     gradients = [np.empty_like(w) for w in weights]
     units = [np.asarray(rng.standard_normal((n, BATCH)), dtype) for n in WIDTHS[1:]]
-    deltas = [
-        np.asarray(rng.standard_normal(a.shape), dtype) for a in units
-    ]  # what lay in memory may be slow
+    # Normal numbers: whatever lies in fresh memory may be slow to multiply.
+    deltas = [np.asarray(rng.standard_normal(a.shape), dtype) for a in units]
     results = [np.empty_like(a) for a in units]
 
     def epoch() -> None:

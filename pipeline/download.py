@@ -101,7 +101,7 @@ def bring_own(dataset: AnyOwnDataset, raw: Path) -> None:
     raw.mkdir(parents=True, exist_ok=True)
     remove_leftovers(raw)
     known = _known_files(raw)
-    files = bring(dataset.kind, dataset, raw, known)
+    files = bring(dataset, raw, known)
     for name in known.keys() - files.keys():
         if (raw / name).is_file() and sha256(raw / name) == known[name]:
             _remove(raw, name)

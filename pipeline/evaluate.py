@@ -36,7 +36,7 @@ from pipeline.tracking import MirrorProcess
 
 
 def main(run: Run) -> TrainedRun:
-    """Put the network of `run` to the test on its data; write three files to the run's `reports/`."""
+    """Measure the network of `run` on its data; write three files to the run's `reports/`."""
     trained = TrainedRun.open(run)
     dataset, model = trained.dataset, trained.model
     check_copies(trained.copies.count, dataset.task)
@@ -53,7 +53,7 @@ def main(run: Run) -> TrainedRun:
             numbers = PredictedNumbers(true, predict_numbers(model, part.inputs, dataset.targets))
             write_predicted_numbers(run.predictions, numbers, dataset.targets)
         else:
-            predictions = predict(model, part)
+            predictions = predict_classes(model, part)
             table = measure_classes(predictions, dataset.classes, f"{dataset.example}s")
             write_predictions(run.predictions, predictions, dataset.classes)
         write_csv(run.classes, list(table[0]), (row.values() for row in table))
@@ -68,7 +68,7 @@ def measure_parts(model: TrainedModel, dataset: Dataset) -> dict[str, Metrics]:
     }
     if len(dataset.classes) == 2:
         for name, part in parts_with_rows(dataset).items():
-            predictions = predict(model, part)
+            predictions = predict_classes(model, part)
             area = roc_auc(predictions.of_the_second_class(), predictions.labels == 1)
             if area is not None:
                 metrics[name]["roc_auc"] = area
@@ -76,11 +76,11 @@ def measure_parts(model: TrainedModel, dataset: Dataset) -> dict[str, Metrics]:
 
 
 def averaged_accuracies(committee: Sequence[TrainedRun]) -> dict[str, float]:
-    """Return the accuracy on each part, but the training part, of predictions that are averaged.
+    """Return the accuracy of averaged predictions on each part but the training part.
 
-    They are averaged over all networks of the `committee`, and of each over as many distorted copies as its
-    configuration asks for. A part counts if it is the same for all: what one network is tested on, such as
-    the images of a fold, another one may have been trained on.
+    The average is over the networks of the `committee` and, for each, over the distorted copies that its
+    configuration asks for. Only parts that are the same for all networks count: one network may have been
+    trained on what another is tested on, such as the images of a fold.
 
     Raises:
         UserError: if the networks predict numbers, or are not all about the same data.
@@ -117,16 +117,14 @@ def in_a_sentence(metrics: Mapping[str, Metrics]) -> str:
     )
 
 
-def predict(model: TrainedModel, part: Part) -> Predictions:
+def predict_classes(model: TrainedModel, part: Part) -> Predictions:
     """Return what the network takes each example of `part` for, and how sure it is of it."""
     labels = true_classes(part)
     classes, probabilities = classify(model, part.inputs)
     return Predictions(labels, classes, probabilities[np.arange(len(classes)), classes])
 
 
-def measure_classes(
-    predictions: Predictions, classes: Sequence[str], examples: str = "images"
-) -> list[dict[str, Any]]:
+def measure_classes(predictions: Predictions, classes: Sequence[str], examples: str) -> list[dict[str, Any]]:
     """Return number of `examples`, precision, recall and F1 of each of `classes`, a row a class.
 
     Precision is the share of the examples taken for a class that are of it. Recall is the share of its

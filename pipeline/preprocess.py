@@ -7,6 +7,7 @@ of each part. Statistics, categories and medians come from the training part alo
 from pipeline.support.program import program
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from pipeline.data.dataset import (
     FOLDS,
     PROCESSED,
     RAW,
+    UNSEEN,
     RawDescription,
     fold_folders,
+    folder_for,
+    warn_of_classes,
 )
 from pipeline.data.idx_pairs import IdxPairs, size
 from pipeline.data.images import Images
@@ -29,7 +33,7 @@ from pipeline.data.rows import Rows, Source
 from pipeline.data.splitting import OFFICIAL, PART_NAMES, TEST, TRAIN, VALIDATION, Split, assign
 from pipeline.data.table import Table
 from pipeline.data.writing import write_dataset
-from pipeline.support.errors import UserError, warn
+from pipeline.support.errors import UserError
 from pipeline.support.files import reading, refuse_links, remove_leftovers, sha256, warn_of_others
 
 BLOCK_ROWS = 1 << 20  # that are counted at once
@@ -65,11 +69,12 @@ def preprocess(raw: Path, processed: Path, split: Split) -> None:
     unit = "images" if source.image_shape() is not None else "rows"
     what = f"{splittable:,} {'training ' if rows.official else ''}{unit} of {about['title']}"
     classes = rows.targets[:splittable] if rows.classes else None
-    own = isinstance(description, OwnRawDescription)
-    assigned = assign(split, splittable, what, classes, rows.groups, apart=own)
+    if "split.validation" not in about["prepared"]:  # then training holds it out of the train part
+        split = replace(split, validation=0)
+    assigned = assign(split, splittable, what, classes, rows.groups)
     for fold, parts in enumerate(assigned):
         parts = np.concatenate([parts, np.full(rows.official, OFFICIAL, np.uint8)])
-        folder = processed / FOLDS / str(fold) if split.folds else processed
+        folder = folder_for(split.folds, fold, processed)
         _check_targets(source, rows, parts, f"{unit} of {about['title']}")
         inputs = write_dataset(folder, source, rows, parts, about)
         where = f" (fold {fold} of {split.folds})" if split.folds else ""
@@ -118,36 +123,21 @@ def _check_targets(source: Source, rows: Rows, parts: np.ndarray, what: str) -> 
     for part, of_part in counts.items():
         if part != OFFICIAL and of_part.any():
             lacking = in_train & (of_part == 0) if part != TRAIN else ~in_train
-            _warn_of_classes(rows, part, int(of_part.sum()), lacking, what)
+            unit, consequence = PART_NAMES[part], "what is measured there says nothing about them"
+            if part == TRAIN:
+                unit, consequence = "training", UNSEEN
+            names = [name for name, lacks in zip(rows.classes, lacking, strict=True) if lacks]
+            warn_of_classes(names, f"{int(of_part.sum()):,} {unit} {what}", consequence)
 
 
 def _count(rows: Rows, chosen: np.ndarray) -> np.ndarray:
     """Return how many of the `chosen` rows there are of each class."""
     counts = np.zeros(len(rows.classes), int)
-    for start in range(
-        0, len(chosen), BLOCK_ROWS
-    ):  # `bincount` makes integers of 64 bits of what it is given
+    # In blocks, since `bincount` converts its input to 64-bit integers.
+    for start in range(0, len(chosen), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
         counts += np.bincount(rows.targets[block][chosen[block]], minlength=len(counts))
     return counts
-
-
-def _warn_of_classes(rows: Rows, part: int, count: int, lacking: np.ndarray, what: str) -> None:
-    names = [name for name, lacks in zip(rows.classes, lacking, strict=True) if lacks]
-    if not names:
-        return
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    unit = "training" if part == TRAIN else PART_NAMES[part]
-    consequence = (
-        "the network cannot learn to tell what it never sees"
-        if part == TRAIN
-        else "what is measured there says nothing about them"
-    )
-    warn(
-        f"warning: none of the {count:,} {unit} {what} is of the class"
-        f" {', '.join(names[:MAX_NAMED])}{more}: {consequence}. split.order=stratified gives each part its"
-        " share of every class"
-    )
 
 
 def _in_words(parts: np.ndarray, source: Source, unit: str, inputs: int) -> str:

@@ -39,7 +39,7 @@ def main() -> None:
             experiment = arguments.experiment or read_params().dataset.title
             promoted = promote_best(experiment, arguments.alias, arguments.part)
     print(f"{promoted.uri} is version {promoted.version}: {promoted.description}")
-    address = f"curl http://127.0.0.1:{PORT}/invocations --json"
+    request = f"curl http://127.0.0.1:{PORT}/invocations --json"
     if promoted.image_shape:
         rows, *columns = promoted.image_shape
         size = rows * math.prod(columns)
@@ -47,10 +47,10 @@ def main() -> None:
             f"what an image of {size} numbers from 0 to 1 shows; {rows} rows of"
             f" {' × '.join(map(str, columns))} do as well"
         )
-        ask = f"python -c 'import json; print(json.dumps({{\"inputs\": [[0.0] * {size}]}}))' | {address} @-"
+        ask = f"python -c 'import json; print(json.dumps({{\"inputs\": [[0.0] * {size}]}}))' | {request} @-"
     else:
         what = "about examples, such as the first of the training part"
-        ask = f"{address} {shlex.quote(promoted.example)}"
+        ask = f"{request} {shlex.quote(promoted.example)}"
     print(f"Serve it, and ask it {what}.")
     print(
         f"  {environment()}mlflow models serve --env-manager local --port {PORT} --model-uri {promoted.uri}"

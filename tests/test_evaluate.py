@@ -10,7 +10,7 @@ import yaml
 from sklearn.metrics import precision_recall_fscore_support
 
 from pipeline.data.dataset import PROCESSED, Description, load_dataset, write_description
-from pipeline.evaluate import main, measure_classes, predict
+from pipeline.evaluate import main, measure_classes, predict_classes
 from pipeline.nn.mlp import MLP
 from pipeline.runs.answers import Answering
 from pipeline.runs.evaluation import Predictions, read_predictions
@@ -123,7 +123,7 @@ def test_numbers_by_class_agree_with_scikit_learn(seed: int) -> None:
     labels, classes = rng.integers(0, k, 40), rng.integers(0, max(k - 1, 1), 40)
     predictions = Predictions(labels, classes, np.ones(40))
     names = [f"class {i}" for i in range(k)]
-    rows = measure_classes(predictions, names)
+    rows = measure_classes(predictions, names, "images")
     expected = precision_recall_fscore_support(labels, classes, labels=range(k), zero_division=0)
     for name, row, *shares, images in zip(names, rows, *expected, strict=True):
         assert (row.pop("class"), row.pop("images")) == (name, images)
@@ -241,7 +241,7 @@ def test_the_served_model_names_the_class_that_is_evaluated() -> None:
     served.answering = Answering(model, Description("toys", "Toys", NAMES, (1, 3)))
     part = load_dataset().test
     labels = served.predict(PythonModelContext({}, {}), part.inputs)["label"]
-    assert [NAMES.index(label) for label in labels] == predict(model, part).classes.tolist()
+    assert [NAMES.index(label) for label in labels] == predict_classes(model, part).classes.tolist()
 
 
 def remove_predictions() -> None:

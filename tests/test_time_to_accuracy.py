@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_a_recipe_asks_for_nothing_that_a_library_leaves_out(experiment: str) ->
 
 @pytest.mark.parametrize(("library", "arithmetic"), [("ours", "float32"), ("exact", "exact")])
 def test_a_worker_trains_as_the_pipeline_does_and_stops_at_the_goal(
-    library: str, arithmetic: str, workspace: Path
+    library: str, arithmetic: Literal["exact", "float32"], workspace: Path
 ) -> None:
     config, dataset = read_experiment("quick_98", *SMALL), load_dataset(workspace / PROCESSED)
     ends = []

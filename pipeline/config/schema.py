@@ -1,4 +1,7 @@
-"""The schema of every configuration: what a value can be. Whether it fits the data is seen with those."""
+"""The schema of every configuration: what a value can be.
+
+`pipeline.runs.training_data` checks whether it fits the data.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
@@ -10,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.config.messages import describe
 from pipeline.data.augmentation import AUGMENTATIONS, Augmentation
 from pipeline.data.mirrors import File
-from pipeline.data.own import ArraysDataset, ImagesDataset, Limits, TableDataset
+from pipeline.data.own import AnyOwnDataset, Limits
 from pipeline.data.package import Package
 from pipeline.data.splitting import Split
 from pipeline.nn.activations import ACTIVATIONS, CANONICAL, HIDDEN
@@ -125,7 +128,6 @@ class XorDataset:
     title: str
 
 
-OwnKinds = TableDataset | ImagesDataset | ArraysDataset
 GeneratedDataset = AlternatingDataset | XorDataset
 
 
@@ -146,7 +148,7 @@ class Model:
 
 @dataclass(frozen=True, config=STRICT)
 class Training:
-    """The loop and the arithmetic that it is done in."""
+    """The training loop; conf/training/default.yaml explains each key."""
 
     epochs: Epochs
     patience: PositiveCount | None
@@ -193,7 +195,9 @@ class Sweep:
 class Config:
     """Everything that a run depends on besides code and data."""
 
-    dataset: Annotated[IdxDataset | StrokesDataset | OwnKinds | GeneratedDataset, Field(discriminator="kind")]
+    dataset: Annotated[
+        IdxDataset | StrokesDataset | AnyOwnDataset | GeneratedDataset, Field(discriminator="kind")
+    ]
     split: Split
     model: Model
     loss: Annotated[Loss, chosen_from(LOSSES)]
@@ -248,8 +252,8 @@ class Config:
 _CONFIG: TypeAdapter[Config] = TypeAdapter(Config)
 
 SWITCHED_OFF: dict[str, Any] = {"patience": None, "batch_norm": False, "virtual_adversarial": 0.0}
-"""Keys of `training` that came later, with the value at which a training is the one that it was before. Where
-they have it, a model's file does not name them, and so has the same bytes as before."""
+"""Keys of `training` that were added later, each with the value that switches it off. A model's file leaves
+out a key that has this value, so models of older trainings keep their bytes."""
 
 
 def parse(values: Mapping[str, Any], where: str) -> Config:
@@ -266,7 +270,7 @@ def parse(values: Mapping[str, Any], where: str) -> Config:
         config = _CONFIG.validate_python(values)
     except ValidationError as error:
         raise UserError(f"{where}: {describe(error, values)}") from None
-    # A default is for who uses a class in Python: a configuration says every value.
+    # Defaults are for callers in Python. A configuration has to state every value.
     missing = flat(config).keys() - flatten(values).keys()
     if missing := {key for key in missing if not key.startswith(("dataset.", "split."))}:
         raise UserError(f"{where}: the key {min(missing)} is missing")
@@ -290,10 +294,10 @@ def flat(config: Config) -> dict[str, Any]:
 
 
 def ingredients(values: Mapping[str, Any], data: str | None = None) -> dict[str, Any]:
-    """Return what of a whole configuration, nested, a model is made from.
+    """Return the part of a whole configuration, nested, that a model depends on.
 
-    That is neither how it is evaluated, nor where it is recorded, nor how often checkpoints are written, nor,
-    with exact arithmetic, on how many threads it is trained. In which order the data were split shows in the
+    These are left out: evaluation, tracking, sweep, how often checkpoints are written, and in exact
+    arithmetic the number of threads. Order, seed and groups of the split are left out too: they show in the
     data.
 
     Args:

@@ -12,11 +12,10 @@ import numpy as np
 from pipeline.data.encoding import Bytes, Encoding, Range, Standard, shown
 from pipeline.data.moments import Moments
 from pipeline.data.own import ArraysDataset
-from pipeline.data.rows import Rows
+from pipeline.data.rows import MOST_CLASSES, Rows
 from pipeline.support.errors import UserError
 
 BLOCK_BYTES = 1 << 22
-MOST_CLASSES = 1000
 MOST_HEADER = 10_000  # bytes of an array's header
 
 

@@ -223,20 +223,25 @@ class Distortion:
         return interpolate(upper, lower, y).reshape(n, -1)
 
 
+def check_images(augmentation: Augmentation, image_shape: tuple[int, ...] | None) -> None:
+    """Raise `UserError` if `augmentation` cannot distort the data, because they are not grey images."""
+    if not isinstance(augmentation, NoAugmentation) and (not image_shape or len(image_shape) != 2):
+        raise UserError(
+            f"augmentation = {augmentation.name}: should be none for data that are not grey images"
+        )
+
+
 def distortion_for(augmentation: Augmentation, image_shape: tuple[int, ...] | None) -> Distortion | None:
     """Return the distortion that `augmentation` describes; None if the images stay as they are.
 
     Raises:
-        UserError: if the data are no grey images.
+        UserError: if the data are not grey images.
     """
     if isinstance(augmentation, NoAugmentation):
         return None
-    if not image_shape or len(image_shape) != 2:
-        raise UserError(
-            f"augmentation = {augmentation.name}: should be none for data that are no grey images"
-        )
-    rows, columns = image_shape
-    return Distortion(augmentation, (rows, columns))
+    check_images(augmentation, image_shape)
+    assert image_shape  # checked above
+    return Distortion(augmentation, (image_shape[0], image_shape[1]))
 
 
 def gaussian(size: int, sigma: float) -> np.ndarray:

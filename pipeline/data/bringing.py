@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.data.mirrors import fetch, reason_of
-from pipeline.data.own import FROM_SCIKIT_LEARN, OwnDataset, is_url
+from pipeline.data.own import FROM_SCIKIT_LEARN, AnyOwnDataset, is_url
 from pipeline.data.toys import write_toy
 from pipeline.support.errors import UserError, public
 from pipeline.support.files import find_root, replacing, sha256
@@ -18,11 +18,10 @@ EXAMPLES = {"table": "houses.csv", "images": "photos", "arrays": "measured.npz"}
 ARRAYS = ("x.npy", "y.npy")
 
 
-def bring(kind: str, dataset: OwnDataset, raw: Path, known: dict[str, str]) -> dict[str, str]:
+def bring(dataset: AnyOwnDataset, raw: Path, known: dict[str, str]) -> dict[str, str]:
     """Bring the data of a `dataset` to the folder `raw`.
 
     Args:
-        kind: the dataset's.
         dataset: what to bring.
         raw: the folder.
         known: SHA-256 of the files that an earlier run left there, by name.
@@ -33,7 +32,7 @@ def bring(kind: str, dataset: OwnDataset, raw: Path, known: dict[str, str]) -> d
     Raises:
         UserError: if the data are not there, or not as the kind has them.
     """
-    path = dataset.path
+    path, kind = dataset.path, dataset.kind
     if not path:
         raise UserError(
             f"dataset.path = null: should say where the data are, as in -S dataset.path={EXAMPLES[kind]}"
@@ -41,7 +40,7 @@ def bring(kind: str, dataset: OwnDataset, raw: Path, known: dict[str, str]) -> d
     if path.startswith(FROM_SCIKIT_LEARN):
         return write_toy(path.removeprefix(FROM_SCIKIT_LEARN), kind, raw)
     if is_url(path):
-        hashes = _fetch(kind, dataset, path, raw, known)
+        hashes = _fetch(dataset, path, raw, known)
     else:
         files = _local_files(kind, path, raw)
         hashes = {name: _copy(source, raw / name, known.get(name)) for name, source in files.items()}
@@ -136,9 +135,9 @@ def _copy(source: Path, target: Path, known_sha256: str | None) -> str:
     return sha256(target)
 
 
-def _fetch(kind: str, dataset: OwnDataset, url: str, raw: Path, known: dict[str, str]) -> dict[str, str]:
+def _fetch(dataset: AnyOwnDataset, url: str, raw: Path, known: dict[str, str]) -> dict[str, str]:
     """Fetch the file at `url`."""
-    if kind == "images":
+    if dataset.kind == "images":
         raise UserError(f"dataset.path = {public(url)}: should be a folder on this machine")
     name = Path(url.split("?")[0].split("#")[0]).name
     pinned = (dataset.hash or "").removeprefix("sha256:")

@@ -16,7 +16,6 @@ from pipeline.data.encoding import (
     missing_value,
     numbers,
     place,
-    refuse_points,
     shown,
     texts,
 )
@@ -40,7 +39,7 @@ class ColumnStatistics:
     """
 
     def __init__(self, name: str, decimal: str, as_text: bool, step: int) -> None:
-        self.name, self.decimal, self.told, self.step = name, decimal, as_text, step
+        self.name, self.decimal, self.as_text, self.step = name, decimal, as_text, step
         self.of_texts = as_text
         self.first_missing: int | None = None
         self.seen = 0  # rows
@@ -58,8 +57,8 @@ class ColumnStatistics:
         if self.first_text is None:
             self._look_at_first(column, rows)
         if self.of_texts:
-            values, numbers_of = distinct_texts(column)
-            missing = numbers_of < 0
+            values, codes = distinct_texts(column)
+            missing = codes < 0
             if len(self.categories) <= MOST_CATEGORIES:
                 self.categories |= set(values.to_pylist()) - {""}
         else:
@@ -83,12 +82,12 @@ class ColumnStatistics:
             return
         row, text = int(rows[there[0]]), values[int(there[0])].as_py()
         self.first_text = row, text
-        if self.told:
+        if self.as_text:
             return
         self.of_texts = not is_number(text.replace(self.decimal, "."))
         where = f"{place(self.name, row)}: {shown(text)!r}"
         if text == self.name:
-            raise ValueError(f"{where} is the column's name: the header is there twice")
+            raise ValueError(self._header_twice(row))
         if DATE.fullmatch(text):
             raise ValueError(
                 f"{where} is a date: make numbers of it, such as year and month, or leave the column out:"
@@ -107,16 +106,16 @@ class ColumnStatistics:
 
     def _numbers(self, column: pa.Array, rows: np.ndarray) -> np.ndarray:
         """Return the numbers in `column`; an error names the row in the file."""
-        refuse_points(column, self.name, self.decimal, rows)
         try:
-            return numbers(column, self.name, self.decimal, 0)
-        except ValueError as error:
-            [(at, what)] = re.findall(r"^row (\d+), column .*?: (.*)$", str(error), re.DOTALL)
-            row = int(rows[int(at)])
-            if what == f"{shown(self.name)!r} is no number":
-                what = f"{shown(self.name)!r} is the column's name: the header is there twice"
-                raise ValueError(f"{place(self.name, row)}: {what}") from None
-            raise type(error)(f"{place(self.name, row)}: {what}") from None
+            return numbers(column, self.name, self.decimal, rows)
+        except NotANumberError as error:
+            if error.text == self.name:
+                raise ValueError(self._header_twice(error.row)) from None
+            raise
+
+    def _header_twice(self, row: int) -> str:
+        name = shown(self.name)
+        return f"{place(self.name, row)}: {name!r} is the column's name: the header is there twice"
 
     def finish(self, missing: str) -> Number | Text:
         """Return how the column is encoded.
@@ -152,8 +151,8 @@ class ColumnStatistics:
     def _check_categories(self) -> None:
         row, text = self.first_text or (0, "")
         of_numbers = [category for category in self.categories if is_number(category)]
-        if not self.told and len(of_numbers) > MOST_NUMBERS * len(self.categories):
-            raise NotANumberError(f"{place(self.name, row)}: {shown(text)!r} is no number")
+        if not self.as_text and len(of_numbers) > MOST_NUMBERS * len(self.categories):
+            raise NotANumberError(self.name, row, text)
         if len(self.categories) > MOST_CATEGORIES:
             raise ValueError(
                 f"column {shown(self.name)}: more than {MOST_CATEGORIES:,} different texts, and each would be"
@@ -166,8 +165,8 @@ def unknown_categories(columns: Sequence[Number | Text], raw: pa.RecordBatch) ->
     found: dict[str, dict[str, int]] = {}
     for column in columns:
         if isinstance(column, Text):
-            values, numbers_of = distinct_texts(raw.column(column.name))
-            counts = np.bincount(numbers_of[numbers_of >= 0], minlength=len(values))
+            values, codes = distinct_texts(raw.column(column.name))
+            counts = np.bincount(codes[codes >= 0], minlength=len(values))
             known = {*column.categories, ""}
             of_column = {
                 text: int(count)

@@ -26,6 +26,7 @@ FILES = (
     *(f"{part}_{kind}.npy" for part in (*PARTS, VALIDATION) for kind in ("images", "labels")),
 )
 MAX_NAMED = 10  # classes in a warning
+UNSEEN = "the network cannot learn to tell what it never sees"
 
 Side = Annotated[int, Field(ge=1, le=2**20)]  # pixels
 Task: TypeAlias = Literal["classification", "regression"]
@@ -107,8 +108,8 @@ class Dataset:
         image_shape: rows and columns of an image, and 3 for the channels of a colour image; their product
             is d. None where the inputs are no images.
         train: what the network learns from.
-        test: what was held back of the training images; may have no rows.
-        official: the dataset's own test images.
+        test: what is only measured; may have no rows.
+        official: the dataset's own test part; may have no rows.
         validation: what is held out of `train` to choose by, if anything is.
         task: what is learned.
         targets: of a regression, in the order of the targets' columns; none for a classification.
@@ -131,8 +132,8 @@ class Dataset:
     def hold_out(self, count: float) -> "Dataset":
         """Return the dataset with the last `count` rows of `train` as its `validation` part.
 
-        Where the preprocess stage has chosen that part, the dataset stays as it is; or, with a `count` of 0
-        where another was asked for then, its rows are put back into `train`.
+        If the preprocess stage has made a validation part, the dataset stays as it is. But if that stage was
+        asked for one and `count` is 0, the rows of the part go back to `train`.
 
         Raises:
             UserError: if that leaves none to learn from.
@@ -212,17 +213,22 @@ def in_own_units(numbers: np.ndarray, targets: Sequence[Target]) -> np.ndarray:
 
 
 def warn_of_unseen_classes(dataset: Dataset) -> None:
-    """Warn the user of classes that no training image belongs to."""
+    """Warn the user of classes that no training example belongs to."""
     seen = dataset.train.targets.max(axis=0)
-    if len(seen) < len(dataset.classes) or seen.all():  # a single output tells two classes apart
-        return
-    unseen = [name for name, there in zip(dataset.classes, seen, strict=True) if not there]
-    more = f" and {len(unseen) - MAX_NAMED} more" if len(unseen) > MAX_NAMED else ""
-    warn(
-        f"warning: none of the {len(dataset.train.inputs):,} training images of {dataset.title} is of the"
-        f" class {', '.join(unseen[:MAX_NAMED])}{more}: the network cannot learn to tell what it never sees."
-        " split takes the images in file order, so the file may be sorted by class: shuffle it"
-    )
+    if len(seen) == len(dataset.classes):  # and not the single output that tells two classes apart
+        unseen = [name for name, there in zip(dataset.classes, seen, strict=True) if not there]
+        examples = f"{len(dataset.train.inputs):,} training {dataset.example}s of {dataset.title}"
+        warn_of_classes(unseen, examples, UNSEEN)
+
+
+def warn_of_classes(lacking: Sequence[str], examples: str, consequence: str) -> None:
+    """Warn the user that none of the `examples`, such as `9 training images`, is of the `lacking` classes."""
+    if lacking:
+        more = f" and {len(lacking) - MAX_NAMED} more" if len(lacking) > MAX_NAMED else ""
+        warn(
+            f"warning: none of the {examples} is of the class {', '.join(lacking[:MAX_NAMED])}{more}:"
+            f" {consequence}. split.order=stratified gives each part its share of every class"
+        )
 
 
 def digest_part(part: Part) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from pipeline.data.dataset import Description
+from pipeline.support.errors import shorten
 
 MAX_SHOWN = 60  # characters of a value that a message quotes
 
@@ -94,8 +95,7 @@ class Number:
 
     def encode(self, column: pa.Array, inputs: np.ndarray, decimal: str, first_row: int) -> None:
         """Write what comes of `column` to the columns of `inputs`."""
-        refuse_points(column, self.name, decimal, first_row + np.arange(len(column)))
-        values = numbers(column, self.name, decimal, first_row)
+        values = numbers(column, self.name, decimal, first_row + np.arange(len(column)))
         missing = np.isnan(values)
         if missing.any():
             if self.median is None:
@@ -135,12 +135,12 @@ class Text:
 
     def encode(self, column: pa.Array, inputs: np.ndarray, decimal: str, first_row: int) -> None:
         """Write what comes of `column` to the columns of `inputs`."""
-        values, numbers_of = distinct_texts(column)
-        missing = numbers_of < 0
+        values, codes = distinct_texts(column)
+        missing = codes < 0
         if missing.any() and not self.optional:
             raise ValueError(missing_value(self.name, first_row + int(np.argmax(missing))))
         found = pc.index_in(values, value_set=pa.array(self.categories, pa.string())).fill_null(-1)
-        categories = np.append(np.asarray(found), -1)[numbers_of]
+        categories = np.append(np.asarray(found), -1)[codes]
         known = categories >= 0
         inputs[:] = 0
         inputs[np.flatnonzero(known), categories[known]] = 1
@@ -192,46 +192,39 @@ def read_encoding(description: Description) -> Encoding:
     return encoding
 
 
-def numbers(column: pa.Array, name: str, decimal: str, first_row: int) -> np.ndarray:
-    """Return the values of the `column` with this `name` as float64, NaN where there is none.
-
-    Raises:
-        ValueError: naming the row, if a value is no number, or infinite.
-    """
-    if is_text(column.type):
-        if decimal != ".":
-            column = pc.replace_substring(column, decimal, ".")
-        try:
-            values = column.cast(pa.float64())
-        except pa.ArrowInvalid:
-            values = _parse(texts(column), name, first_row)
-    else:
-        values = column.cast(pa.float64(), safe=False)
-    found: np.ndarray = values.to_numpy(zero_copy_only=False)
-    if (infinite := np.isinf(found)).any():
-        raise ValueError(f"{place(name, first_row + int(np.argmax(infinite)))}: infinite")
-    return found
-
-
-def refuse_points(column: pa.Array, name: str, decimal: str, rows: np.ndarray) -> None:
-    """Raise `ValueError` if a text of `column` has a point where a comma stands before the fraction.
-
-    Such a point groups the digits: 1.234 may be meant as one thousand and more.
+def numbers(column: pa.Array, name: str, decimal: str, rows: np.ndarray) -> np.ndarray:
+    """Return the values of `column` as float64, NaN where there is none.
 
     Args:
         column: its values.
         name: the column's.
-        decimal: what stands before the fraction.
-        rows: the number of each row in the file.
+        decimal: what stands before the fraction. If it is a comma, points are refused: 1.234 may be meant
+            as one thousand and more.
+        rows: int (n,), the number of each row in the file.
+
+    Raises:
+        NotANumberError: if a value is no number.
+        ValueError: naming the row, if a value has such a point or is infinite.
     """
-    if decimal == "." or not is_text(column.type):
-        return
-    pointed = pc.match_substring(column, ".").fill_null(False)
-    if (at := pointed.index(True).as_py()) >= 0:
-        raise ValueError(
-            f"{place(name, int(rows[at]))}: {shown(column[at].as_py())!r} has a point, and dataset.decimal ="
-            f" '{decimal}': take points out that only group the digits"
-        )
+    if is_text(column.type):
+        if decimal != ".":
+            pointed = pc.match_substring(column, ".").fill_null(False)
+            if (at := pointed.index(True).as_py()) >= 0:
+                raise ValueError(
+                    f"{place(name, rows[at])}: {shown(column[at].as_py())!r} has a point, and"
+                    f" dataset.decimal = '{decimal}': take points out that only group the digits"
+                )
+            column = pc.replace_substring(column, decimal, ".")
+        try:
+            values = column.cast(pa.float64())
+        except pa.ArrowInvalid:
+            values = _parse(texts(column), name, rows)
+    else:
+        values = column.cast(pa.float64(), safe=False)
+    found: np.ndarray = values.to_numpy(zero_copy_only=False)
+    if (infinite := np.isinf(found)).any():
+        raise ValueError(f"{place(name, rows[np.argmax(infinite)])}: infinite")
+    return found
 
 
 def texts(column: pa.Array) -> pa.StringArray:
@@ -239,8 +232,8 @@ def texts(column: pa.Array) -> pa.StringArray:
 
     Truth values are `true` and `false`, whoever wrote them.
     """
-    values, numbers_of = distinct_texts(column)
-    return values.take(pa.array(numbers_of, mask=numbers_of < 0))
+    values, codes = distinct_texts(column)
+    return values.take(pa.array(codes, mask=codes < 0))
 
 
 def distinct_texts(column: pa.Array) -> tuple[pa.StringArray, np.ndarray]:
@@ -252,9 +245,9 @@ def distinct_texts(column: pa.Array) -> tuple[pa.StringArray, np.ndarray]:
     values = pc.utf8_trim_whitespace(encoded.dictionary)
     truth = pc.is_in(values, value_set=pa.array(["True", "TRUE", "False", "FALSE"]))
     values = pc.if_else(truth, pc.utf8_lower(values), values)
-    numbers_of = np.asarray(encoded.indices.fill_null(-1))
+    codes = np.asarray(encoded.indices.fill_null(-1))
     empty = np.append(np.asarray(pc.equal(values, "")), False)
-    return values, np.where(empty[numbers_of], -1, numbers_of)
+    return values, np.where(empty[codes], -1, codes)
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -269,8 +262,7 @@ def place(column: str, row: int) -> str:
 
 def shown(text: str) -> str:
     """Return `text`, shortened, in one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= MAX_SHOWN else f"{line[:MAX_SHOWN]}…"
+    return shorten(text, MAX_SHOWN)
 
 
 def missing_value(column: str, row: int) -> str:
@@ -279,17 +271,27 @@ def missing_value(column: str, row: int) -> str:
 
 
 class NotANumberError(ValueError):
-    """A text in a column of numbers."""
+    """A text in a column of numbers.
+
+    Args:
+        column: the column's name.
+        row: the row's number in the file.
+        text: what stands there.
+    """
+
+    def __init__(self, column: str, row: int, text: str) -> None:
+        super().__init__(f"{place(column, row)}: {shown(text)!r} is no number")
+        self.column, self.row, self.text = column, row, text
 
 
-def _parse(column: pa.StringArray, name: str, first_row: int) -> pa.Array:
+def _parse(column: pa.StringArray, name: str, rows: np.ndarray) -> pa.Array:
     """Return the numbers that the trimmed texts of `column` spell."""
     try:
         return column.cast(pa.float64())
     except pa.ArrowInvalid:
-        for row, text in enumerate(column.to_pylist(), first_row):
+        for row, text in zip(rows.tolist(), column.to_pylist(), strict=True):
             if text is not None and not is_number(text):
-                raise NotANumberError(f"{place(name, row)}: {shown(text)!r} is no number") from None
+                raise NotANumberError(name, row, text) from None
         raise
 
 

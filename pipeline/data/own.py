@@ -140,7 +140,7 @@ def is_url(path: str) -> bool:
     return path.startswith(("http://", "https://"))
 
 
-AnyOwnDataset = Annotated[TableDataset | ImagesDataset | ArraysDataset, Field(discriminator="kind")]
+AnyOwnDataset = TableDataset | ImagesDataset | ArraysDataset
 WHERE_FROM = ("path", "hash")
 
 
@@ -153,7 +153,7 @@ class OwnRawDescription:
         files: the SHA-256 of each file in `data/raw`, by its name there.
     """
 
-    dataset: AnyOwnDataset
+    dataset: Annotated[AnyOwnDataset, Field(discriminator="kind")]
     files: dict[str, str]
 
 
@@ -178,13 +178,16 @@ def options(dataset: OwnDataset) -> dict[str, Any]:
 def prepared_by(dataset: Any, split: Split) -> dict[str, Any]:
     """Return the values by which the preprocess stage prepares `dataset`, by their dotted names.
 
-    Of data that are not your own, split by counts in file order, there are none: the parts themselves say
-    how large they are.
+    They include `split.validation` if the stage makes a validation part. It always does for your own data,
+    whose statistics are those of the training part alone. There are no values for other data that are split
+    by counts in file order: the sizes of the parts say it all, and training itself holds the validation part
+    out of the train part.
     """
     own = options(dataset) if isinstance(dataset, OwnDataset) else {}
     of_split = asdict(split)
     del of_split["fold"]
-    if not own and split.leaves_validation_to_training:
+    by_counts = not (split.by_share or split.groups or split.folds)
+    if not own and by_counts and split.order == "file":
         of_split = {}
     return {f"dataset.{key}": value for key, value in own.items()} | {
         f"split.{key}": value for key, value in of_split.items()

@@ -136,9 +136,8 @@ def _of_digit(inked: np.ndarray) -> np.ndarray:
 def thickened(ink: Array) -> Array:
     """Return `ink` with lines so wide that they can be seen in the form of the data."""
     drawn = ink > 0.5
-    width = (
-        4 * ndimage.distance_transform_edt(drawn)[drawn].mean() - 2
-    )  # of a line, from the mean to its edges
+    # The width of a line, from the mean distance of its pixels to its edges.
+    width = 4 * ndimage.distance_transform_edt(drawn)[drawn].mean() - 2
     missing = LINE * _longer_side(drawn) - width
     if missing < 1:
         return ink

@@ -8,6 +8,8 @@ import numpy as np
 
 from pipeline.data.encoding import Encoding
 
+MOST_CLASSES = 1000  # with more, the target is rather a number
+
 
 @dataclass(frozen=True)
 class Rows:

@@ -90,18 +90,12 @@ class Split:
         """Whether the parts are given as shares."""
         return isinstance(self.train, float)
 
-    @property
-    def leaves_validation_to_training(self) -> bool:
-        """Whether the validation part is the end of the train part, which training itself cuts off."""
-        return not (self.by_share or self.groups or self.folds) and self.order == "file"
-
-    def counts(self, rows: int, what: str, apart: bool = False) -> list[int]:
+    def counts(self, rows: int, what: str) -> list[int]:
         """Return how many of `rows` go to train, test and validation.
 
         Args:
             rows: how many there are.
             what: what they are of, for the message: `the 12 training images of MNIST`.
-            apart: whether the validation part is never left to training.
 
         Raises:
             UserError: if there are too few.
@@ -119,8 +113,7 @@ class Split:
                 f"split.train = {self.train} and split.test = {self.test} ask for {self.train + self.test},"
                 f" but there are {what}: make one of them smaller"
             )
-        validation = 0 if self.leaves_validation_to_training and not apart else int(self.validation)
-        return [int(self.train) - validation, int(self.test), validation]
+        return [int(self.train - self.validation), int(self.test), int(self.validation)]
 
 
 def assign(
@@ -129,7 +122,6 @@ def assign(
     what: str,
     classes: np.ndarray | None,
     groups: np.ndarray | None,
-    apart: bool = False,
 ) -> list[np.ndarray]:
     """Return the part of each row, uint8 (rows,): one array, or one a fold.
 
@@ -139,13 +131,11 @@ def assign(
         what: what they are, for a message.
         classes: int (rows,), the class of each; None for a regression.
         groups: int (rows,), the group of each, if `split.groups` names a column.
-        apart: whether the validation part is never left to training, since statistics are of what is learned
-            from.
 
     Raises:
         UserError: if the data cannot be split so.
     """
-    train, test, validation = split.counts(rows, what, apart)
+    train, test, validation = split.counts(rows, what)
     # In file order, validation is at the end of what is learned from, and test comes last.
     wanted = {TRAIN: train, VALIDATION: validation, TEST: test, NOWHERE: rows - train - test - validation}
     if split.order == "stratified" and classes is None:

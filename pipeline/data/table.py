@@ -1,6 +1,5 @@
 """Tables: a row for each example, in a CSV, TSV or Parquet file."""
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from difflib import get_close_matches
@@ -12,13 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.data.columns import ColumnStatistics
-from pipeline.data.encoding import Columns, NotANumberError, numbers, place, refuse_points, shown, texts
+from pipeline.data.encoding import Columns, NotANumberError, numbers, place, shown, texts
 from pipeline.data.own import TableDataset
-from pipeline.data.rows import Rows
+from pipeline.data.rows import MOST_CLASSES, Rows
 from pipeline.data.table_files import ConversionError, open_table
 from pipeline.support.errors import UserError
 
-MOST_CLASSES = 1000
 MOST_INPUTS = 100_000
 CELLS_OF_SAMPLE = 1 << 22  # numbers kept for the medians: 32 MB
 
@@ -89,7 +87,7 @@ class Table:
         for block in islice(self.file.blocks(self.features), 1 if self.dataset.decimal == "." else 0):
             for name in set(self.features) - set(self.dataset.text):
                 with suppress(ValueError):
-                    if not np.isnan(numbers(block.column(name), name, ".", 0)).all():
+                    if not np.isnan(numbers(block.column(name), name, ".", np.arange(len(block)))).all():
                         found.add(name)
         return frozenset(found)
 
@@ -123,8 +121,7 @@ class Table:
 
     def _target_numbers(self, column: pa.Array, name: str, row: int) -> np.ndarray:
         """Return the values of a regression's target."""
-        refuse_points(column, name, self.dataset.decimal, np.arange(row, row + len(column)))
-        found = numbers(column, name, self.dataset.decimal, row)
+        found = numbers(column, name, self.dataset.decimal, row + np.arange(len(column)))
         if (missing := np.isnan(found)).any():
             raise ValueError(f"{place(name, row + int(np.argmax(missing)))}: the target has no value")
         return found
@@ -149,11 +146,11 @@ class Table:
                 chosen = training[start : start + len(block)]
                 rows = np.flatnonzero(chosen) + self.first_row + start
                 if len(rows):
-                    rows_of = block if len(rows) == len(block) else block.filter(pa.array(chosen))
-                    for column, of_column in zip(rows_of.columns, statistics, strict=True):
-                        of_column.add(column, rows)
+                    training_rows = block if len(rows) == len(block) else block.filter(pa.array(chosen))
+                    for column, column_statistics in zip(training_rows.columns, statistics, strict=True):
+                        column_statistics.add(column, rows)
                 start += len(block)
-            columns = [of_column.finish(self.dataset.missing) for of_column in statistics]
+            columns = [column_statistics.finish(self.dataset.missing) for column_statistics in statistics]
         except ValueError as error:
             raise UserError(f"{self.place()}: {error}{self._hint(error)}") from None
         encoding = Columns(columns, self.dataset.decimal)
@@ -168,10 +165,9 @@ class Table:
         """Return what to do about a text among numbers."""
         if not isinstance(error, NotANumberError):
             return ""
-        column = re.search(r"column (.+?): ", str(error))
         return (
             ", as the values before it are: mend it, leave it empty if there is no value, or say"
-            f" dataset.text=['{column[1] if column else ''}'] to take the column as text"
+            f" dataset.text=['{shown(error.column)}'] to take the column as text"
         )
 
 

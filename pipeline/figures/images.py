@@ -73,7 +73,7 @@ class Tiling:
 
 
 def blank(*shape: int, channels: Sequence[int]) -> np.ndarray:
-    """Return images of which nothing is to be seen: of NaN or, with `channels`, which are [3], white."""
+    """Return blank images: NaN, or white if `channels` is [3]."""
     return np.full((*shape, *channels), 1.0 if channels else np.nan)
 
 

@@ -33,11 +33,6 @@ class Panel:
     predicted: np.ndarray
 
 
-def chosen(rows: int) -> np.ndarray:
-    """Return which of so many rows are drawn: all, or some at equal distances."""
-    return np.linspace(0, rows - 1, min(rows, MOST_POINTS)).round().astype(int)
-
-
 def dot_size(panel: Panel) -> int:
     """Return the area of a row's dot, in square points."""
     return 18 if len(panel.true) < FEW else 6

@@ -10,13 +10,14 @@ from pipeline.figures.style import legible
 from pipeline.nn.metrics import WORDS, Metrics, written
 from pipeline.nn.types import Array
 from pipeline.runs.evaluation import (
-    PART_NAMES,
+    PART_WORDS,
     PredictedNumbers,
     Predictions,
     parts_with_rows,
     read_metrics,
     read_predicted_numbers,
     read_predictions,
+    reported_examples,
     reported_part,
 )
 from pipeline.runs.history import Row
@@ -57,9 +58,8 @@ class Results:
     @property
     def reported(self) -> tuple[Part, str]:
         """The part whose rows are reported one by one, and how they are called: `10,000 test images`."""
-        name = reported_part(self.dataset)
-        part = parts_with_rows(self.dataset)[name]
-        return part, f"{len(part.inputs):,} {PART_NAMES[name]} {self.dataset.example}s"
+        part = parts_with_rows(self.dataset)[reported_part(self.dataset)]
+        return part, reported_examples(self.dataset)
 
     def images(self, part: Part, rows: np.ndarray) -> np.ndarray:
         """Return the images of `part` in these rows: (n, height, width) or, of colour images, (…, 3)."""
@@ -100,7 +100,7 @@ def legible_names(dataset: Dataset) -> list[str]:
 
 def headline(dataset: Dataset, epochs: int, metrics: Metrics) -> str:
     """Return what stands above the figures: the `metrics` of the reported part, after how many `epochs`."""
-    part = PART_NAMES[reported_part(dataset)]
+    part = PART_WORDS[reported_part(dataset)]
     after = f"after {epochs:,} epoch{'s' if epochs > 1 else ''}"
     if dataset.task == "regression":
         told = ", ".join(f"{WORDS[metric]} {written(metric, metrics[metric])}" for metric in ("rmse", "r2"))
@@ -117,7 +117,7 @@ def measured(dataset: Dataset, examples: str, metrics: Mapping[str, Metrics] | N
         metrics: by part; where test images were followed, the accuracy on the official ones is told as well.
     """
     counts = {name: f"{len(part.inputs):,}" for name, part in parts_with_rows(dataset).items()}
-    followed = [f"{counts[name]} {PART_NAMES[name]}" for name in counts if name != "official"]
+    followed = [f"{counts[name]} {PART_WORDS[name]}" for name in counts if name != "official"]
     what = "RMSE" if dataset.task == "regression" else "Accuracy"
     sentence = f"{what} on {' and '.join(followed)} {examples} after each epoch"
     if not {"test", "official"} <= counts.keys() or not metrics:

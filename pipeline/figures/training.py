@@ -12,6 +12,7 @@ from pipeline.figures.style import legible, save, style
 from pipeline.nn.metrics import written
 from pipeline.runs.evaluation import PredictedNumbers, Predictions
 from pipeline.runs.history import FOLLOWED, Row, main_metric
+from pipeline.runs.snapshots import evenly_spaced
 from pipeline.runs.trained import TrainedRun
 
 KNOWN = {
@@ -131,7 +132,7 @@ def draw_numbers(results: Results) -> dict[str, Figure]:
     part, which = results.reported
     predictions = results.predictions
     assert isinstance(predictions, PredictedNumbers)
-    rows = numbers.chosen(len(part.inputs))
+    rows = evenly_spaced(range(len(part.inputs)), numbers.MOST_POINTS)
     if len(rows) < len(part.inputs):
         which = f"{len(rows):,} of the {which}"
     panels = [

@@ -12,8 +12,8 @@ class MovingAverage:
 
     B. Polyak, A. Juditsky, "Acceleration of Stochastic Approximation by Averaging" (1992), is the idea. Over
     the first steps t the decay d is at most t / (t + 9), so that the average soon forgets how training began.
-    k is a hundredth of the steps that count, or of all there are if those are fewer, and at least 1: from one
-    step to the next the parameters hardly move, and in a wide network averaging takes as long as memory does.
+    k is 1 % of the smaller of 1 / (1 − d) and `total_steps`, and at least 1. Averaging at every step would
+    take long in a wide network and change little.
 
     Args:
         mlp: the network whose parameters are averaged.
@@ -21,13 +21,13 @@ class MovingAverage:
         total_steps: how many steps will be made.
 
     Attributes:
-        mlp: a network with the averaged parameters.
+        averaged: a network with the averaged parameters.
         steps: how many steps were made.
     """
 
     def __init__(self, mlp: MLP, decay: float, total_steps: int) -> None:
         self.decay = decay
-        self.mlp = mlp.copy()
+        self.averaged = mlp.copy()
         self.steps = 0
         self._stride = max(1, min(round(0.01 / (1 - decay)), total_steps // 100))
         self._latest = mlp.parameters.vector
@@ -39,7 +39,7 @@ class MovingAverage:
         if self.steps % self._stride:
             return
         share = 1 - whole_power(min(self.decay, self.steps / (self.steps + 9)), self._stride)
-        average = self.mlp.parameters.vector
+        average = self.averaged.parameters.vector
         for start in range(0, len(average), BLOCK):
             block = average[start : start + BLOCK]
             difference = self._difference[: len(block)]

@@ -1,4 +1,4 @@
-"""Mini-batches: each epoch all images in a random order, gathered, and distorted where that is asked for."""
+"""Mini-batches: in each epoch all examples in a random order; images are distorted if that is asked for."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -10,23 +10,23 @@ from numpy.typing import DTypeLike
 from pipeline.nn.losses import smooth
 from pipeline.nn.types import Array, Part
 
-GATHERED_BYTES = 1 << 20  # of images gathered by one call, for many mini-batches, and still in the cache
+GATHERED_BYTES = 1 << 20  # of inputs gathered by one call, for many mini-batches, and still in the cache
 
 Augment = Callable[[Array], Array]  # from images to images that are distorted; makes new arrays
 
 
 class MiniBatches:
-    """The mini-batches of an epoch: images and labels, shapes (rows, n_0) and (rows, n_L), each image once.
+    """The mini-batches of an epoch: inputs and targets, shapes (rows, n_0) and (rows, n_L), each row once.
 
     Every iteration is an epoch, in a new random order. What it yields is overwritten after some further
-    mini-batches. Only a few MiB of the images, which may be mapped from a file, are in memory at a time.
+    mini-batches. Only a few MiB of the inputs, which may be mapped from a file, are in memory at a time.
 
     Args:
-        part: the images and their labels.
-        batch_size: images a mini-batch; the last one of an epoch takes what is left. None for all of them.
+        part: the inputs and their targets.
+        batch_size: rows of a mini-batch; the last one of an epoch takes what is left. None for all of them.
         rng: where the permutations come from.
         dtype: of what is yielded: the network's.
-        label_smoothing: share of each 1 in the labels that is spread over all classes.
+        label_smoothing: share of each 1 in the targets that is spread over all classes.
         augment: what distorts the images, anew in each epoch; None for nothing.
     """
 
@@ -52,7 +52,7 @@ class MiniBatches:
 
     @property
     def rows(self) -> int:
-        """How many images the largest mini-batch has."""
+        """How many rows the largest mini-batch has."""
         return min(self.batch_size, len(self.part.inputs))
 
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
@@ -62,23 +62,23 @@ class MiniBatches:
                 yield x[first : first + self.batch_size], y[first : first + self.batch_size]
 
     def _gathered_blocks(self) -> Iterator[tuple[Array, Array]]:
-        """Yield the images and labels of some mini-batches at a time, in a random order."""
-        images, labels = self.part.inputs, self.part.targets
-        order = self.rng.permutation(len(images))
-        gathered = max(1, GATHERED_BYTES // (images[:1].nbytes * self.batch_size)) * self.batch_size
-        buffer = np.empty((min(gathered, len(order)), images.shape[1]), images.dtype)
+        """Yield the inputs and targets of some mini-batches at a time, in a random order."""
+        inputs, targets = self.part.inputs, self.part.targets
+        order = self.rng.permutation(len(inputs))
+        gathered = max(1, GATHERED_BYTES // (inputs[:1].nbytes * self.batch_size)) * self.batch_size
+        buffer = np.empty((min(gathered, len(order)), inputs.shape[1]), inputs.dtype)
         converted = buffer if buffer.dtype == self.dtype else np.empty_like(buffer, self.dtype)
         for start in range(0, len(order), gathered):
             rows = order[start : start + gathered]
             # mode="clip", or NumPy would gather into a second buffer in case an index is out of range.
-            images.take(rows, axis=0, out=buffer[: len(rows)], mode="clip")
+            inputs.take(rows, axis=0, out=buffer[: len(rows)], mode="clip")
             if self.augment:
                 x = self.augment(buffer[: len(rows)]).astype(self.dtype, copy=False)
             else:
                 x = converted[: len(rows)]
                 if converted is not buffer:
                     x[:] = buffer[: len(rows)]
-            y = labels.take(rows, axis=0).astype(self.dtype, order="F")  # as the activations are
+            y = targets.take(rows, axis=0).astype(self.dtype, order="F")  # as the activations are
             if self.label_smoothing:
                 y = smooth(y, self.label_smoothing)
             yield x, y

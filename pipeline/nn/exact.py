@@ -5,8 +5,8 @@ multiplication and addition. Where no partial sum is ever rounded, every order g
 so where all factors are whole numbers of few bits, times a power of two: the product of two numbers of p bits
 has 2p bits, a sum of k of them has 2p + log₂ k, and float64 holds 53.
 
-So each factor is rounded to a grid first: to whole multiples of a power of two, of which the largest number
-of the array has p = ⌊(53 − ⌈log₂ k⌉) / 2⌋ bits. For 784 terms these are 21, against the 24 of float32.
+So each factor is rounded to a grid first: to whole multiples of a power of two, chosen so that the largest
+number of the array has p = ⌊(53 − ⌈log₂ k⌉) / 2⌋ bits. For 784 terms these are 21, against the 24 of float32.
 
 K. Ozaki, T. Ogita, S. Oishi, S. Rump, "Error-free transformations of matrix multiplication by using fast
 routines of matrix multiplication and its applications" (2012), split each factor into several such slices.
@@ -21,9 +21,8 @@ import numpy as np
 from pipeline.nn.types import Array
 
 PRECISION = 53  # bits of a float64
-LARGEST_EXPONENT = (
-    400  # numbers from 2⁴⁰⁰ on become NaN, since their products could overflow in one order only
-)
+# Numbers from 2⁴⁰⁰ on become NaN: their products could overflow in one order of additions only.
+LARGEST_EXPONENT = 400
 SMALLEST_EXPONENT = -400  # numbers far below 2⁻⁴⁰⁰ become 0, since their products could lose bits
 
 

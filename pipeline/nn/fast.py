@@ -32,7 +32,7 @@ class Buffers:
         a: the activations.
         passed_on: what the next layer takes in: `a` itself, or with dropout the part of it that is left.
         delta: ∂C/∂z, times the factor that backpropagation was given, such as the learning rate.
-        row_by_row: room for a wide layer's `delta` in the other layout; None for a narrow layer.
+        row_by_row: room for `delta` row by row in memory, if the next layer is wide; None otherwise.
     """
 
     z: Array
@@ -64,7 +64,8 @@ class Backpropagation:
         self._exact = mlp.arithmetic.exact
         self._bits = product_bits(max(rows, *mlp.widths))
         self._weights = [np.empty_like(w) for w in mlp.weights] if self._exact else mlp.weights
-        self._buffers: dict[int, list[Buffers]] = {}  # by the rows of a mini-batch, of which there are two
+        # By the number of rows: the last mini-batch of an epoch may be smaller.
+        self._buffers: dict[int, list[Buffers]] = {}
         self._normalised: dict[int, Normalised] = {}  # by the number of a hidden layer, with batch_norm
 
     def __call__(self, x: Array, y: Array, scale: float = 1.0) -> float:
@@ -73,7 +74,7 @@ class Backpropagation:
         Args:
             x: inputs, shape (n, n_0), of the network's dtype; in exact arithmetic they are rounded in place.
             y: targets, shape (n, n_L), of the same dtype; they stay as they are.
-            scale: factor of the gradient, which is applied to δ⁽ᴸ⁾, the smallest array that it could be.
+            scale: factor of the gradient; it is applied to δ⁽ᴸ⁾, a small array.
         """
         layers = self._forward(x)
         top = layers[-1]

@@ -194,7 +194,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {each.name: each for each in (SGD, Mome
 
 
 class Descent:
-    """A network's way down the gradient: the steps of one optimizer, and what it keeps between them.
+    """Applies an optimizer to a network, step by step, and keeps the optimizer's state.
 
     Args:
         mlp: the network whose parameters θ `step` changes.

@@ -12,7 +12,7 @@ from pipeline.nn.types import Array
 
 
 class Parameters:
-    """A number for each weight and each bias: the network's parameters, or the gradient by them.
+    """A number for each weight and each bias: the network's parameters, or the gradient with respect to them.
 
     Attributes:
         vector: all of them, every weight and then every bias; the optimizers work on this.

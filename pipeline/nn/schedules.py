@@ -40,6 +40,18 @@ class Schedule(ABC):
         scheduled = base * self.scale(t, total - self.warmup)
         return np.where(epochs < self.warmup, base * epochs / (self.warmup or 1), scheduled)
 
+    def rates_of_epoch(self, base: float, epoch: int, steps: int, total: int) -> list[float]:
+        """Return the learning rate of each of an epoch's `steps`: the schedule's at the step's middle.
+
+        Args:
+            base: the rate that is scaled.
+            epoch: how many epochs came before.
+            steps: how many the epoch has.
+            total: how many epochs the training has.
+        """
+        rates: list[float] = self.rates(base, epoch + (np.arange(steps) + 0.5) / steps, total).tolist()
+        return rates
+
     @abstractmethod
     def scale(self, t: Array, length: float) -> Array:
         """Return what the base rate is multiplied by.

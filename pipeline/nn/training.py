@@ -71,7 +71,7 @@ class Trainer:
         epoch: how many epochs have been trained.
         epochs: how many `fit` trains.
         seconds: how long the latest epoch took.
-        mean_loss: over the latest epoch's images, each with the parameters of its mini-batch.
+        mean_loss: over the latest epoch's examples, each with the parameters of its mini-batch.
         callbacks: those of `fit`.
         stopped: whether a callback has called `stop`.
     """
@@ -106,10 +106,10 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         until: int | None = None,
     ) -> None:
-        """Train for so many `epochs`, each one pass over `batches`; or only to the end of epoch `until`.
+        """Train for `epochs` epochs, each one pass over `batches`, or only up to the end of epoch `until`.
 
-        What was trained to the end of epoch `until` is not finished: schedules and averages are those of
-        `epochs`, and a training that goes on from a checkpoint ends with the same bits as one in one go.
+        A training that ends at `until` is not finished. Its schedule and average are those of all `epochs`,
+        so it can go on from a checkpoint, and ends with the bits of an uninterrupted training.
 
         Raises:
             Diverged: as soon as training becomes NaN or infinite.
@@ -150,8 +150,10 @@ class Trainer:
     @np.errstate(over="ignore", invalid="ignore")  # `Diverged` says it, once
     def train_epoch(self, batches: MiniBatches) -> None:
         """Make one step for each mini-batch."""
-        started, total, images = time.perf_counter(), 0.0, 0
-        for step, ((x, y), rate) in enumerate(zip(batches, self._rates(), strict=True), start=1):
+        started, total, examples = time.perf_counter(), 0.0, 0
+        base = self.descent.optimizer.learning_rate
+        rates = self.schedule.rates_of_epoch(base, self.epoch, self.steps_an_epoch, self.epochs)
+        for step, ((x, y), rate) in enumerate(zip(batches, rates, strict=True), start=1):
             self.descent.rate = rate
             if self.adversary:
                 x, y = self.adversary(x, y)
@@ -165,17 +167,10 @@ class Trainer:
             if self.average:
                 self.average.update()
             total += loss * len(x)
-            images += len(x)
+            examples += len(x)
         self.epoch += 1
-        self.mean_loss = total / images
+        self.mean_loss = total / examples
         self.seconds = time.perf_counter() - started
-
-    def _rates(self) -> list[float]:
-        """Return the learning rate of each step of the next epoch: the schedule's at the step's middle."""
-        middles = self.epoch + (np.arange(self.steps_an_epoch) + 0.5) / self.steps_an_epoch
-        base = self.descent.optimizer.learning_rate
-        rates: list[float] = self.schedule.rates(base, middles, self.epochs).tolist()
-        return rates
 
     def _finish(self) -> None:
         self.mlp.parameters.vector[:] = self.to_measure.parameters.vector
@@ -187,7 +182,7 @@ class Trainer:
     @property
     def to_measure(self) -> MLP:
         """The network to measure: with the averaged parameters, where they are averaged; a plain one."""
-        mlp = self.average.mlp if self.average else self.mlp
+        mlp = self.average.averaged if self.average else self.mlp
         return folded(mlp, self._inputs) if mlp.batch_norm else mlp
 
     def report(self, measurement: Measurement) -> None:
@@ -207,7 +202,7 @@ class Trainer:
         """Return by name what the steps change, as it is: not a copy."""
         arrays = {"parameters": self.mlp.parameters.vector, **self.descent.state}
         if self.average:
-            arrays["average"] = self.average.mlp.parameters.vector
+            arrays["average"] = self.average.averaged.parameters.vector
         return arrays
 
     def restore(self, epoch: int, arrays: dict[str, Array]) -> None:

@@ -11,17 +11,19 @@ from pipeline.nn.metrics import written
 from pipeline.page.encoding import base64, floats
 from pipeline.page.over_training import describe_architecture, describe_first_layer, describe_problems
 from pipeline.runs.evaluation import (
-    PART_NAMES,
+    PART_WORDS,
     PredictedNumbers,
     Predictions,
     parts_with_rows,
     read_metrics,
     read_predicted_numbers,
     read_predictions,
+    reported_examples,
     reported_part,
 )
 from pipeline.runs.history import FOLLOWED, Row, main_metric
 from pipeline.runs.models import read_made_from
+from pipeline.runs.snapshots import evenly_spaced
 from pipeline.runs.trained import TrainedRun
 from pipeline.support.files import sha256
 
@@ -72,7 +74,7 @@ def read_contents(trained: TrainedRun) -> Contents:
 
     name = reported_part(dataset)
     part = parts_with_rows(dataset)[name]
-    examples = f"{len(part.inputs):,} {PART_NAMES[name]} {dataset.example}s"
+    examples = reported_examples(dataset)
     if dataset.task == "regression":
         numbers = read_predicted_numbers(trained.run.predictions, dataset)
         metrics = read_metrics(trained.run.metrics, dataset)[name]
@@ -80,7 +82,7 @@ def read_contents(trained: TrainedRun) -> Contents:
         data["numbers"] = {"part": some, "targets": describe_numbers(numbers, dataset)}
         rmse, r2 = (written(metric, metrics[metric]) for metric in ("rmse", "r2"))
         does = f"predicts {examples} with an RMSE of {rmse}, R² {r2}"
-        title = f"{dataset.title}: {PART_NAMES[name]} RMSE {rmse}"
+        title = f"{dataset.title}: {PART_WORDS[name]} RMSE {rmse}"
         return Contents(title, sentence(trained, does, f"{dataset.example}s"), data)
 
     predictions = read_predictions(trained.run.predictions, dataset)
@@ -93,14 +95,14 @@ def read_contents(trained: TrainedRun) -> Contents:
     if dataset.image_shape and len(dataset.image_shape) == GREY:
         data["firstLayer"] = describe_first_layer(trained)
         data["images"] = sprite(part, predictions, len(dataset.classes))
-    title = f"{dataset.title}: {PART_NAMES[name]} accuracy {share}"
+    title = f"{dataset.title}: {PART_WORDS[name]} accuracy {share}"
     does = f"{'reads' if dataset.image_shape else 'classifies'} {share} of {examples} right"
     return Contents(title, sentence(trained, does, f"{dataset.example}s"), data)
 
 
 def describe_numbers(numbers: PredictedNumbers, dataset: Dataset) -> list[dict[str, Any]]:
     """Return name, true and predicted numbers of each target that is shown, of `MOST_POINTS` rows at most."""
-    rows = np.linspace(0, len(numbers.true) - 1, min(len(numbers.true), MOST_POINTS)).round().astype(int)
+    rows = evenly_spaced(range(len(numbers.true)), MOST_POINTS)
     return [
         {
             "name": target.name,

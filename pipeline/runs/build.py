@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from pipeline.config.schema import Config
-from pipeline.data.augmentation import distortion_for
+from pipeline.data.augmentation import check_images, distortion_for
 from pipeline.data.dataset import Dataset
 from pipeline.nn.adversary import Adversary
 from pipeline.nn.arithmetic import ARITHMETICS
@@ -163,7 +163,7 @@ def check_training(config: Config, dataset: Dataset) -> None:
             f"training.batch_size = {config.training.batch_size}: should be at most the number of training"
             f" {dataset.example}s, {images}, or null for all of them at once"
         )
-    distortion_for(config.augmentation, dataset.image_shape)  # which refuses what it cannot distort
+    check_images(config.augmentation, dataset.image_shape)
     check_copies(config.evaluation.copies, dataset.task)
     output = output_activation(config, dataset)
     if dataset.task == "regression":

@@ -34,7 +34,7 @@ class History(Callback):
 class Patience(Callback):
     """Stops training after so many epochs without a better result on the validation part.
 
-    Each epoch waits for its own measurement. So what is decided does not depend on when that comes.
+    Each epoch waits for its own measurement, so the decision does not depend on timing.
 
     Args:
         epochs: how many.

@@ -36,8 +36,8 @@ class Checkpoints(Callback):
         fingerprint: the training's: equal ones mean equal configuration, data and code.
         minutes: from one checkpoint to the next; they fall on the ends of epochs.
         training: what to keep checkpoints of, besides the trainer: its random streams and snapshots.
-        until: the epoch after which a search compares its jobs. There is a checkpoint of it, and since all
-            jobs go on from such ones, none says so.
+        until: the epoch after which a search compares its jobs. A checkpoint is written there. In a search
+            every job resumes from one, so no message says so.
     """
 
     def __init__(
@@ -99,10 +99,6 @@ class Checkpoints(Callback):
             self._measuring.collect(trainer)
             self._write(trainer)
             self._latest = time.monotonic()
-
-    def remove(self) -> None:
-        """Leave nothing behind: the training has ended."""
-        remove_checkpoint(self.fingerprint)
 
     def _write(self, trainer: Trainer) -> None:
         notes = {

@@ -13,7 +13,7 @@ from pipeline.data.dataset import PROCESSED, Dataset, Part, Target
 from pipeline.nn.metrics import DIGITS, OF_TASK, Accuracy, Metrics, RegressionErrors, Tally, rounded
 from pipeline.support.files import reading, replacing, write_text
 
-PART_NAMES = {"train": "training", "validation": "validation", "test": "test", "official": "official test"}
+PART_WORDS = {"train": "training", "validation": "validation", "test": "test", "official": "official test"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,12 @@ def reported_part(dataset: Dataset) -> str:
     """
     parts = parts_with_rows(dataset)
     return next(name for name in ("test", "official", "train") if name in parts)
+
+
+def reported_examples(dataset: Dataset) -> str:
+    """Return how many rows are reported, and what they are: `10,000 official test images`."""
+    name = reported_part(dataset)
+    return f"{len(parts_with_rows(dataset)[name].inputs):,} {PART_WORDS[name]} {dataset.example}s"
 
 
 def write_metrics(path: Path, metrics: Mapping[str, Metrics]) -> None:

@@ -37,8 +37,12 @@ def fingerprint(config: Config) -> str:
 
     The files in `data/processed` count, unless the dataset is generated from the configuration.
     """
-    data = None if isinstance(config.dataset, GeneratedDataset) else digest()
-    return digest_values({**ingredients(asdict(config), data), "code": digest_code()})
+    return digest_values({**ingredients(asdict(config), digest_data(config)), "code": digest_code()})
+
+
+def digest_data(config: Config) -> str | None:
+    """Return the digest of `data/processed`; None if `config` generates its dataset."""
+    return None if isinstance(config.dataset, GeneratedDataset) else digest()
 
 
 @cache

@@ -32,12 +32,9 @@ class Journal:
     reason, or KILLED by Ctrl-C. A journal without an end is of a training that is at work, or was killed.
 
     Args:
-        run: the run; a journal of an earlier training in the same folder is replaced, except where this one
-            goes on from where that one stopped, which equal tokens tell.
+        run: the run. A journal of an earlier training in its folder is replaced, unless this training
+            continues that one, which equal tokens show.
         header: what the first line says, besides the time: see `Record`.
-
-    Attributes:
-        patience: `training.patience`, by which a sweep knows that the best epoch counts, and not the last.
     """
 
     def __init__(self, run: Run, header: Mapping[str, Any]) -> None:
@@ -45,7 +42,6 @@ class Journal:
         self._header = header
         self._latest = 0.0  # the last epoch of which the journal holds a row
         self._stopped: int | None = None
-        self.patience: int | None = None
 
     def __enter__(self) -> Self:
         self._run.journal.parent.mkdir(parents=True, exist_ok=True)
@@ -70,12 +66,14 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with self._file:
+            # By it a sweep knows that the best epoch counts, and not the last.
+            patience = self._header["config"].get("training", {}).get("patience")
             if error is None and self._stopped:
                 results, stopped = self._hashes(self._run.history), self._stopped
-                self._write("end", status=STOPPED, epoch=stopped, patience=self.patience, results=results)
+                self._write("end", status=STOPPED, epoch=stopped, patience=patience, results=results)
             elif error is None:
                 results = self._hashes(self._run.model, self._run.history)
-                self._write("end", status=FINISHED, patience=self.patience, results=results)
+                self._write("end", status=FINISHED, patience=patience, results=results)
             elif isinstance(error, Exception):
                 name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
                 self._write("end", status=FAILED, reason=shorten(f"{name}{error}"))

@@ -1,4 +1,4 @@
-"""A trained network as a file, with all that is needed to rebuild it, and what it says of images."""
+"""A trained network as a file, with all that is needed to rebuild it, and what it predicts."""
 
 import json
 from collections.abc import Mapping, Sequence

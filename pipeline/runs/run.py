@@ -50,17 +50,17 @@ class Run:
 
     @property
     def metrics(self) -> Path:
-        """The accuracy on each part of the data."""
+        """The metrics of each part of the data."""
         return self.folder / "reports/metrics.json"
 
     @property
     def classes(self) -> Path:
-        """Precision, recall and F1 of each class."""
+        """Precision, recall and F1 of each class; RMSE, MAE and R² of each target of a regression."""
         return self.folder / "reports/classes.csv"
 
     @property
     def predictions(self) -> Path:
-        """What the network takes each test image for."""
+        """What the network predicts for each row of the reported part."""
         return self.folder / "reports/predictions.csv"
 
     @property

@@ -46,10 +46,10 @@ def load_snapshots(path: Path) -> list[tuple[int, Array]]:
         return list(zip(epochs.tolist(), parameters.astype(np.float32), strict=True))
 
 
-def evenly_spaced(snapshots: Sequence[T], count: int) -> list[T]:
-    """Return at most `count` of `snapshots`, the first and the last among them."""
-    rows = np.linspace(0, len(snapshots) - 1, min(count, len(snapshots))).round().astype(int)
-    return [snapshots[row] for row in rows]
+def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
+    """Return at most `count` of `items`, the first and the last among them."""
+    chosen = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[number] for number in chosen]
 
 
 def first_layer(model: TrainedModel, parameters: Array) -> Array:

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.config.schema import Config, GeneratedDataset, ingredients
-from pipeline.data.dataset import PROCESSED, Dataset, digest
+from pipeline.config.schema import Config, ingredients
+from pipeline.data.dataset import PROCESSED, Dataset
 from pipeline.nn.training import Diverged
 from pipeline.runs.build import build_training
 from pipeline.runs.callbacks import History, ProgressBar
-from pipeline.runs.checkpoints import Checkpoints
-from pipeline.runs.fingerprint import fingerprint
+from pipeline.runs.checkpoints import Checkpoints, remove_checkpoint
+from pipeline.runs.fingerprint import digest_data, fingerprint
 from pipeline.runs.history import Row, kept_row, write_history
 from pipeline.runs.journal import Journal
 from pipeline.runs.models import save_model
@@ -50,7 +50,7 @@ def train_run(
         dataset = data_for(config)
         if not job:
             warn_of_data(config, dataset)
-        data = None if isinstance(config.dataset, GeneratedDataset) else digest()
+        data = digest_data(config)
         training = build_training(config, dataset)
         checkpoints = Checkpoints(fingerprint(config), config.training.checkpoint, training, until)
         with (
@@ -58,12 +58,11 @@ def train_run(
             in_need_of_room("a file of the run"),
             explaining(config, checkpoints),
         ):
-            journal.patience = config.training.patience
             history = History(journal)
             bar = ProgressBar(f"train on {dataset.title}", hidden=job is not None)
             training.fit(history, bar, checkpoints, until=until)
-            if data and digest() != data:
-                checkpoints.remove()
+            if digest_data(config) != data:
+                remove_checkpoint(checkpoints.fingerprint)
                 raise UserError(f"{PROCESSED} changed while it was trained on: run the same command again")
             write_history(history.rows, run.history)
             if training.trainer.finished:
@@ -72,10 +71,13 @@ def train_run(
             else:
                 journal.stop(training.trainer.epoch)
     if not job:
+        kept = kept_row(history.rows, config.training.patience)
         if training.trainer.stopped:
-            best = kept_row(history.rows, config.training.patience)["epoch"]
-            print(f"training stopped after epoch {training.trainer.epoch}: the model is that of epoch {best}")
-        warn_of_failure(kept_row(history.rows, config.training.patience), dataset)
+            print(
+                f"training stopped after epoch {training.trainer.epoch}: the model is that of epoch"
+                f" {kept['epoch']}"
+            )
+        warn_of_failure(kept, dataset)
 
 
 def journal_header(config: Config, job: Mapping[str, str] | None) -> dict[str, object]:
@@ -94,7 +96,7 @@ def explaining(config: Config, checkpoints: Checkpoints) -> Iterator[None]:
     try:
         yield
     except Diverged as diverged:
-        checkpoints.remove()
+        remove_checkpoint(checkpoints.fingerprint)
         raise UserError(f"{diverged}: {advice(config)}") from None
     except KeyboardInterrupt as interruption:
         if interruption.args:  # the sweep says how to go on
@@ -117,15 +119,15 @@ def advice(config: Config) -> str:
     )
 
 
-def warn_of_failure(last: Row, dataset: Dataset) -> None:
+def warn_of_failure(kept: Row, dataset: Dataset) -> None:
     """Warn where a network has learned nothing.
 
     Args:
-        last: the last row of its history.
+        kept: the row of its history for the epoch whose parameters it keeps.
         dataset: what it was trained on.
     """
     dead = [
-        layer.removeprefix("dead_") for layer, share in last.items() if layer[:5] == "dead_" and share == 1
+        layer.removeprefix("dead_") for layer, share in kept.items() if layer[:5] == "dead_" and share == 1
     ]
     if dead:
         warn(
@@ -133,16 +135,16 @@ def warn_of_failure(last: Row, dataset: Dataset) -> None:
             " every input: try a smaller optimizer.learning_rate, or model.activation=leaky_relu"
         )
     if dataset.task == "regression":
-        if last["train_r2"] < ROUNDING:
+        if kept["train_r2"] < ROUNDING:
             warn(
-                f"warning: R² is {last['train_r2']:.4f} on the training part: the network predicts no better"
+                f"warning: R² is {kept['train_r2']:.4f} on the training part: the network predicts no better"
                 " than the mean would: try another optimizer.learning_rate"
             )
         return
     shares = dataset.train.targets.mean(axis=0)
     commonest = max(shares) if len(shares) > 1 else max(shares[0], 1 - shares[0])
-    if last["train_accuracy"] < commonest + ROUNDING:
+    if kept["train_accuracy"] < commonest + ROUNDING:
         warn(
-            f"warning: the network is right about {last['train_accuracy']:.2%} of the training examples, no"
+            f"warning: the network is right about {kept['train_accuracy']:.2%} of the training examples, no"
             f" more than the {commonest:.2%} of the commonest class: try another optimizer.learning_rate"
         )

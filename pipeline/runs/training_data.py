@@ -56,7 +56,7 @@ def check_fit(config: Config, dataset: Dataset) -> None:
             f"dataset.classes = {classes}, but data/processed has {dataset.classes}:"
             " `dvc repro` prepares the data anew with those in params.yaml"
         )
-    for part in ("train", "test") if config.split.leaves_validation_to_training else ():
+    for part in ("train", "test") if not prepared_by(config.dataset, config.split) else ():
         count, expected = len(getattr(dataset, part).inputs), getattr(config.split, part)
         if count != expected:
             raise UserError(

@@ -17,10 +17,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline.config.overrides import label, split_override
 from pipeline.config.reading import read_composed, write_params
-from pipeline.config.schema import Config, GeneratedDataset
-from pipeline.data.dataset import PROCESSED, digest
+from pipeline.config.schema import Config
+from pipeline.data.dataset import PROCESSED
 from pipeline.runs.checkpoints import remove_checkpoint
-from pipeline.runs.fingerprint import digest_code, fingerprint
+from pipeline.runs.fingerprint import digest_code, digest_data, fingerprint
 from pipeline.runs.journal import STOPPED, Journal, Record, read_end, read_journal
 from pipeline.runs.run import Run
 from pipeline.runs.training import journal_header, train_run
@@ -97,7 +97,7 @@ def check_unchanged(config: Config, plan: Mapping[str, Any]) -> None:
     """Raise `UserError` if what the job of `config` is made from has changed since the sweep began."""
     if digest_code() != plan["code"]:
         what = "pipeline/ or NumPy"
-    elif not isinstance(config.dataset, GeneratedDataset) and digest() != plan["data"]:
+    elif (data := digest_data(config)) and data != plan["data"]:
         what = str(PROCESSED)
     elif plan["jobs"] and fingerprint(config) not in plan["jobs"]:
         what = "conf/"

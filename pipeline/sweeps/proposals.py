@@ -14,9 +14,8 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from pipeline.support import elementary
 from pipeline.support.errors import UserError
 
-DIGITS = (
-    4  # of a value from an interval: a user can read it, and the last bit of a logarithm has no part in it
-)
+# Of a value from an interval: a user can read so many, and a logarithm's last bit does not change them.
+DIGITS = 4
 MOST_POINTS = 1 << 16  # that are looked at for combinations that are not there yet
 
 

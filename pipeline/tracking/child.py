@@ -1,8 +1,8 @@
 """The child process of a stage, which mirrors into MLflow: `python -m pipeline.tracking.child`.
 
-The first line on standard input, in JSON, is the task. A second one says that the work has ended well, and
-how. The end of the input is the end of the stage, however that came about. On standard output the child
-reports, in JSON lines too, where the runs are, what the user should know, and why something failed.
+The stage writes the task to standard input, a line of JSON, and later the result, if its work ended well. The
+end of the input means that the stage has ended, for whatever reason. On standard output the child reports, in
+lines of JSON, where the runs are, warnings and errors.
 """
 
 import json

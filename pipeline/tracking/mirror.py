@@ -81,7 +81,7 @@ class RunMirror:
         with FileLock(LOCK) if status == FINISHED else nullcontext():
             if self._find_ended(record.header["token"], status, rung):
                 return
-            data = self._data = self._data or self._describe(record)
+            data = self._data = self._data or self._open(record)
             self._log_epochs(record)
             if status == FINISHED:
                 self.client.log_artifact(self.run_id, str(self.run.history))
@@ -124,8 +124,8 @@ class RunMirror:
         if RUNG in run.data.tags:
             self.client.delete_tag(run.info.run_id, RUNG)
 
-    def _describe(self, record: Record) -> DataSource:
-        """Have a run with the training's params and dataset."""
+    def _open(self, record: Record) -> DataSource:
+        """Create or continue the run, and log the training's params and dataset; return the data."""
         header, config = record.header, record.header["config"]
         data = describe_data(config, self.session.root)
         if not self.run_id:

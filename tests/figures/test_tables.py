@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 
 from pipeline import plot
 from pipeline.figures.mistakes import calibration
-from pipeline.figures.numbers import MOST_PANELS, MOST_POINTS, Panel, chosen, predicted, residuals
+from pipeline.figures.numbers import MOST_PANELS, MOST_POINTS, Panel, predicted, residuals
 from pipeline.figures.style import style
 from pipeline.runs.evaluation import read_predicted_numbers
 from pipeline.runs.run import Run
+from pipeline.runs.snapshots import evenly_spaced
 from pipeline.runs.trained import TrainedRun
 from tests.pictures import TITLE, assert_legible
 from tests.tables import Table, breast_cancer, diabetes, linnerud, prepare
@@ -46,8 +47,8 @@ def test_texts_lie_within_the_picture_and_not_on_one_another(draw: Callable[[], 
 def test_of_many_targets_the_first_ones_are_drawn_and_of_many_rows_some_from_all_over() -> None:
     with style():
         assert len(predicted("title", "subtitle", panels(MOST_PANELS + 3)).axes) == MOST_PANELS
-    assert chosen(100).tolist() == list(range(100))
-    rows = chosen(1_000_000)
+    assert evenly_spaced(range(100), MOST_POINTS) == list(range(100))
+    rows = evenly_spaced(range(1_000_000), MOST_POINTS)
     assert (len(rows), rows[0], rows[-1]) == (MOST_POINTS, 0, 999_999)
 
 

@@ -35,7 +35,7 @@ def test_it_is_the_weighted_mean_of_all_that_was_taken_in(
         if step % stride == 0:
             kept = min(decay, step / (step + 9)) ** stride
             expected = kept * expected + (1 - kept) * mlp.parameters.vector
-    np.testing.assert_allclose(average.mlp.parameters.vector, expected, rtol=1e-12)
+    np.testing.assert_allclose(average.averaged.parameters.vector, expected, rtol=1e-12)
 
 
 def test_taking_in_every_few_steps_hardly_changes_the_average() -> None:
@@ -49,7 +49,7 @@ def test_taking_in_every_few_steps_hardly_changes_the_average() -> None:
         kept = min(0.999, step / (step + 9))
         expected += (1 - kept) * (mlp.parameters.vector - expected)
     behind = np.linalg.norm(mlp.parameters.vector - expected)
-    assert np.linalg.norm(average.mlp.parameters.vector - expected) < 0.02 * behind
+    assert np.linalg.norm(average.averaged.parameters.vector - expected) < 0.02 * behind
 
 
 def test_the_average_is_what_is_measured_and_what_training_ends_with() -> None:

@@ -17,7 +17,7 @@ import pytest
 from pipeline.config.reading import read_params
 from pipeline.nn.training import Trainer
 from pipeline.runs.build import BuiltTraining, build_training
-from pipeline.runs.checkpoints import Checkpoints
+from pipeline.runs.checkpoints import Checkpoints, remove_checkpoint
 from pipeline.runs.training_data import data_for
 from pipeline.train import train_and_record
 from tests.commands import (
@@ -245,13 +245,13 @@ def test_the_same_training_twice_at_once_spoils_neither(
 ) -> None:
     """The one that ends first removes the folder in which the other is at its checkpoint."""
     monkeypatch.chdir(workspace)
-    first = fitted(partial(Checkpoints, "key", 0.0), epochs=1)
-    first.remove()
+    fitted(partial(Checkpoints, "key", 0.0), epochs=1)
+    remove_checkpoint("key")
     savez = np.savez
 
     def save_late(*file: Any, **arrays: Any) -> None:
         savez(*file, **arrays)
-        first.remove()
+        remove_checkpoint("key")
 
     monkeypatch.setattr(np, "savez", save_late)
     fitted(partial(Checkpoints, "key", 0.0), epochs=1)
