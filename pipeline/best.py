@@ -18,7 +18,7 @@ from pipeline.config.overrides import SEED
 from pipeline.data.own import prepared_by
 from pipeline.support.errors import UserError
 from pipeline.sweeps.outcome import read_outcomes
-from pipeline.sweeps.plan import PLAN, read_plan
+from pipeline.sweeps.plan import OVER, PLAN, read_plan
 from pipeline.sweeps.ranking import Ranking
 
 
@@ -37,7 +37,7 @@ def final_training(folder: Path, options: list[str]) -> list[str]:
         raise UserError(f"{folder}: a sweep leaves {PLAN} in its folder, and there is none")
     plan = read_plan(folder)
     outcomes = list(read_outcomes(folder).values())
-    if len(outcomes) < max(len(plan["jobs"]), 1):
+    if not plan.get(OVER):
         raise UserError(f"the sweep in {folder} is not over: the command that started it finishes it")
     rungs = plan["search"]["rungs"] if plan["search"] else ()
     best = Ranking(outcomes, plan["swept"], plan["title"], rungs).best()
@@ -62,11 +62,12 @@ def final_training(folder: Path, options: list[str]) -> list[str]:
     given = {**best[0].overrides, **without, "split.validation": "0"}
     epochs = config.training.epochs
     if SEED in given:
-        given[SEED] = ",".join(outcome.overrides[SEED] for outcome in best)
+        given[SEED] = ",".join(dict.fromkeys(outcome.overrides[SEED] for outcome in best))
     if best[0].patience:  # there is nothing left to stop by
         epochs = round(fmean(outcome.result()["epoch"] for outcome in best))
         given |= {"training.epochs": f"{epochs}", "training.patience": "null"}
-    sweep = ["-m", f"hydra.sweep.dir={folder / 'best'}", "hydra/sweeper=basic"]
+    target = (folder / "best").as_posix().replace("'", r"\'")
+    sweep = ["-m", f"hydra.sweep.dir='{target}'", "hydra/sweeper=basic"]
     if rungs and "experiment" in given:  # it may have settings that only its own sweeper knows
         sweep[-1:] = ["hydra/sweeper=halving", f"hydra.sweeper.first={epochs}", "hydra.sweeper.by_test=true"]
         sweep.append("hydra.sweeper.brackets=1")
@@ -81,8 +82,8 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="of the sweep, with sweep.csv")
     parser.add_argument("options", nargs="*", help="for the training: hydra/launcher=joblib, seed=0,1,2, …")
-    arguments = parser.parse_args()
-    train = final_training(arguments.folder, arguments.options)
+    arguments, flags = parser.parse_known_args()  # such as --dry, which are for the training
+    train = final_training(arguments.folder, [*arguments.options, *flags])
     print("python -m pipeline.train", shlex.join(train), flush=True)
     sys.argv[1:] = train
     runpy.run_module("pipeline.train", run_name="__main__", alter_sys=True)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from pipeline.config.schema import AlternatingDataset, Config
 from pipeline.runs.history import Row, read_history
 from pipeline.support.errors import UserError
-from pipeline.sweeps.outcome import read_outcome, started_jobs
+from pipeline.sweeps.outcome import read_outcomes
+from pipeline.sweeps.plan import PLAN, read_plan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,16 +44,16 @@ def read_jobs(folder: Path, experiment: str) -> list[Trained]:
     Raises:
         UserError: if a job has not ended, or none has ended well.
     """
-    outcomes = [read_outcome(path) for path in started_jobs(folder)]
-    if lost := outcomes.count(None):
+    outcomes = read_outcomes(folder)
+    planned = len(read_plan(folder)["jobs"]) if (folder / PLAN).exists() else 0
+    if lost := planned - len(outcomes):
         raise UserError(
-            f"{lost} of {len(outcomes)} jobs in {folder} have no result: the same sweep, from the same"
-            " folder, trains them"
+            f"{lost} of {planned} jobs in {folder} have no result: the same sweep, from the same folder,"
+            " trains them"
         )
     jobs = [
         (outcome.run.config(), [] if outcome.error is None else read_history(outcome.run.history))
-        for outcome in outcomes
-        if outcome
+        for outcome in outcomes.values()
     ]
     if not any(history for _, history in jobs):
         raise UserError(

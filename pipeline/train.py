@@ -27,6 +27,7 @@ from pipeline.runs.fingerprint import fingerprint
 from pipeline.runs.run import Run
 from pipeline.runs.training import train_run
 from pipeline.support.errors import one_line_errors, shorten
+from pipeline.support.files import relative
 from pipeline.sweeps.launchers import lost_processes
 from pipeline.tracking import MirrorProcess
 
@@ -71,7 +72,7 @@ def check_chosen_config() -> None:
     for folder in filter(None, (chosen.config_dir, chosen.config_path, CONF)):
         path = Path(folder, f"{name}.yaml")
         if path.is_file():
-            check_aliases(path.read_text(encoding="utf-8"), os.path.relpath(path))
+            check_aliases(path.read_text(encoding="utf-8"), str(relative(path)))
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -84,7 +85,7 @@ def main(values: DictConfig) -> float | None:
 
         return run_job(values)
     with one_line_errors():
-        run = Run(Path(os.path.relpath(HydraConfig.get().runtime.output_dir)))
+        run = Run(relative(HydraConfig.get().runtime.output_dir))
         train_and_record(read_composed(values), run.folder)
         print(f"model and history: {run.model}, {run.history}", flush=True)
         return None

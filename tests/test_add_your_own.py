@@ -56,6 +56,14 @@ def test_the_tests_that_the_page_names_pass_with_all_that_it_adds(copy: Path) ->
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.skipif(not shutil.which("chromium"), reason="there is no Chromium")
+def test_the_page_in_the_browser_knows_what_is_added(copy: Path) -> None:
+    [name] = [match[1] for line in COMMANDS if (match := re.match(r"pytest (tests/page/\S+)$", line))]
+    done = run_module(copy, "pytest", name, "-q", "-p", "no:cacheprovider", PYTHONPATH=str(copy))
+    assert done.returncode == 0, done.stdout
+    assert "skipped" not in done.stdout
+
+
 def test_what_the_page_adds_is_in_the_style_of_the_project(copy: Path) -> None:
     files = sorted({edit.file for edit in EDITS if edit.file.endswith(".py")})
     for command in (["check"], ["format", "--check"]):

@@ -71,6 +71,12 @@ def test_a_model_whose_files_are_gone_is_not_promoted(swept: Path, tmp_path: Pat
         promote(folder, "Strokes")
     assert not client(folder).search_registered_models()
 
+    experiments = {each.name: each.experiment_id for each in client(folder).search_experiments()}
+    for model in client(folder).search_logged_models([experiments["Strokes"]]):
+        client(folder).delete_logged_model(model.model_id)
+    with pytest.raises(UserError, match=r"learning_rate 0\.3 was deleted in MLflow: `python -m"):
+        promote(folder, "Strokes")
+
 
 @dataclass(frozen=True)
 class Recorded:

@@ -55,14 +55,24 @@ def copy_file(file: File, source: str, target: Path) -> None:
         ValueError: if the source has another file under this name.
         OSError: if the source does not have the file, or fails while it sends it.
     """
-    gzipped = f"{file.name}.gz"
-    for name in [file.name] if file.name.endswith(".gz") else [gzipped, file.name]:
+    failure: Exception | None = None
+    for name in [file.name] if file.name.endswith(".gz") else [f"{file.name}.gz", file.name]:
         try:
-            _bring(source, name, target, file)
-            break
-        except OSError as error:
-            if name == file.name or not _is_missing(error):
+            _copy_as(source, name, target, file)
+            return
+        except (OSError, ValueError) as error:
+            has_answered = isinstance(error, ValueError | requests.HTTPError | FileNotFoundError)
+            if not has_answered:
                 raise
+            if failure is None or _is_missing(failure) or not _is_missing(error):  # damaged says more
+                failure = error
+    assert failure
+    raise failure
+
+
+def _copy_as(source: str, name: str, target: Path, file: File) -> None:
+    """Copy what `source` has by that `name` to `target`, unpack it if it is gzipped, and check its hash."""
+    _bring(source, name, target, file)
     with target.open("rb") as received:
         if received.read(len(GZIP_MAGIC)) == GZIP_MAGIC and not file.name.endswith(".gz"):
             _gunzip(target, file.size)
@@ -86,7 +96,7 @@ def _bring(source: str, name: str, target: Path, file: File) -> None:
     shutil.copyfile(mirror / name, target)
 
 
-def _is_missing(error: OSError) -> bool:
+def _is_missing(error: Exception) -> bool:
     """Return whether `error` says that a source that answers does not have a file."""
     response = getattr(error, "response", None)
     return isinstance(error, FileNotFoundError) or (

@@ -46,6 +46,7 @@ const percent = (share, decimals = 2) => `${(100 * share).toFixed(decimals)} %`;
 
 // A number with three significant digits, with the real minus sign: 0.0123, −4.5·10⁻⁷.
 function short(value) {
+  if (!Number.isFinite(value)) return String(value).replace("-", "−");
   const size = Math.abs(value);
   if (size === 0 || (size >= 1e-4 && size < 1e5)) return String(Number(value.toPrecision(3))).replace("-", "−");
   const [digits, power] = value.toExponential(1).split("e");

@@ -40,11 +40,13 @@ function startLearning() {
     if (!losses.length) losses.push(result.loss);
     losses.push(after);
     byId("phases").replaceChildren(...phases(before, learner, result, y, rate));
-    const read = argmax(probabilities(forward(learner, x).a.at(-1)));
+    const read = classOf(forward(learner, x).a.at(-1));
     byId("learned").textContent =
       `After ${count(losses.length - 1, "step")}: C fell from ${short(result.loss)} to ${short(after)}. ` +
       `The drawing is now read as ${classes[read]}.`;
-    if (after > result.loss) {
+    if (!Number.isFinite(after)) {
+      byId("learned").textContent = "C is not a finite number any more: press Reset, and take a smaller η.";
+    } else if (after > result.loss) {
       byId("learned").textContent = byId("learned").textContent.replace("fell", "rose");
     }
     const x0 = losses.map((_, i) => i);
@@ -65,7 +67,7 @@ function startLearning() {
     if (!chosen) label.value = read;
     reset();
   });
-  label.value = argmax(probabilities(forward(trainedNetwork, seen).a.at(-1)));
+  label.value = classOf(forward(trainedNetwork, seen).a.at(-1));
   reset();
 }
 
@@ -95,9 +97,11 @@ function phases(before, after, { loss, gradient, examples: [{ z, a, delta }] }, 
   };
   const canonical = lossName === "canonical";
   const lessOfY = smoothing && canonical ? ", less that of a = y" : "";
-  add("Loss", `${canonical ? ofCanonical[before.output] : squared}${lessOfY},  C = ${short(loss)}`);
-  const ofDelta = canonical ? `δ${last} = a${last} − y` : `δ${last} = (a${last} − y) ⊙ σ′(z${last})`;
-  add(`Backward, layer ${depth}`, ofDelta, outputTable(a[depth], y, delta[depth]));
+  const ofLoss = { canonical: ofCanonical[before.output], squared_error: squared }[lossName] ?? lossName;
+  add("Loss", `${ofLoss}${lessOfY},  C = ${short(loss)}`);
+  const ofDelta =
+    { canonical: `a${last} − y`, squared_error: `(a${last} − y) ⊙ σ′(z${last})` }[lossName] ?? `∂C/∂z${last}`;
+  add(`Backward, layer ${depth}`, `δ${last} = ${ofDelta}`, outputTable(a[depth], y, delta[depth]));
   for (let l = depth - 1; l >= 1; l--) {
     const [n, above] = [layerNumber(l), layerNumber(l + 1)];
     add(`Backward, layer ${l}`, `δ${n} = W${above}ᵀ δ${above} ⊙ σ′(z${n})`, strip(`δ${n}`, delta[l]));

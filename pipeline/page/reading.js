@@ -48,13 +48,19 @@ function see(pixels) {
   const empty = pixels.every((pixel) => pixel === 0);
   const pass = forward(trainedNetwork, pixels);
   const shares = probabilities(pass.a.at(-1));
-  const read = argmax(shares);
+  const read = classOf(pass.a.at(-1));
   byId("input").setAttribute("aria-label", empty ? "an empty image" : "the image that the network is given");
-  showBars(shares, empty);
+  showBars(shares, read, empty);
   byId("verdict").textContent = empty ? "Nothing is drawn yet." : `${classes[read]}, ${percent(shares[read], 1)}`;
   showEvidence(pass, explained ?? read);
   showUnits(pass);
   for (const watcher of watchers) watcher(pixels, read);
+}
+
+// The class that a network with these outputs a⁽ᴸ⁾ reads. It is not the most probable one where all outputs are
+// negative: then all probabilities are equal.
+function classOf(outputs) {
+  return argmax(outputs.length === 1 ? [1 - outputs[0], outputs[0]] : Array.from(outputs));
 }
 
 function makeBars() {
@@ -79,8 +85,7 @@ function makeBars() {
   byId("bars").append(...rows);
 }
 
-function showBars(shares, empty) {
-  const read = argmax(shares);
+function showBars(shares, read, empty) {
   [...byId("bars").children].forEach((row, i) => {
     const share = empty ? 0 : shares[i];
     row.style.setProperty("--share", share);

@@ -30,6 +30,14 @@ def find_root(folder: Path) -> Path:
     return folder
 
 
+def relative(path: str | Path, to: str | Path = ".") -> Path:
+    """Return `path` relative to the folder `to`; as it is if it is on another drive of Windows."""
+    try:
+        return Path(os.path.relpath(path, to))
+    except ValueError:
+        return Path(path)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`, and move the file from there to `path` after the block.

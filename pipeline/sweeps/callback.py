@@ -17,6 +17,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from pipeline.support.errors import UserError, one_line_errors
+from pipeline.support.files import relative
 from pipeline.sweeps.launchers import POLL_S, deliver_interrupts_to_workers, is_joblib, prepare_workers
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class SweepReport(Callback):
 
                 show_sweep(self.plan)
                 raise SystemExit
-            self.folder = Path(os.path.relpath(config.hydra.sweep.dir))
+            self.folder = relative(config.hydra.sweep.dir)
             self.resources = ExitStack()
             self.resources.enter_context(claim(self.folder))
             for stale in started_jobs(self.folder):  # of an earlier sweep in the same folder
@@ -93,11 +94,14 @@ class SweepReport(Callback):
             deliver_interrupts_to_workers(True)
             if signal.getsignal(signal.SIGINT) is interrupt:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-            from pipeline.sweeps.outcome import await_outcomes
+            from pipeline.sweeps.outcome import await_outcomes, write_json
+            from pipeline.sweeps.plan import OVER, PLAN, read_plan
             from pipeline.sweeps.ranking import Ranking, best_metrics  # and with it matplotlib and pandas
             from pipeline.sweeps.sweep_page import write_page
 
             outcomes = list(await_outcomes(self.folder, range(len(self.plan.jobs))).values())
+            if len(outcomes) >= len(self.plan.jobs):
+                write_json(self.folder / PLAN, {**read_plan(self.folder), OVER: True})
             self.over.set()
             self.progress.join()
             rungs = self.plan.search.rungs if self.plan.search else []

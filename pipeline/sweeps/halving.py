@@ -82,7 +82,7 @@ def better(left: Sequence[int], search: Search, outcomes: Mapping[int, Outcome])
         of_seeds = [outcomes[number].error for number in search.numbers(configuration)]
         whole = [error for error in of_seeds if error is not None]
         if len(whole) == search.seeds:
-            errors[configuration] = round(fmean(whole), 6)
+            errors[configuration] = float(f"{fmean(whole):.6g}")  # as the table has it
     return sorted(errors, key=lambda configuration: (errors[configuration], configuration))[
         : search.kept(len(left))
     ]

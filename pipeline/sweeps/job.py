@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import platform
 import traceback
 import uuid
@@ -25,6 +24,7 @@ from pipeline.runs.journal import STOPPED, Journal, Record, read_end, read_journ
 from pipeline.runs.run import Run
 from pipeline.runs.training import journal_header, train_run
 from pipeline.support.errors import UserError, add_report_note, in_need_of_room, warn
+from pipeline.support.files import relative
 from pipeline.sweeps.outcome import read_outcome, write_json
 from pipeline.sweeps.plan import UNTIL, read_plan
 
@@ -75,14 +75,18 @@ def do_job(values: DictConfig) -> float:
         done = earlier is not None and reaches(earlier[1], until)
         if earlier and not done:
             note.unlink()  # so that it is not missed if this process is killed
-        run = earlier[0] if earlier else claim_folder(Path(os.path.relpath(hydra.runtime.output_dir)), key)
+        run = earlier[0] if earlier else claim_folder(relative(hydra.runtime.output_dir), key)
         token = earlier[1].header["token"] if earlier else uuid.uuid4().hex
+        # The file is there if an earlier rung of this very search has had the job.
+        skipped = done and (not started.exists() or json.loads(started.read_bytes())["skipped"])
         job = {"key": key, "sweep": plan["key"], "token": token, "name": label(overrides, plan["swept"])}
-        where = {"folder": run.folder.as_posix(), "overrides": overrides, "skipped": done}
+        where = {"folder": run.folder.as_posix(), "overrides": overrides, "skipped": skipped}
         write_json(started, {**job, **where, "until": until})
         if done:
             write_params(config, run.params)  # `evaluation` may be another one than before
         else:
+            if not (earlier or config.sweep.resume):
+                remove_checkpoint(key)  # of another sweep
             attempt(config, run, job, until)
             check_unchanged(config, plan)  # or what changed would be noted as finished
         outcome = read_outcome(started)

@@ -30,6 +30,7 @@ from pipeline.sweeps.search import MOST_JOBS, SWEEPER, Search, check_comparable,
 from pipeline.tracking.store import check_server
 
 PLAN = "sweep.json"  # in the sweep's folder
+OVER = "over"  # is there, and true, once all jobs have an outcome
 UNTIL = "until"  # the key of hydra.sweeper by which a search says up to which epoch a job is to be trained
 COMMON_PARTS = ("callbacks", "launcher", "sweep", "sweeper")  # of `hydra`, the same for all jobs of a sweep
 

@@ -42,7 +42,7 @@ class Ranking:
     Attributes:
         keys: the swept keys, without the seed and the fold where others were swept too.
         over: the keys that are averaged over.
-        only_repeats: whether the seed or the fold alone was swept.
+        only_repeats: whether nothing but the seed and the fold was swept.
         measure: what the jobs are ranked by, such as `validation_error`; `error` where they differ in that.
         jobs: a row for each job: its values of the swept keys as text, `error` or `failure`, and how it ended
             in words as its `description`.
@@ -59,7 +59,7 @@ class Ranking:
         repeated = [key for key in swept if key in REPEATS]
         self.over = repeated[1:] if repeated == list(swept) else repeated
         self.keys = [key for key in swept if key not in self.over]
-        self.only_repeats = len(swept) == 1 and swept[0] in REPEATS
+        self.only_repeats = bool(swept) and repeated == list(swept)
         measures = {outcome.measure for outcome in outcomes if outcome.measure}
         self.measure = measures.pop() if len(measures) == 1 else "error"
         words = in_words(self.measure)
@@ -88,7 +88,9 @@ class Ranking:
         best = best.sort_values(["epochs", "mean"], ascending=[False, True], kind="stable")
         best = best.rename(columns={"mean": self.measure})
         if self.only_repeats:
-            best = best.loc[in_order(best.index)].drop(columns="jobs")
+            best = best.loc[in_order(best.index)]
+            if not self.over:
+                best = best.drop(columns="jobs")
         else:
             best.insert(0, "rank", range(1, len(best) + 1))
         reasons = self.failed["failure"]
@@ -116,7 +118,7 @@ class Ranking:
         best = len(self.table) - len(self.failed)
         shown = self.table.drop(index=range(TOP, best), columns="reason").dropna(axis=1, how="all")
         how = f" by {last_part(self.keys[0])}" if self.only_repeats else ", best first"
-        table = Table(title=f"{self.title}{how}")
+        table = Table(title=Text(f"{self.title}{how}"))
         for column in map(str, shown):
             if column in {*self.keys, "rung", "status"}:
                 table.add_column(column)
@@ -138,15 +140,10 @@ class Ranking:
             console.print(Text(description, style="red"), soft_wrap=True)
 
     def over_all(self) -> str:
-        """Return the mean and the standard deviation over all jobs that ended well, in words."""
+        """Return the mean and the standard deviation over all seeds and folds, in words."""
         [(jobs, mean, spread)] = summarise(self.good, []).fillna(0).to_numpy()
-        spread_over = f"{self.written(spread)} over {jobs:.0f} {self.repeats()}"
+        spread_over = f"{self.written(spread)} over {jobs:.0f} {in_plural([*self.keys, *self.over])}"
         return f"mean {self.written(mean)}, standard deviation {spread_over}"
-
-    def repeats(self) -> str:
-        """Return what the jobs of a combination are, in words: seeds, or folds."""
-        keys = self.keys if self.only_repeats else self.over
-        return " and ".join(f"{last_part(key)}s" for key in keys)
 
     def written(self, value: float) -> str:
         """Return a `value` of the measure as people read it."""
@@ -187,7 +184,7 @@ class Ranking:
     def figure(self) -> "Figure":
         """Return the figure that fits what was swept."""
         title, measure = self.title, self.measure
-        if self.only_repeats and len(self.good):
+        if self.only_repeats and not self.over and len(self.good):
             return sweep_figures.repeats(
                 title, self.over_all().capitalize(), self.keys[0], measure, self.good
             )
@@ -200,7 +197,8 @@ class Ranking:
             subtitle = f"{len(self.good)} jobs, compared after epochs {after}: those in grey stopped there"
             return sweep_figures.search(title, subtitle, measure, self.rungs, self.curves())
         jobs = self.table["jobs"].max()
-        subtitle = f"Mean ± standard deviation over {jobs} {self.repeats()}" if self.over else "One job each"
+        repeated = f"Mean ± standard deviation over {jobs} {in_plural(self.over)}"
+        subtitle = repeated if self.over else "One job each"
         match self.keys:
             case []:
                 return sweep_figures.line(title, subtitle, "", measure, self.good.assign(**{"": ""}))
@@ -211,6 +209,11 @@ class Ranking:
                 return sweep_figures.heat_map(title, subtitle, (rows, columns), measure, self.jobs)
             case _:
                 return sweep_figures.parallel(title, subtitle, self.keys, measure, self.good)
+
+
+def in_plural(keys: Sequence[str]) -> str:
+    """Return the `keys` in words: seeds, or folds."""
+    return " and ".join(f"{last_part(key)}s" for key in keys)
 
 
 def best_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:

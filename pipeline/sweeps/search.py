@@ -19,6 +19,7 @@ from pipeline.sweeps.proposals import propose
 
 SWEEPER = "hydra_plugins.halving.HalvingSweeper"
 MOST_JOBS = 10_000
+MOST_KEPT = Fraction(9, 10)  # with more, there would be hundreds of rungs
 
 
 def _share(text: str | float) -> str | float:
@@ -26,8 +27,8 @@ def _share(text: str | float) -> str | float:
         share = Fraction(str(text))
     except (ValueError, ZeroDivisionError):
         share = Fraction(0)
-    if not 0 < share < 1:
-        raise ValueError("should be a share between 0 and 1, such as 1/3")
+    if not 0 < share <= MOST_KEPT:
+        raise ValueError(f"should be a share above 0, at most {MOST_KEPT}, such as 1/3")
     return text
 
 

@@ -1,7 +1,6 @@
 """A sweep as a page: the ranked table, which can be sorted, with links to the jobs, and the figure."""
 
 import html
-import os
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pandas as pd
 
 from pipeline.nn.metrics import in_words
 from pipeline.page.assemble import fill
-from pipeline.support.files import write_text
+from pipeline.support.files import relative, write_text
 from pipeline.sweeps.ranking import Ranking
 
 
@@ -75,5 +74,5 @@ def links(ranking: Ranking, number: int, folder: Path) -> str:
         for key in [*ranking.keys, *(["epochs"] if ranking.rungs else [])]:
             alike &= ranking.good[key] == row[key]
         jobs = list(ranking.good.index[alike])
-    folders = [Path(os.path.relpath(ranking.outcomes[job].run.folder, folder)) for job in jobs]
+    folders = [relative(ranking.outcomes[job].run.folder, folder) for job in jobs]
     return " ".join(f'<a href="{quote(path.as_posix())}/">{html.escape(path.name)}</a>' for path in folders)

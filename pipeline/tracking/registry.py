@@ -143,7 +143,7 @@ def register(client: "MlflowClient", run: "Run", alias: str, measure: str) -> Pr
     it, with the `measure` that it was chosen by.
 
     Raises:
-        UserError: if the model's files are gone, or `alias` points to a model of another task.
+        UserError: if the model or its files are gone, or `alias` points to a model of another task.
         MlflowException: if MLflow takes no such alias.
     """
     from mlflow.artifacts import list_artifacts, load_text  # only now: it takes seconds
@@ -185,15 +185,24 @@ def register(client: "MlflowClient", run: "Run", alias: str, measure: str) -> Pr
 
 
 def newest_model(client: "MlflowClient", run: "Run") -> "LoggedModel":
-    """Return the model of `run`; of several, which average over other copies of an image, the newest."""
+    """Return the model of `run`; of several, which average over other copies of an image, the newest.
+
+    Raises:
+        UserError: if it was deleted.
+    """
     from mlflow.exceptions import MlflowException
 
     assert run.outputs  # as every run has that is finished
     models = []
     for output in run.outputs.model_outputs:
-        with suppress(MlflowException):  # it is the deleted rest of an attempt that failed
+        with suppress(MlflowException):  # it is deleted, perhaps as the rest of an attempt that failed
             models.append(client.get_logged_model(output.model_id))
     ready = [model for model in models if model.status == "READY"]
+    if not ready:
+        raise UserError(
+            f"the model of {run.info.run_name} was deleted in MLflow: `python -m pipeline.evaluate FOLDER`,"
+            " with the folder of that run, logs it again"
+        )
     return max(ready, key=lambda model: model.creation_timestamp)
 
 

@@ -219,7 +219,7 @@ def test_what_an_earlier_sweep_left_in_the_folder_is_none_of_this_one(
 ) -> None:
     monkeypatch.chdir(workspace)
     monkeypatch.setattr("pipeline.sweeps.outcome.NFS_DELAY_S", 0.0)
-    with suppress(UserError), Journal(Run(Path("sweep/7")), {}):
+    with suppress(UserError), Journal(Run(Path("sweep/7")), {"config": {}}):
         raise UserError("this job failed")
     write_json(Path("sweep/jobs/7.json"), {"folder": "sweep/7", "overrides": {}, "skipped": False})
     report = SweepReport()

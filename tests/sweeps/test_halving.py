@@ -134,6 +134,10 @@ def test_a_search_that_was_killed_twice_ends_as_if_undisturbed_and_trains_no_epo
             started.communicate()
         before = {name: text for name, text in journals(workspace).items() if text.endswith(b"}}\n")}
         assert len(before) >= 2
+        best = run_module(workspace, "pipeline.best", "sweep")
+        assert (
+            best.stderr == "error: the sweep in sweep is not over: the command that started it finishes it\n"
+        )
     assert run_each(workspace, [options]) == [(0, "")]
     after = journals(workspace)
     assert all(after[name].startswith(text) for name, text in before.items())

@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from pipeline.config.reading import read_composed
 from pipeline.config.schema import Config
 from pipeline.data.dataset import PROCESSED, digest
 from pipeline.runs.fingerprint import digest_code
@@ -115,6 +116,15 @@ def test_a_damaged_note_of_where_a_job_is_costs_only_that_job(do: Do, content: s
     (FINISHED / f"{key}.json").write_text(content, encoding="utf-8")
     assert find_earlier(key, "sweep", True) is None
     assert not do()[1].skipped
+
+
+def test_a_sweep_that_is_not_to_resume_begins_without_a_checkpoint(
+    do: Do, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, resume in enumerate((False, True)):
+        train_run(read_composed(begin(f"seed={seed}")), Run(Path("alone")), until=1)
+        do(f"seed={seed}", f"sweep.resume={resume}")
+        assert ("training goes on after epoch 1" in capsys.readouterr().err) == resume
 
 
 def test_a_job_that_failed_is_tried_again_and_has_no_outcome_before_it_has_ended(do: Do) -> None:

@@ -66,6 +66,15 @@ def test_folds_are_averaged_over_as_seeds_are(tmp_path: Path) -> None:
     assert alone.over_all() == "mean 210.00%, standard deviation 10.00% over 3 folds"
     assert [row[0] for row in csv_of(alone, tmp_path)[1:]] == ["", "", ""]
 
+    both = [ended(int(fold + seed) / 10, **{"split.fold": fold}, seed=seed) for fold in "10" for seed in "23"]
+    ranking = Ranking(both, ["split.fold", "seed"], "Digits")
+    assert csv_of(ranking, tmp_path)[1:] == [
+        ["", "0", "2", "0.250000", "0.070711", "", ""],
+        ["", "1", "2", "1.250000", "0.070711", "", ""],
+    ]
+    assert ranking.over_all().endswith("over 4 folds and seeds") and ranking.best() == both
+    assert ranking.figure().texts[1].get_text() == "Mean ± standard deviation over 2 seeds"
+
 
 def test_the_terminal_shows_the_best_jobs_and_all_that_failed(capsys: pytest.CaptureFixture) -> None:
     good = [ended(0.01 * rate, rate=str(rate)) for rate in range(TOP + 2)]
@@ -212,14 +221,15 @@ def test_seeds_alone_are_shown_with_their_mean_and_spread_and_are_not_ranked(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     jobs = [ended(error, seed=seed) for seed, error in {"10": 0.02, "0": 0.06, "2": 0.01}.items()]
-    ranking = Ranking(jobs, ["seed"], "Digits")
+    ranking = Ranking(jobs, ["seed"], "Digits [/b]")
     _, *rows = csv_of(ranking, tmp_path)
     assert [row[:3] for row in rows] == [["", "0", ""], ["", "2", ""], ["", "10", ""]]
     ranking.show()
     told = capsys.readouterr().out
+    assert "Test error on Digits [/b] by seed" in " ".join(told.split())
     assert "mean 3.00%, standard deviation 2.65% over 3 seeds" in told
     assert "best" not in told and "rank" not in told
     assert [text.get_text() for text in ranking.figure().texts] == [
-        "Test error on Digits",
+        "Test error on Digits [/b]",
         "Mean 3.00%, standard deviation 2.65% over 3 seeds",
     ]

@@ -50,6 +50,7 @@ def test_a_third_goes_on_and_the_epochs_are_counted() -> None:
     [
         ([(0.3, 0.3), (0.1, 0.4), (0.2, 0.2), (0.9, 0.9)], [2, 1]),  # by the mean, not by the luckiest seed
         ([(0.3, 0.3), (0.2, 0.4), (0.4, 0.2), (0.9, 0.9)], [0, 1]),  # of equal ones, those proposed first
+        ([(3e-8, 3e-8), (1e-8, 1e-8), (4e-8, 4e-8), (2e-8, 2e-8)], [1, 3]),  # of targets in a large unit
         ([(0.0, None), (0.8, 0.8), (0.9, 0.9), (0.0, None)], [1, 2]),  # none that has failed with a seed
         ([(0.0, None), (None, None), (0.9, 0.9), (0.0, None)], [2]),  # even if fewer are left
     ],
@@ -100,7 +101,7 @@ def test_every_configuration_is_tried_on_all_folds(tmp_path: Path, monkeypatch: 
     search = plan(SEARCHED, "split.fold=range(3)", base=data).search
     assert search and (search.brackets, search.seeds) == ([2], 3)
     assert [job[-1] for job in search.jobs] == [f"split.fold={fold}" for fold in (0, 1, 2)] * 2
-    with pytest.raises(UserError, match="augmentation = affine: should be none for data that are no grey"):
+    with pytest.raises(UserError, match="augmentation = affine: should be none for data that are not grey"):
         plan(SEARCHED, "augmentation=affine", base=data)
 
 
@@ -116,11 +117,12 @@ VALIDATED = [SEARCHED, "split.validation=50"]
         ),
         (["split.validation=50", "seed=0,1"], "there is nothing to search: give a key several values, as in"),
         ([*VALIDATED, "hydra.sweeper.jobs=0"], "hydra.sweeper: jobs = 0: should be greater than 0"),
-        ([*VALIDATED, "hydra.sweeper.keep=1"], "hydra.sweeper: keep = 1: should be a share between 0 and 1"),
-        ([*VALIDATED, "hydra.sweeper.keep=1/0"], "hydra.sweeper: keep = '1/0': should be a share between"),
+        ([*VALIDATED, "hydra.sweeper.keep=1"], "hydra.sweeper: keep = 1: should be a share above 0, at most"),
+        ([*VALIDATED, "hydra.sweeper.keep=0.9999"], "hydra.sweeper: keep = 0.9999: should be a share above"),
+        ([*VALIDATED, "hydra.sweeper.keep=1/0"], "hydra.sweeper: keep = '1/0': should be a share above"),
         (
             [*VALIDATED, "hydra.sweeper.keep=third"],
-            "hydra.sweeper: keep = 'third': should be a share between",
+            "hydra.sweeper: keep = 'third': should be a share above",
         ),
         (
             [*VALIDATED, "+hydra.sweeper.job=9"],
