@@ -30,7 +30,8 @@ function chart({ title, lines, x, unit, say, log = false, falling = false }) {
   };
 
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", "aria-hidden": "true" });
-  for (const tick of scale === Math.log ? logTicks(low, high) : ticks(low, high)) {
+  const least = Math.min(0, ...values); // no tick is below 0 where no value is
+  for (const tick of scale === Math.log ? logTicks(low, high) : ticks(low, high).filter((each) => each >= least)) {
     const y = down(tick);
     drawing.append(svg("line", { x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y, y2: y, class: "grid" }));
     drawing.append(svg("text", { x: EDGE.left - 6, y: y + 4, "text-anchor": "end" }, say(tick)));

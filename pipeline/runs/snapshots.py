@@ -22,12 +22,13 @@ T = TypeVar("T")
 def save_snapshots(snapshots: Snapshots, path: Path) -> None:
     """Write `snapshots` to an npz file; without any, the file holds none.
 
-    It holds `epochs`, (s,), and `parameters`, (s, number of parameters), in float32 or, where there are many
-    of them, in float16: they are for pictures.
+    It holds `epochs`, (s,), and `parameters`, (s, number of parameters), in float32 or, if there are many of
+    them and none is too large, in float16: they are for pictures.
     """
     epochs = np.array(snapshots.epochs, np.int64)
     many = sum(vector.size for vector in snapshots.vectors) > MANY
-    parameters = np.array(snapshots.vectors, np.float16 if many else np.float32)
+    fit = all(np.abs(vector).max() <= np.finfo(np.float16).max for vector in snapshots.vectors)
+    parameters = np.array(snapshots.vectors, np.float16 if many and fit else np.float32)
     write_npz(path, {"epochs": epochs, "parameters": parameters})
 
 
