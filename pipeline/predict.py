@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config.schema import GeneratedDataset
-from pipeline.data.dataset import Description, folder_for, read_description
+from pipeline.data.dataset import PROCESSED, Description, digest, folder_for, read_description
 from pipeline.data.images import read_image
 from pipeline.data.photos import read_photo
 from pipeline.data.pixels import SUFFIXES, load_numbers, read_pixels
 from pipeline.nn.types import Array
 from pipeline.runs.answers import Answering
+from pipeline.runs.models import read_made_from
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun, files_of
 from pipeline.support.errors import UserError, warn
@@ -179,6 +180,12 @@ def network_of(run: Run) -> ImageNetwork | TableNetwork:
     if isinstance(trained.config.dataset, GeneratedDataset):
         data = Description(dataset.name, dataset.title, dataset.classes, image_shape=None)
     else:
+        made_from = read_made_from(run.model)
+        if made_from and made_from["dataset"] != digest():
+            raise UserError(
+                f"{run.model} was trained on other data than {PROCESSED} holds: `dvc repro train` trains on"
+                " these"
+            )
         data = read_description(folder_for(split.folds, split.fold), Description, "preprocess")
     return network_for(Answering(trained.model, data, trained.copies))
 

@@ -111,6 +111,19 @@ def test_a_network_that_cannot_be_had_is_said_in_one_line(
     assert done.stderr.startswith(f"error: {message}") and done.stderr.count("\n") == 1
 
 
+def test_a_network_of_other_data_than_are_prepared_now_is_refused(trained: Path, tmp_path: Path) -> None:
+    """Since it would be asked with the other data's encoding, and answer with their classes."""
+    folder = tmp_path / "changed"
+    shutil.copytree(trained, folder)
+    about = folder / PROCESSED / "dataset.json"
+    about.write_text(about.read_text(encoding="utf-8").replace('"0"', '"nought"'), encoding="utf-8")
+    done = run_module(folder, "pipeline.predict", "photo.jpg")
+    assert done.stderr == (
+        "error: models/model.npz was trained on other data than data/processed holds: `dvc repro train`"
+        " trains on these\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("number", "told"), [(0.12345678, "0.123457"), (-152300.0, "-152,300"), (1523456.4, "1,523,456")]
 )

@@ -1,7 +1,7 @@
 """What there is to know of a table's column: found out on the rows of the training part."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +16,12 @@ from pipeline.data.encoding import (
     missing_value,
     numbers,
     place,
+    refuse_lines,
     shown,
     texts,
 )
 from pipeline.data.moments import Moments
+from pipeline.support.errors import warn
 
 MOST_CATEGORIES = 1000
 DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})( .*)?")
@@ -58,6 +60,7 @@ class ColumnStatistics:
             self._look_at_first(column, rows)
         if self.of_texts:
             values, codes = distinct_texts(column)
+            refuse_lines(values, codes, self.name, rows)
             missing = codes < 0
             if len(self.categories) <= MOST_CATEGORIES:
                 self.categories |= set(values.to_pylist()) - {""}
@@ -158,6 +161,18 @@ class ColumnStatistics:
                 f"column {shown(self.name)}: more than {MOST_CATEGORIES:,} different texts, and each would be"
                 f" an input: leave it out: dataset.drop=['{shown(self.name)}']"
             )
+
+
+def warn_of_unknown(unknown: Mapping[str, Mapping[str, int]]) -> None:
+    """Warn the user of texts that are no categories, by column and with the number of their rows."""
+    for column, counts in unknown.items():
+        text, _ = max(counts.items(), key=lambda item: (item[1], item[0]))
+        rows = sum(counts.values())
+        hold = "rows hold texts" if rows > 1 else "row holds a text"
+        warn(
+            f"warning: column {column}: {rows:,} {hold} that no training row has, such as {shown(text)!r}:"
+            " all inputs of the column are 0 there"
+        )
 
 
 def unknown_categories(columns: Sequence[Number | Text], raw: pa.RecordBatch) -> dict[str, dict[str, int]]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from pipeline.data.dataset import Description
 from pipeline.support.errors import shorten
 
 MAX_SHOWN = 60  # characters of a value that a message quotes
+NO_VALUE = pa.array(pyarrow.csv.ConvertOptions().null_values)  # `NA`, `NaN`, `null` and so on
 
 
 class Encoding(Protocol):
@@ -136,6 +138,7 @@ class Text:
     def encode(self, column: pa.Array, inputs: np.ndarray, decimal: str, first_row: int) -> None:
         """Write what comes of `column` to the columns of `inputs`."""
         values, codes = distinct_texts(column)
+        refuse_lines(values, codes, self.name, first_row + np.arange(len(column)))
         missing = codes < 0
         if missing.any() and not self.optional:
             raise ValueError(missing_value(self.name, first_row + int(np.argmax(missing))))
@@ -243,11 +246,30 @@ def distinct_texts(column: pa.Array) -> tuple[pa.StringArray, np.ndarray]:
     """
     encoded = column.cast(pa.string()).dictionary_encode()
     values = pc.utf8_trim_whitespace(encoded.dictionary)
+    # pyarrow has taken `NA` for no value, but not ` NA`, as it is after a comma and a space.
+    no_value = pc.and_(pc.not_equal(values, encoded.dictionary), pc.is_in(values, value_set=NO_VALUE))
+    values = pc.if_else(no_value, "", values)
     truth = pc.is_in(values, value_set=pa.array(["True", "TRUE", "False", "FALSE"]))
     values = pc.if_else(truth, pc.utf8_lower(values), values)
     codes = np.asarray(encoded.indices.fill_null(-1))
     empty = np.append(np.asarray(pc.equal(values, "")), False)
     return values, np.where(empty[codes], -1, codes)
+
+
+def refuse_lines(values: pa.StringArray, codes: np.ndarray, name: str, rows: np.ndarray) -> None:
+    """Raise `ValueError` if a text has several lines, since a quotation mark is probably not closed.
+
+    Args:
+        values: the different texts.
+        codes: int (n,), which of them each row has.
+        name: the column's.
+        rows: int (n,), the number of each row in the file.
+    """
+    several = pc.match_substring(values, "\n").fill_null(False)
+    if (code := several.index(True).as_py()) >= 0:
+        at = place(name, int(rows[np.argmax(codes == code)]))
+        text = shown(values[code].as_py())
+        raise ValueError(f"{at}: {text!r} has several lines: is a quotation mark not closed?")
 
 
 def is_text(kind: pa.DataType) -> bool:

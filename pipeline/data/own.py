@@ -51,6 +51,12 @@ class OwnDataset:
             object.__setattr__(self, "title", stem(self.path) if self.path else self.name)
 
 
+Delimiter = Annotated[
+    str, BeforeValidator(lambda given: "\t" if given == r"\t" else given), Field(min_length=1, max_length=1)
+]
+"""Between two values; a tab may be given as a backslash and a t, since shells do not take it otherwise."""
+
+
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class TableDataset(OwnDataset):
     """A table.
@@ -73,7 +79,7 @@ class TableDataset(OwnDataset):
     drop: list[str] = Field(default_factory=list)
     text: list[str] = Field(default_factory=list)
     missing: Literal["error", "median", "indicator"] = "error"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    delimiter: Delimiter | None = None
     decimal: Literal[".", ","] = "."
     encoding: str = "utf-8"
 

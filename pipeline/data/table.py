@@ -11,7 +11,16 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.data.columns import ColumnStatistics
-from pipeline.data.encoding import Columns, NotANumberError, numbers, place, shown, texts
+from pipeline.data.encoding import (
+    Columns,
+    NotANumberError,
+    is_number,
+    numbers,
+    place,
+    refuse_lines,
+    shown,
+    texts,
+)
 from pipeline.data.own import TableDataset
 from pipeline.data.rows import MOST_CLASSES, Rows
 from pipeline.data.table_files import ConversionError, open_table
@@ -117,6 +126,7 @@ class Table:
         if regression:
             return Rows(np.concatenate(values), [], self.targets, of_groups)
         names, new = classes.in_order()
+        self._check_whole(names)
         return Rows(np.concatenate([new[block] for block in values]), names, [], of_groups)
 
     def _target_numbers(self, column: pa.Array, name: str, row: int) -> np.ndarray:
@@ -125,6 +135,18 @@ class Table:
         if (missing := np.isnan(found)).any():
             raise ValueError(f"{place(name, row + int(np.argmax(missing)))}: the target has no value")
         return found
+
+    def _check_whole(self, names: list[str]) -> None:
+        """Raise `UserError` if the classes are numbers with fractions."""
+        numbers_in = [name.replace(self.dataset.decimal, ".") for name in names]
+        if all(map(is_number, numbers_in)):
+            for name, number in zip(names, numbers_in, strict=True):
+                if not float(number).is_integer():
+                    raise UserError(
+                        f"{self.place()}: column {shown(self.targets[0])} holds {shown(name)}: classes should"
+                        " be whole numbers or texts; if it is a number to be predicted, say"
+                        " dataset.task=regression"
+                    )
 
     def _check_class_count(self, classes: "Codes") -> None:
         if len(classes.names) > MOST_CLASSES:
@@ -189,11 +211,7 @@ class Codes:
         if values.null_count:
             raise ValueError(f"{place(name, row + values.is_null().to_pylist().index(True))}: no value")
         encoded = values.dictionary_encode()
-        if several := [text for text in encoded.dictionary.to_pylist() if "\n" in text]:
-            at = row + values.index(several[0]).as_py()
-            raise ValueError(
-                f"{place(name, at)}: {shown(several[0])!r} has several lines: is a quotation mark not closed?"
-            )
+        refuse_lines(encoded.dictionary, np.asarray(encoded.indices), name, row + np.arange(len(values)))
         new = [self.names.setdefault(text, len(self.names)) for text in encoded.dictionary.to_pylist()]
         found: np.ndarray = np.array(new)[np.asarray(encoded.indices)].astype(self.dtype)
         if keep:

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from pipeline.data.columns import unknown_categories
+from pipeline.data.columns import unknown_categories, warn_of_unknown
 from pipeline.data.dataset import write_description
 from pipeline.data.encoding import Bytes, Columns, Encoding
 from pipeline.data.moments import Moments
 from pipeline.data.rows import Rows, Source
 from pipeline.data.splitting import NOWHERE, PART_NAMES, TRAIN, VALIDATION
-from pipeline.support.errors import UserError, in_need_of_room, warn
+from pipeline.support.errors import UserError, in_need_of_room
 from pipeline.support.files import replacing
 
 BLOCK_ROWS = 1 << 16  # of targets that are written at once
@@ -113,12 +113,7 @@ def _write_inputs(files: dict[int, Unfinished], source: Source, encoding: Encodi
                     counter.update(texts)
             start += len(block)
             bar.update(len(block))
-    for column, texts in unknown.items():
-        text, _ = max(texts.items(), key=lambda item: (item[1], item[0]))
-        warn(
-            f"warning: column {column}: {sum(texts.values()):,} rows hold texts that no training row has,"
-            f" such as {text!r}: all inputs of the column are 0 there"
-        )
+    warn_of_unknown(unknown)
     return width
 
 

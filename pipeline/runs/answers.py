@@ -5,6 +5,7 @@ So a row gets the same answer in the evaluation, by MLflow's server and on the c
 """
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from pipeline.data.columns import unknown_categories, warn_of_unknown
 from pipeline.data.dataset import Description, read_description
 from pipeline.data.encoding import Columns, Text, read_encoding, shown
 from pipeline.data.table_files import open_table
@@ -100,11 +102,15 @@ class Answering:
             )
         as_text = [column.name for column in encoding.columns if isinstance(column, Text)]
         inputs, row = [], table.first_row
+        unknown: dict[str, Counter[str]] = {}
         for block in table.blocks(self.columns, as_text):
             inputs.append(encoding.encode(block, row))
+            for column, texts in unknown_categories(encoding.columns, block).items():
+                unknown.setdefault(column, Counter()).update(texts)
             row += len(block)
         if not inputs:
             raise ValueError("it holds no rows")
+        warn_of_unknown(unknown)
         return np.concatenate(inputs)
 
     def answer(self, inputs: Array) -> pd.DataFrame:
@@ -148,7 +154,7 @@ class Answering:
             numbers = np.asarray(raw.tolist() if isinstance(raw, np.ndarray) else raw)
         except ValueError:  # rows of unequal length
             raise ValueError(f"not an array{right}") from None
-        if numbers.dtype.kind not in "iuf":
+        if numbers.dtype.kind not in ("iuf" if within else "biuf"):
             raise ValueError(f"dtype {numbers.dtype}{right}")
         flat = numbers.ndim in {1, 2} and numbers.shape[-1] == size
         whole = shape and numbers.shape[-len(shape) :] == shape and numbers.ndim - len(shape) in {0, 1}
@@ -165,6 +171,8 @@ def _as_table(raw: Any, columns: list[str]) -> pd.DataFrame:
     if not isinstance(raw, pd.DataFrame):
         raise ValueError(f"expected rows of a table with the columns {', '.join(columns)}")
     names = [str(name) for name in raw.columns]
+    if twice := [name for name in columns if names.count(name) > 1]:
+        raise ValueError(f"two columns are called {shown(twice[0])!r}")
     named = raw.set_axis(names, axis=1)
     # A column of several types, such as numbers and texts, is one of texts, as in a file.
     mixed = [name for name in names if pd.api.types.is_object_dtype(named[name])]

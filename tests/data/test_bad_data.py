@@ -198,6 +198,10 @@ CASES: dict[str, tuple[Maker, str]] = {
         of_table("a,y\n" + "".join(f"{i},{i / 7}\n" for i in range(3000))),
         "column y: more than 1,000 different classes; .*dataset.task=regression",
     ),
+    "target with fractions": (
+        of_table("a,y\n" + "".join(f"{i},{i / 8}\n" for i in range(30))),
+        r"column y holds 0\.125: classes should be whole numbers or texts; .*dataset.task=regression",
+    ),
     "target among features": (
         of_table(ROWS, features=["a", "y"]),
         "dataset.features has y, which is the target",
@@ -213,6 +217,14 @@ CASES: dict[str, tuple[Maker, str]] = {
     "class of several lines": (
         of_table(changed(4, 2, '"no')),
         "row 4, column y: 'no 2,blue,yes .*' has several lines: is a quotation mark not closed",
+    ),
+    "text of several lines": (
+        of_table(changed(8, 1, 'blue"', changed(4, 1, '"red'))),
+        "row 4, column b: 'red,no 2,blue,yes .*' has several lines: is a quotation mark not closed",
+    ),
+    "several lines in the test part": (
+        of_table(changed(18, 1, 'blue"', changed(14, 1, '"red'))),
+        "row 14, column b: 'red,no 2,blue,yes .*' has several lines: is a quotation mark not closed",
     ),
     "grouped digits": (
         of_table(changed(4, 0, "1.234").replace(",", ";"), delimiter=";", decimal=","),

@@ -62,7 +62,7 @@ def test_a_table_becomes_standardised_numbers_and_a_column_for_each_category(
     np.testing.assert_array_equal(dataset.train.targets, [[0, 1], [1, 0], [1, 0]])
     assert (dataset.classes, dataset.title, dataset.image_shape) == (["no", "yes"], "table", None)
     assert (
-        "column city: 1 rows hold texts that no training row has, such as 'Oslo'" in capsys.readouterr().err
+        "column city: 1 row holds a text that no training row has, such as 'Oslo'" in capsys.readouterr().err
     )
 
 
@@ -85,6 +85,8 @@ SAME: dict[str, tuple[str | bytes, str, dict[str, Any]]] = {
     "carriage returns": (HOUSES.replace("\n", "\r\n"), "t.csv", {}),
     "no last end of line": (HOUSES[:-1], "t.csv", {}),
     "tabs": (HOUSES.replace(",", "\t"), "t.tsv", {}),
+    "tabs as they are typed": (HOUSES.replace(",", "\t"), "t.txt", {"delimiter": r"\t"}),
+    "a space before what is missing": (HOUSES.replace("yes,\n", "yes, NA\n"), "t.csv", {}),
     "semicolons": (HOUSES.replace(",", ";"), "t.txt", {"delimiter": ";"}),
     "spaces": (HOUSES.replace(",", ", "), "t.csv", {}),
     "utf-16": (HOUSES.encode("utf-16"), "t.csv", {"encoding": "utf-16"}),
@@ -136,7 +138,9 @@ def test_rows_are_encoded_afterwards_as_they_were_prepared(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("value", ["NA", "null", '"nan"', "", "None"])
-def test_a_file_to_predict_is_read_as_the_one_that_was_learned_from(value: str, tmp_path: Path) -> None:
+def test_a_file_to_predict_is_read_as_the_one_that_was_learned_from(
+    value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = ROWS_OF_A_SPREADSHEET.replace("Köln", value, 1).encode("latin-1")
     how = {"delimiter": ";", "decimal": ",", "encoding": "latin-1", "missing": "indicator"}
     dataset = prepare(tmp_path, table(tmp_path, rows, **how), Split(train=0.5, test=0.5))
@@ -147,6 +151,14 @@ def test_a_file_to_predict_is_read_as_the_one_that_was_learned_from(value: str, 
     (tmp_path / "new.csv").write_text("size;town\n1,5;Bonn\nx;Bonn\n")
     with pytest.raises(ValueError, match="row 3, column size: 'x' is no number"):
         answering.read(tmp_path / "new.csv")
+    assert capsys.readouterr().err == ""
+    (tmp_path / "new.csv").write_text("size;town\n1,5;Paris\n")
+    assert not answering.read(tmp_path / "new.csv")[0, 2:].any()
+    assert (
+        "column town: 1 row holds a text that no training row has, such as 'Paris'" in capsys.readouterr().err
+    )
+    with pytest.raises(ValueError, match="two columns are called 'size'"):
+        answering.inputs(pd.DataFrame([[1, 2, "Bonn"]], columns=["size", "size", "town"]))
     (tmp_path / "new.csv").write_text("size;town\n1.234;Bonn\n")
     with pytest.raises(ValueError, match=r"row 2, column size: '1\.234' has a point"):
         answering.read(tmp_path / "new.csv")
