@@ -350,7 +350,9 @@ def as_line(cells: Sequence[str]) -> str:
 
 def summary(errors: Sequence[float]) -> str:
     """Return the mean of `errors`, in percent, and their standard deviation; a single one in full."""
-    return f"{mean(errors):.2f} ± {stdev(errors):.2f} %" if len(errors) > 1 else f"{errors[0]:g} %"
+    if len(errors) > 1:
+        return f"{mean(errors):.2f} ± {stdev(errors):.2f} %"
+    return f"{max(f'{errors[0]:.2f}', f'{errors[0]:g}', key=len)} %"
 
 
 if __name__ == "__main__":
