@@ -37,7 +37,8 @@ def final_training(folder: Path, options: list[str]) -> list[str]:
         raise UserError(f"{folder}: a sweep leaves {PLAN} in its folder, and there is none")
     plan = read_plan(folder)
     outcomes = list(read_outcomes(folder).values())
-    if not plan.get(OVER):
+    ended = not plan["search"] and len(outcomes) >= max(len(plan["jobs"]), 1)  # of an earlier version
+    if not (plan.get(OVER) or ended):
         raise UserError(f"the sweep in {folder} is not over: the command that started it finishes it")
     rungs = plan["search"]["rungs"] if plan["search"] else ()
     best = Ranking(outcomes, plan["swept"], plan["title"], rungs).best()

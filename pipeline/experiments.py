@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.config.schema import AlternatingDataset, Config
 from pipeline.runs.history import Row, read_history
 from pipeline.support.errors import UserError
-from pipeline.sweeps.outcome import read_outcomes
+from pipeline.sweeps.outcome import read_outcomes, started_jobs
 from pipeline.sweeps.plan import PLAN, read_plan
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def read_jobs(folder: Path, experiment: str) -> list[Trained]:
         UserError: if a job has not ended, or none has ended well.
     """
     outcomes = read_outcomes(folder)
-    planned = len(read_plan(folder)["jobs"]) if (folder / PLAN).exists() else 0
+    planned = max(
+        len(read_plan(folder)["jobs"]) if (folder / PLAN).exists() else 0, len(started_jobs(folder))
+    )
     if lost := planned - len(outcomes):
         raise UserError(
             f"{lost} of {planned} jobs in {folder} have no result: the same sweep, from the same folder,"

@@ -181,11 +181,9 @@ def network_of(run: Run) -> ImageNetwork | TableNetwork:
         data = Description(dataset.name, dataset.title, dataset.classes, image_shape=None)
     else:
         made_from = read_made_from(run.model)
-        if made_from and made_from["dataset"] != digest():
-            raise UserError(
-                f"{run.model} was trained on other data than {PROCESSED} holds: `dvc repro train` trains on"
-                " these"
-            )
+        if made_from and made_from.get("dataset") != digest():
+            remedy = "`dvc repro train` trains on these" if run.is_dvcs() else "train that run again"
+            raise UserError(f"{run.model} was trained on other data than {PROCESSED} holds: {remedy}")
         data = read_description(folder_for(split.folds, split.fold), Description, "preprocess")
     return network_for(Answering(trained.model, data, trained.copies))
 

@@ -37,7 +37,6 @@ from pipeline.support.errors import UserError
 from pipeline.support.files import reading, refuse_links, remove_leftovers, sha256, warn_of_others
 
 BLOCK_ROWS = 1 << 20  # that are counted at once
-MAX_NAMED = 10  # classes in a warning
 KINDS: dict[str, Any] = {"table": Table, "images": Images, "arrays": Arrays}
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.runs.history import read_history
 from pipeline.runs.run import Run
+from tests import browser
 from tests.commands import ROOT, run_module
 from tests.pages import commands, edits
 
@@ -56,7 +57,7 @@ def test_the_tests_that_the_page_names_pass_with_all_that_it_adds(copy: Path) ->
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="there is no Chromium")
+@pytest.mark.skipif(not browser.is_there(), reason="there is no Chromium, or nothing that drives it")
 def test_the_page_in_the_browser_knows_what_is_added(copy: Path) -> None:
     [name] = [match[1] for line in COMMANDS if (match := re.match(r"pytest (tests/page/\S+)$", line))]
     done = run_module(copy, "pytest", name, "-q", "-p", "no:cacheprovider", PYTHONPATH=str(copy))

@@ -16,7 +16,6 @@ from pipeline.data.encoding import (
     missing_value,
     numbers,
     place,
-    refuse_lines,
     shown,
     texts,
 )
@@ -60,7 +59,6 @@ class ColumnStatistics:
             self._look_at_first(column, rows)
         if self.of_texts:
             values, codes = distinct_texts(column)
-            refuse_lines(values, codes, self.name, rows)
             missing = codes < 0
             if len(self.categories) <= MOST_CATEGORIES:
                 self.categories |= set(values.to_pylist()) - {""}

@@ -138,7 +138,6 @@ class Text:
     def encode(self, column: pa.Array, inputs: np.ndarray, decimal: str, first_row: int) -> None:
         """Write what comes of `column` to the columns of `inputs`."""
         values, codes = distinct_texts(column)
-        refuse_lines(values, codes, self.name, first_row + np.arange(len(column)))
         missing = codes < 0
         if missing.any() and not self.optional:
             raise ValueError(missing_value(self.name, first_row + int(np.argmax(missing))))
@@ -254,22 +253,6 @@ def distinct_texts(column: pa.Array) -> tuple[pa.StringArray, np.ndarray]:
     codes = np.asarray(encoded.indices.fill_null(-1))
     empty = np.append(np.asarray(pc.equal(values, "")), False)
     return values, np.where(empty[codes], -1, codes)
-
-
-def refuse_lines(values: pa.StringArray, codes: np.ndarray, name: str, rows: np.ndarray) -> None:
-    """Raise `ValueError` if a text has several lines, since a quotation mark is probably not closed.
-
-    Args:
-        values: the different texts.
-        codes: int (n,), which of them each row has.
-        name: the column's.
-        rows: int (n,), the number of each row in the file.
-    """
-    several = pc.match_substring(values, "\n").fill_null(False)
-    if (code := several.index(True).as_py()) >= 0:
-        at = place(name, int(rows[np.argmax(codes == code)]))
-        text = shown(values[code].as_py())
-        raise ValueError(f"{at}: {text!r} has several lines: is a quotation mark not closed?")
 
 
 def is_text(kind: pa.DataType) -> bool:

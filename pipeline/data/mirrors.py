@@ -64,7 +64,7 @@ def copy_file(file: File, source: str, target: Path) -> None:
             has_answered = isinstance(error, ValueError | requests.HTTPError | FileNotFoundError)
             if not has_answered:
                 raise
-            if failure is None or _is_missing(failure) or not _is_missing(error):  # damaged says more
+            if failure is None or _is_missing(failure):
                 failure = error
     assert failure
     raise failure
@@ -118,7 +118,7 @@ def _gunzip(path: Path, size: int) -> None:
                 if file.tell() > size:
                     raise ValueError(f"it goes on after {size} bytes, its size in dataset.files")
         plain.replace(path)
-    except (EOFError, zlib.error) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"it is damaged: {error}") from None
     finally:
         plain.unlink(missing_ok=True)

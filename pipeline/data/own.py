@@ -52,7 +52,8 @@ class OwnDataset:
 
 
 Delimiter = Annotated[
-    str, BeforeValidator(lambda given: "\t" if given == r"\t" else given), Field(min_length=1, max_length=1)
+    Annotated[str, Field(min_length=1, max_length=1)],
+    BeforeValidator(lambda given: "\t" if given == r"\t" else given),
 ]
 """Between two values; a tab may be given as a backslash and a t, since shells do not take it otherwise."""
 

@@ -17,7 +17,6 @@ from pipeline.data.encoding import (
     is_number,
     numbers,
     place,
-    refuse_lines,
     shown,
     texts,
 )
@@ -211,7 +210,6 @@ class Codes:
         if values.null_count:
             raise ValueError(f"{place(name, row + values.is_null().to_pylist().index(True))}: no value")
         encoded = values.dictionary_encode()
-        refuse_lines(encoded.dictionary, np.asarray(encoded.indices), name, row + np.arange(len(values)))
         new = [self.names.setdefault(text, len(self.names)) for text in encoded.dictionary.to_pylist()]
         found: np.ndarray = np.array(new)[np.asarray(encoded.indices)].astype(self.dtype)
         if keep:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from pipeline.data.encoding import is_number, is_text, shown
+from pipeline.data.encoding import is_number, is_text, place, shown
 from pipeline.data.idx import GZIP_MAGIC
 from pipeline.support.errors import UserError
 
@@ -160,8 +161,12 @@ class CsvFile:
             ),
         }
         try:
+            row = self.first_row
             for block in pyarrow.csv.open_csv(str(self.path), **options):
-                yield block.rename_columns(list(columns))
+                named = block.rename_columns(list(columns))
+                self._refuse_lines(named, row)
+                row += len(block)
+                yield named
         except (pa.ArrowException, UnicodeError, OSError, EOFError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
@@ -169,6 +174,22 @@ class CsvFile:
                 raise ConversionError from None
             if "Empty CSV file" not in str(error):  # a header and no row
                 raise UserError(self._explain(str(error))) from None
+
+    def _refuse_lines(self, block: pa.RecordBatch, row: int) -> None:
+        """Raise `UserError` if a text of `block`, whose first row is `row`, has several lines.
+
+        It would be a category that nobody means. And most often, a quotation mark is not closed, and the text
+        holds the rows up to the next one.
+        """
+        for name, column in zip(block.schema.names, block.columns, strict=True):
+            if is_text(column.type):
+                several = pc.match_substring(column, "\n").fill_null(False)
+                if (at := several.index(True).as_py()) >= 0:
+                    text = shown(column[at].as_py())
+                    raise UserError(
+                        f"{self.path}: {place(name, row + at)}: {text!r} has several lines: is a quotation"
+                        " mark not closed?"
+                    )
 
     def _explain(self, message: str) -> str:
         """Return pyarrow's `message` in our words."""

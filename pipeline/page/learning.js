@@ -46,7 +46,9 @@ function startLearning() {
       `The drawing is now read as ${classes[read]}.`;
     if (!Number.isFinite(after)) {
       byId("learned").textContent = "C is not a finite number any more: press Reset, and take a smaller η.";
-    } else if (after > result.loss) {
+      return;
+    }
+    if (after > result.loss) {
       byId("learned").textContent = byId("learned").textContent.replace("fell", "rose");
     }
     const x0 = losses.map((_, i) => i);
