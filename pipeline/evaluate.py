@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.dataset import Dataset, Part, digest_part, in_own_units
+from pipeline.nn.fast import forward_in_blocks
 from pipeline.nn.measurement import measure_part
 from pipeline.nn.metrics import DIGITS, WORDS, Metrics, RegressionErrors, roc_auc, rounded, written
 from pipeline.runs.copies import check_copies
@@ -68,11 +69,20 @@ def measure_parts(model: TrainedModel, dataset: Dataset) -> dict[str, Metrics]:
     }
     if len(dataset.classes) == 2:
         for name, part in parts_with_rows(dataset).items():
-            predictions = predict_classes(model, part)
-            area = roc_auc(predictions.of_the_second_class(), predictions.labels == 1)
+            area = roc_auc(scores_of_the_second_class(model, part), true_classes(part) == 1)
             if area is not None:
                 metrics[name]["roc_auc"] = area
     return metrics
+
+
+def scores_of_the_second_class(model: TrainedModel, part: Part) -> np.ndarray:
+    """Return how sure the network is that each row of `part` is of the second of two classes, (n,).
+
+    These are pre-activations: of a single output, or the difference of two. The probabilities would not do:
+    near 0 and 1 they are rounded until many are equal.
+    """
+    z = np.concatenate([z[-1] for _, z, _ in forward_in_blocks(model, part.inputs)])
+    return z[:, 1] - z[:, 0] if z.shape[1] == 2 else z[:, 0]
 
 
 def averaged_accuracies(committee: Sequence[TrainedRun]) -> dict[str, float]:

@@ -123,11 +123,20 @@ class Mish(Activation):
     """σ(z) = z tanh(ln(1 + eᶻ)) (Misra 2020)."""
 
     def forward(self, z: Array, out: Array | None = None) -> Array:
-        return np.multiply(z, self.f.tanh(softplus(z, self.f)), out=out)
+        return np.multiply(z, self._factor(self._exp(z)), out=out)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        t = self.f.tanh(softplus(z, self.f))
-        delta *= t + z * (1 - t * t) * logistic(z, self.f)
+        w = self._exp(z)
+        t = self._factor(w)
+        delta *= t + z * (1 - t * t) * (w / (1 + w))
+
+    def _exp(self, z: Array) -> Array:
+        return self.f.exp(np.minimum(z, ONE_ABOVE))
+
+    def _factor(self, w: Array) -> Array:
+        """Return tanh(ln(1 + w)), of one fraction: tanh x = (e²ˣ − 1) / (e²ˣ + 1)."""
+        n = w * (w + 2)  # (1 + w)² − 1, without cancellation
+        return n / (n + 2)
 
 
 class Softplus(Activation):
@@ -161,7 +170,8 @@ class Sigmoid(CanonicalOutput):
 
     def divergence(self, z: Array, a: Array, y: Array) -> Array:
         # −y ln a − (1 − y) ln(1 − a) with −ln a = softplus(−z), −ln(1 − a) = softplus(z): no a rounded to 1.
-        cross = y * softplus(-z, self.f) + (1 - y) * softplus(z, self.f)
+        # As softplus(−z) = softplus(z) − z, one of them is enough.
+        cross = np.maximum(z, 0) - y * z + self.f.log1p(self.f.exp(-np.abs(z)))
         return cross + _x_ln_x(y, self.f) + _x_ln_x(1 - y, self.f)
 
 
@@ -181,9 +191,9 @@ class Softmax(CanonicalOutput):
         delta *= a
 
     def divergence(self, z: Array, a: Array, y: Array) -> Array:
-        shifted = z - z.max(axis=1, keepdims=True)
-        ln_a = shifted - self.f.log(self.f.sum(self.f.exp(shifted), axis=1))[:, None]
-        return _x_ln_x(y, self.f) - y * ln_a
+        # y ln(y/a), where ln a = z − max z + ln max a: no a rounded to 0.
+        shares = np.where(y > 0, y, 1) / a.max(axis=1, keepdims=True)
+        return y * (self.f.log(shares) - (z - z.max(axis=1, keepdims=True)))
 
 
 ACTIVATIONS: dict[str, type[Activation]] = {
@@ -199,14 +209,15 @@ ACTIVATIONS: dict[str, type[Activation]] = {
     "sigmoid": Sigmoid,
     "softmax": Softmax,
 }
+ONE_ABOVE = 40.0  # above it, the logistic function rounds to 1; the square of e⁴⁰ is a float32
 HIDDEN = tuple(name for name in ACTIVATIONS if name != "softmax")
 CANONICAL = tuple(name for name, kind in ACTIVATIONS.items() if issubclass(kind, CanonicalOutput))
 
 
 def logistic(z: Array, f: Arithmetic) -> Array:
-    """Return 1 / (1 + e⁻ᶻ) without overflow."""
-    e = f.exp(-np.abs(z))
-    return np.where(z < 0, e, 1) / (1 + e)
+    """Return eᶻ / (eᶻ + 1) without overflow."""
+    w = f.exp(np.minimum(z, ONE_ABOVE))
+    return w / (1 + w)
 
 
 def softplus(z: Array, f: Arithmetic) -> Array:

@@ -17,8 +17,9 @@ PROBE = 0.5  # length of the step at whose end the change of the outputs is meas
 class Adversary:
     """Adds to each mini-batch a moved copy of its inputs, whose targets are the outputs before the move.
 
-    With p the outputs at x and q those at x + r, the loss D(p, q) is the canonical one: cross-entropy for
-    softmax, and p counts as a constant. The move r has length ε and the direction in which D grows fastest.
+    With p the outputs at x and q those at x + r, D(p, q) is the canonical loss: cross-entropy for softmax,
+    and p counts as a constant. The move r has length ε and the direction in which D grows fastest. The loss
+    that is learned is the trainer's own: its mean over originals and copies, so that each half counts half.
     D has its minimum, 0, at r = 0, so its gradient there is 0 too. The gradient at the end of a short step in
     a random direction serves instead: that is one step of the power method for the Hessian's first
     eigenvector (section 3.2 of the paper).

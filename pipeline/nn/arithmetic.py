@@ -40,7 +40,9 @@ def _sum(a: Array, axis: int | None = None) -> Array:
 
 
 def _erf(x: Array) -> Array:
-    return functions.erf(x).astype(x.dtype)  # NumPy has none
+    from scipy.special import erf  # NumPy has none; here, since the import takes long
+
+    return np.asarray(erf(x))
 
 
 _floating = partial(

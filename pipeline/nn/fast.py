@@ -64,7 +64,7 @@ class Backpropagation:
         self._exact = mlp.arithmetic.exact
         self._bits = product_bits(max(rows, *mlp.widths))
         self._weights = [np.empty_like(w) for w in mlp.weights] if self._exact else mlp.weights
-        # By the number of rows: the last mini-batch of an epoch may be smaller.
+        # By the number of rows: some mini-batches of an epoch may have one row less.
         self._buffers: dict[int, list[Buffers]] = {}
         self._normalised: dict[int, Normalised] = {}  # by the number of a hidden layer, with batch_norm
 
@@ -105,11 +105,12 @@ class Backpropagation:
         below = self._factor(x)
         for i, layer in enumerate(layers):
             np.dot(self._weights[i], below.T, out=layer.z.T)
+            before = layer.z
             if self.mlp.batch_norm and layer is not layers[-1]:
                 self._normalised[i] = normalise(layer.z, self.mlp.arithmetic)
-                layer.z[:] = self._normalised[i].u
-            if self.mlp.bias:
-                np.add(layer.z, self.mlp.biases[i], out=layer.z)
+                before = self._normalised[i].u
+            if self.mlp.bias:  # which batch normalisation needs
+                np.add(before, self.mlp.biases[i], out=layer.z)
             self.mlp.functions[i].forward(layer.z, out=layer.a)
             if layer is not layers[-1]:
                 if self.dropout:
@@ -181,20 +182,28 @@ def forward_in_blocks(mlp: MLP, x: Array) -> Iterator[tuple[slice, list[Array], 
     Yields:
         The rows of the block, their z⁽¹⁾ … z⁽ᴸ⁾, and their a⁽¹⁾ … a⁽ᴸ⁾.
     """
-    exact, bits = mlp.arithmetic.exact, product_bits(max(mlp.widths))
-    weights = [to_grid(w, bits) for w in mlp.weights] if exact else mlp.weights
+    weights = [as_factor(mlp, w) for w in mlp.weights]
     for start in range(0, len(x), PREDICTION_ROWS):
         below = np.asarray(x[start : start + PREDICTION_ROWS], mlp.arithmetic.dtype)
         rows = slice(start, start + len(below))
         z, a = [], []
         for i, function in enumerate(mlp.functions):
-            if exact:
-                below = to_grid(below, bits, by_row=True)
-            z.append(np.dot(below, weights[i].T))
-            z[-1] += mlp.biases[i] if mlp.bias else 0.0  # no −0, which one kernel makes and another does not
+            z.append(pre_activations(mlp, i, weights[i], below))
             below = function.forward(z[-1])
             a.append(below)
         yield rows, z, a
+
+
+def pre_activations(mlp: MLP, i: int, weights: Array, below: Array) -> Array:
+    """Return z of the layer with the `weights` number `i`, which are given as factors, from the a `below`."""
+    z: Array = np.dot(as_factor(mlp, below, by_row=True), weights.T)
+    z += mlp.biases[i] if mlp.bias else 0.0  # no −0, which one kernel makes and another does not
+    return z
+
+
+def as_factor(mlp: MLP, a: Array, by_row: bool = False) -> Array:
+    """Return `a` as a factor of products of predictions: in exact arithmetic rounded to a grid."""
+    return to_grid(a, product_bits(max(mlp.widths)), by_row=by_row) if mlp.arithmetic.exact else a
 
 
 def predict(mlp: MLP, x: Array) -> Array:

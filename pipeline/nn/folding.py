@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.nn.batch_norm import normalise
-from pipeline.nn.fast import forward_in_blocks
+from pipeline.nn.fast import PREDICTION_ROWS, as_factor, pre_activations
 from pipeline.nn.mlp import MLP
 from pipeline.nn.types import Array
 
@@ -22,11 +22,24 @@ def folded(mlp: MLP, inputs: Array) -> MLP:
         inputs = inputs[np.sort(chosen)]
     plain = mlp.copy()
     plain.batch_norm = False
-    for layer, (weights, biases) in enumerate(zip(plain.weights[:-1], plain.biases, strict=False)):
-        learned = biases.copy()
+    below = inputs
+    for i, (weights, biases) in enumerate(zip(plain.weights[:-1], plain.biases, strict=False)):
         biases[:] = 0
-        blocks = forward_in_blocks(plain, inputs)
-        before = normalise(np.concatenate([z[layer] for _, z, _ in blocks]), plain.arithmetic)
+        before = normalise(layer_in_blocks(plain, i, below), plain.arithmetic)
         weights /= before.deviation[:, None]
-        biases[:] = learned - before.mean / before.deviation
+        biases[:] = mlp.biases[i] - before.mean / before.deviation
+        below = plain.functions[i].forward(layer_in_blocks(plain, i, below))
     return plain
+
+
+def layer_in_blocks(mlp: MLP, i: int, below: Array) -> Array:
+    """Return z of the layer with the weights number `i` from the activations `below`, (n, n_i)."""
+    weights = as_factor(mlp, mlp.weights[i])
+    return np.concatenate(
+        [
+            pre_activations(
+                mlp, i, weights, np.asarray(below[start : start + PREDICTION_ROWS], mlp.arithmetic.dtype)
+            )
+            for start in range(0, len(below), PREDICTION_ROWS)
+        ]
+    )

@@ -20,7 +20,8 @@ class Measurement:
 
     Attributes:
         epoch: from 1.
-        loss: mean over the epoch's examples, each with the parameters of its mini-batch.
+        loss: mean over the epoch's examples, each with the parameters of its mini-batch; an adversary's moved
+            copies are examples too.
         seconds: the epoch took.
         metrics: after the epoch, of each part that has examples.
         dead: for each hidden layer the share of units that are dead: σ′(z) = 0 for every training example.

@@ -112,13 +112,13 @@ def count_correct(outputs: Array, labels: np.ndarray) -> int:
     """Return in how many rows `outputs` say what `labels` say.
 
     Args:
-        outputs: (n, k). The largest one has to be where the 1 of the label is. A single output has to be on
-            the side of ½ on which 0 or 1, the label of the second of two classes, is.
+        outputs: (n, k). The largest one has to be where the 1 of the label is. A single output says the
+            second of two classes, whose label is 1, if it is above ½, else the first.
         labels: (n, k), or (n, 2) for a single output; one-hot, or a single column of 0 and 1.
     """
     labels = labels[:, -outputs.shape[1] :]
     if labels.shape[1] == 1:
-        return int(((outputs - 0.5) * (labels - 0.5) > 0).sum())
+        return int(((outputs > 0.5) == (labels > 0.5)).sum())
     return int((outputs.argmax(axis=1) == labels.argmax(axis=1)).sum())
 
 

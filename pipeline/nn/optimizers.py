@@ -57,11 +57,9 @@ class Optimizer(ABC):
             step: the number of this step, from 1.
         """
 
-    def decay(self, mlp: MLP, gradient: Parameters, rate: float) -> None:
-        """Add the gradient of the penalty to `gradient`."""
-        scale = self.weight_decay * (rate if self.scaled else 1.0)
-        for gradient_weights, weights in zip(gradient.weights, mlp.weights, strict=True):
-            gradient_weights += scale * weights
+    def decay(self, weights: Array, g: Array, rate: float) -> None:
+        """Add the gradient of the penalty on a block of the weights to `g`, their gradient, in place."""
+        g += self.weight_decay * (rate if self.scaled else 1.0) * weights
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -159,9 +157,8 @@ class AdamW(Moments):
 
     name: Literal["adamw"] = "adamw"
 
-    def decay(self, mlp: MLP, gradient: Parameters, rate: float) -> None:
-        parameters = mlp.parameters
-        parameters.vector[: parameters.weight_count] *= 1 - rate * self.weight_decay
+    def decay(self, weights: Array, g: Array, rate: float) -> None:
+        weights *= 1 - rate * self.weight_decay
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -213,6 +210,7 @@ class Descent:
         self.steps = 0
         theta = mlp.parameters.vector
         self.state: dict[str, Array] = {name: np.zeros_like(theta) for name in optimizer.memory}
+        self._weight_count = mlp.parameters.weight_count
         self._blocks = [slice(start, start + BLOCK) for start in range(0, len(theta), BLOCK)]
 
     @property
@@ -226,15 +224,16 @@ class Descent:
         Raises:
             FloatingPointError: if the step needs the gradient's square, and the dtype has no such number.
         """
-        optimizer, theta = self.optimizer, self.mlp.parameters.vector
+        optimizer, theta, g = self.optimizer, self.mlp.parameters.vector, gradient.vector
         if optimizer.clip_norm:
-            self._clip(gradient.vector, self.scale * optimizer.clip_norm)
-        if optimizer.weight_decay:
-            optimizer.decay(self.mlp, gradient, self.rate)
+            self._clip(g, self.scale * optimizer.clip_norm)
         self.steps += 1
         for block in self._blocks:
+            if optimizer.weight_decay:
+                weights = slice(block.start, min(block.stop, self._weight_count))
+                optimizer.decay(theta[weights], g[weights], self.rate)
             kept = [numbers[block] for numbers in self.state.values()]
-            optimizer.update(theta[block], gradient.vector[block], kept, self.rate, self.steps)
+            optimizer.update(theta[block], g[block], kept, self.rate, self.steps)
         if self.steps % FLUSH_EVERY_STEPS == 0:
             self._flush()
 

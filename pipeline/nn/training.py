@@ -71,7 +71,8 @@ class Trainer:
         epoch: how many epochs have been trained.
         epochs: how many `fit` trains.
         seconds: how long the latest epoch took.
-        mean_loss: over the latest epoch's examples, each with the parameters of its mini-batch.
+        mean_loss: over the latest epoch's examples, each with the parameters of its mini-batch; an
+            adversary's moved copies are examples too.
         callbacks: those of `fit`.
         stopped: whether a callback has called `stop`.
     """
@@ -95,6 +96,7 @@ class Trainer:
         self.ema = ema
         self.adversary = adversary
         self.average: MovingAverage | None = None
+        self._folded: MLP | None = None  # what is measured, until the parameters change
         self.epoch = 0
         self.callbacks: Sequence[Callback] = ()
         self.stopped = False
@@ -150,6 +152,7 @@ class Trainer:
     @np.errstate(over="ignore", invalid="ignore")  # `Diverged` says it, once
     def train_epoch(self, batches: MiniBatches) -> None:
         """Make one step for each mini-batch."""
+        self._folded = None
         started, total, examples = time.perf_counter(), 0.0, 0
         base = self.descent.optimizer.learning_rate
         rates = self.schedule.rates_of_epoch(base, self.epoch, self.steps_an_epoch, self.epochs)
@@ -183,7 +186,11 @@ class Trainer:
     def to_measure(self) -> MLP:
         """The network to measure: with the averaged parameters, where they are averaged; a plain one."""
         mlp = self.average.averaged if self.average else self.mlp
-        return folded(mlp, self._inputs) if mlp.batch_norm else mlp
+        if not mlp.batch_norm:
+            return mlp
+        if not self._folded:
+            self._folded = folded(mlp, self._inputs)
+        return self._folded
 
     def report(self, measurement: Measurement) -> None:
         """Tell the callbacks that an epoch has been measured.
@@ -216,6 +223,7 @@ class Trainer:
                 raise ValueError(f"{name} of shape {arrays[name].shape}, not {array.shape}")
         for name, array in self.arrays().items():
             array[:] = arrays[name]
+        self._folded = None
         self.epoch = epoch
         self.descent.steps = epoch * self.steps_an_epoch
         if self.average:

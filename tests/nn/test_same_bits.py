@@ -47,16 +47,16 @@ COMBINATIONS = [  # of kernels, features and threads
 ]
 
 HASHES = {
-    "the sheet's network": "09fbe753b0bbe51a7f39d28cf58cbc4bd3b2f991dcf01f477e54671d01bd835d",
-    "deep, with all means": "45f7132185512c26168cbfe36768a43da6d487ae9053a9f94747c4f29a55b819",
-    "wide": "635044588503adebb546bb8e069bd2af022bd976c153c9edadeebe414dd5c864",
-    "virtual adversarial training": "9d1e8c66398befed5ecb7436d8fc693d68671da42b77361e5b653759ab85f6fb",
-    "batch normalisation": "be2332a65773e023a21eb0bca824bfd6582e77f47b8c3cf6f89749bf2cf239e9",
+    "the sheet's network": "1bc2fef7ff4ad9be03d437e0b373ee0b74ce33099be5cad9e9e0bc74e8e5ff5b",
+    "deep, with all means": "6dcb42e8a4ce6540da41b312f570283b051c4f0119e69ece7b9dff9a777364cf",
+    "wide": "1c83901d994218db4e83f0d673a01cca4aefb889f157bc1794b8d9f51c936114",
+    "virtual adversarial training": "9b44a8f14c2e731e18795089ab340bbcd14e6fc2c6c4c5980f69c27a767d8599",
+    "batch normalisation": "cd63e2fa0f2e8ca425c746eab0c957e17d39824d5265cc3852c22dfc5fcd42fb",
     "XOR": "bc5fcc1bdcd2bad7db04a3dd96bb96edf3439c38381584a3075137669cadfffd",
     "alternating points": "d9898c6980c4e6977210a8def3ceea790bce412c5b411e6fee49bb9b35ea90ef",
-    "a regression": "d6b19496692d346f36b2934bfa0dd5392d86da159f3236b1880b62514f154a17",
-    "a regression, with all means": "13eb7afd20ce742aad0083997f142b5cb0a185aea4dc3b629e69f509ffa1d46c",
-    "two classes by one output": "3dc722c8d47d29682b907f47eb47132cca02c6f851fce408079087484424e7df",
+    "a regression": "ce354943b6b52cffe22141ca69bb8b3937d6491259d550d9f554365a20bc5583",
+    "a regression, with all means": "4270a67bb50a7bb4b1df28c439491628b26b9cd96b2f9a4ddd2d9919637674e1",
+    "two classes by one output": "52b35d5bf2adf7f42e40c1a29996d17843b9001482eefcc59cdb43e97296cfc6",
 }
 
 

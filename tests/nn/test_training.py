@@ -84,10 +84,11 @@ def test_a_full_batch_is_one_step_an_epoch() -> None:
     np.testing.assert_array_equal(nets[0].parameters.vector, nets[1].parameters.vector)
 
 
-def test_a_single_output_is_right_on_the_labels_side_of_a_half() -> None:
+def test_a_single_output_above_a_half_says_the_second_class() -> None:
+    """At ½ it says the first one, as `classify` does."""
     outputs = np.array([[0.1], [0.4], [0.6], [0.9], [0.5], [0.5]])
     labels = np.array([[0], [1], [0], [1], [0], [1]], np.uint8)
-    assert count_correct(outputs, labels) == 2
+    assert count_correct(outputs, labels) == 3
 
 
 def test_without_test_images_there_is_no_test_accuracy() -> None:
@@ -107,7 +108,7 @@ def test_every_image_is_used_once_an_epoch_with_its_label(
     orders = []
     for _ in range(2):
         batches = [(x.copy(), y.copy()) for x, y in MiniBatches(part, 5, rng)]
-        assert [len(x) for x, _ in batches] == [5, 5, 5, 5, 3]
+        assert [len(x) for x, _ in batches] == [5, 5, 5, 4, 4]
         seen = np.concatenate([x for x, _ in batches])
         np.testing.assert_array_equal(seen, np.concatenate([y for _, y in batches]))
         assert sorted(seen.ravel()) == list(range(23))
@@ -115,7 +116,7 @@ def test_every_image_is_used_once_an_epoch_with_its_label(
     assert orders[0] != orders[1]
 
 
-def test_an_incomplete_last_mini_batch_takes_its_own_mean() -> None:
+def test_a_smaller_mini_batch_takes_its_own_mean() -> None:
     """One epoch over 3 images in batches of 2 is one step on two images, then one on the third.
 
     The epoch's loss is the mean over the images, not over the mini-batches.
