@@ -13,105 +13,43 @@ import json
 import os
 import re
 import time
-from collections.abc import Sequence
 from contextlib import redirect_stderr
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from dataclasses import asdict, replace
 from pathlib import Path
-from statistics import mean, median, stdev
-from typing import Any
 
 from joblib import Parallel, delayed
 
 from benchmarks.common import ROOT, machine
 from benchmarks.published import RECORDS, Record
+from benchmarks.record_results import (
+    Result,
+    SeedRun,
+    finished,
+    members,
+    plan_runs,
+    read_committee,
+    read_result,
+    workspace_for,
+)
+from benchmarks.records_table import table
+from pipeline.config.reading import write_params
 from pipeline.config.schema import Config, IdxDataset
 from pipeline.data.dataset import PROCESSED
 from pipeline.download import download
 from pipeline.evaluate import averaged_accuracies, measure_parts
 from pipeline.preprocess import preprocess
-from pipeline.problems import read_experiment
 from pipeline.runs.fingerprint import fingerprint
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun
 from pipeline.support.cores import usable_cores
 from pipeline.support.errors import UserError, warn
-from pipeline.support.files import write_text
+from pipeline.support.files import FileError, write_text
 from pipeline.support.git import describe_commit
 from pipeline.train import train_and_record
 
-FOLDER = ROOT / "outputs/records"
 PAGE = ROOT / "docs/records.md"
 SHORT = 7  # characters of a commit's name
-
-COLUMNS = (
-    "network",
-    "published by",
-    "error there",
-    "ours, official",
-    "ours, last 20,000",
-    "ours, one look each",
-    "epochs",
-    "minutes",
-    "parameters",
-    "commit",
-    "command",
-)
-NOT_MEASURED = "not measured"
-SOME = "seeds)"  # in a row whose runs are not all finished: (1 of 3 seeds)
 BETWEEN_MARKS = re.compile(r"(?<=<!-- written by `make records` -->\n).*(?=<!-- end -->)", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of a run.
-
-    Attributes:
-        key: of its training: configuration, data and code.
-        evaluation: how answers are averaged, as in the configuration.
-        errors: on each part of the data at one look at each image, in percent.
-        averaged: errors of averaged answers on each part but the training part, if any are asked for.
-        epochs: it took.
-        minutes: it took from its last start.
-        parameters: how many the network has.
-        commit: of the code.
-        machine: where it ran.
-    """
-
-    key: str
-    evaluation: dict[str, float]
-    errors: dict[str, float]
-    averaged: dict[str, float]
-    epochs: int
-    minutes: float
-    parameters: int
-    commit: str
-    machine: str
-
-
-@dataclass(frozen=True)
-class SeedRun:
-    """A training with one of a record's seeds.
-
-    Attributes:
-        config: its configuration.
-        workspace: a folder; the dataset, split as `config` asks, is in `data/processed` below it.
-        folder: where its results go, below the workspace.
-    """
-
-    config: Config
-    workspace: Path
-    folder: Path
-
-    @property
-    def result(self) -> Path:
-        """Where the result is kept."""
-        return self.workspace / self.folder / "result.json"
-
-    @property
-    def committee(self) -> Path:
-        """Where the result of all seeds together is kept."""
-        return self.result.parent.parent / "committee.json"
 
 
 def main() -> None:
@@ -120,10 +58,13 @@ def main() -> None:
         prog=command(), description="Reproduce the published results of plain networks."
     )
     parser.add_argument("rows", nargs="*", metavar="row", help=f"any of {', '.join(RECORDS)} (default: all)")
-    wanted = parser.parse_args().rows or list(RECORDS)
-    if unknown := set(wanted) - set(RECORDS):
+    named = parser.parse_args().rows
+    if unknown := set(named) - set(RECORDS):
         raise UserError(f"{', '.join(sorted(unknown))}: no such row; there are {', '.join(RECORDS)}")
+    if not BETWEEN_MARKS.search(PAGE.read_text(encoding="utf-8")):
+        raise UserError(f"{PAGE.relative_to(ROOT)}: the comments before and after the table are missing")
 
+    wanted = list(dict.fromkeys(named)) or list(RECORDS)
     records = [RECORDS[name] for name in wanted if can_be_trained(RECORDS[name])]
     runs = {(run.workspace, run.folder): run for record in records for run in plan_runs(record)}
     os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{ROOT / 'mlflow.db'}")
@@ -137,21 +78,8 @@ def main() -> None:
     page = PAGE.read_text(encoding="utf-8")
     write_text(PAGE, BETWEEN_MARKS.sub(lambda match: table(match[0]), page))
     print(f"the table in {PAGE.relative_to(ROOT)} is written")
-
-
-def plan_runs(record: Record) -> list[SeedRun]:
-    """Return the runs of `record`."""
-    config = compose(record.experiment, record.changes)
-    return [
-        SeedRun(replace(config, seed=seed), workspace_for(config), Path(record.experiment) / str(seed))
-        for seed in record.seeds
-    ]
-
-
-@cache
-def compose(experiment: str, changes: tuple[str, ...]) -> Config:
-    """Return the configuration of an `experiment` with `changes`, which rows share: composing takes long."""
-    return read_experiment(experiment, *changes)
+    if named and len(records) < len(wanted):
+        raise SystemExit(1)
 
 
 def can_be_trained(record: Record) -> bool:
@@ -162,11 +90,6 @@ def can_be_trained(record: Record) -> bool:
         warn(f"{record.title}: not trained: {error}")
         return False
     return True
-
-
-def workspace_for(config: Config) -> Path:
-    """Return the folder for the data of `config` and all runs on them."""
-    return FOLDER / config.dataset.name / str(config.split.train)
 
 
 def prepare(config: Config) -> Path:
@@ -193,27 +116,57 @@ def train_and_measure(run: SeedRun) -> None:
     if result and (result.key, result.evaluation) == (key, evaluation):
         print(f"{run.folder}: finished before", flush=True)
         return
-    if not result or result.key != key:
-        result = train(run, key)
-    trained = replace(TrainedRun.open(Run(run.folder)), config=run.config)
-    metrics = measure_parts(trained.model, trained.dataset)
-    averaged = averaged_accuracies([trained]) if run.config.evaluation.copies > 1 else {}
-    result = replace(
-        result,
-        evaluation=evaluation,
-        errors={part: error(values["accuracy"]) for part, values in metrics.items()},
-        averaged={part: error(share) for part, share in averaged.items()},
-    )
-    write_text(run.result, json.dumps(asdict(result), indent=2))
+    try:
+        if not result or result.key != key:
+            result = train(run, key)
+            keep(run, result)  # before it is measured, which takes minutes
+        result = replace(measure(run, result), evaluation=evaluation)
+    except FileError as problem:
+        if problem.stage != "preprocess":
+            raise
+        again = f"remove {run.workspace / 'data'} and run the same command again"
+        raise UserError(f"{run.folder}: {problem.what}: {again}") from None
+    except UserError as problem:
+        raise UserError(f"{run.folder}: {problem}") from None
+    keep(run, result)
     print(
         f"{run.folder}: {result.errors['official']:.2f} % error in {result.minutes:.1f} minutes", flush=True
     )
 
 
+def keep(run: SeedRun, result: Result) -> None:
+    """Write the `result` of `run`."""
+    write_text(run.result, json.dumps(asdict(result), indent=2))
+
+
+def measure(run: SeedRun, result: Result) -> Result:
+    """Return the `result` of `run`, whose network is trained, with its errors."""
+    write_params(run.config, Run(run.folder).params)  # how answers are averaged may have changed
+    trained = TrainedRun.open(Run(run.folder))
+    metrics = measure_parts(trained.model, trained.dataset)
+    averaged = averaged_accuracies([trained]) if run.config.evaluation.copies > 1 else {}
+    return replace(
+        result,
+        errors={part: error(values["accuracy"]) for part, values in metrics.items()},
+        averaged={part: error(share) for part, share in averaged.items()},
+        averaged_by=commit_here() if averaged else "",
+    )
+
+
+def commit_here() -> str:
+    """Return the name of the commit that is checked out, with `+` if tracked files differ from it."""
+    try:
+        described = describe_commit(ROOT)
+    except UserError:  # Git does not tell
+        described = {}
+    name = described.get("commit", "unknown")[:SHORT]
+    return f"{name}+" if described.get("dirty") == "true" else name
+
+
 def train(run: SeedRun, key: str) -> Result:
     """Train the network of `run`, by the training of this `key`, and return what is known unmeasured."""
     print(f"{run.folder}: see {run.workspace / run.folder}/log.txt", flush=True)
-    commit = describe_commit(ROOT).get("commit", "unknown")  # outside of Git
+    commit = commit_here()
     started = time.perf_counter()
     with (run.folder / "log.txt").open("a", encoding="utf-8") as log, redirect_stderr(log):
         train_and_record(run.config, run.folder)
@@ -228,6 +181,7 @@ def train(run: SeedRun, key: str) -> Result:
         minutes=round(minutes, 1),
         parameters=len(model.parameters.vector),
         commit=commit,
+        averaged_by="",
         machine=machine(),
     )
 
@@ -235,124 +189,20 @@ def train(run: SeedRun, key: str) -> Result:
 def measure_committee(record: Record) -> None:
     """Keep the errors of the averaged answers of all networks of `record`, unless that was done."""
     runs = plan_runs(record)
-    results = [result for run in runs if (result := read_result(run))]
-    if committee_errors(runs, results):
+    results = finished(runs)
+    if read_committee(runs, results):
         return
     os.chdir(runs[0].workspace)
-    committee = [replace(TrainedRun.open(Run(run.folder)), config=run.config) for run in runs]
+    committee = [TrainedRun.open(Run(run.folder)) for run in runs]
     errors = {part: error(share) for part, share in averaged_accuracies(committee).items()}
-    kept = {"members": members(results), "errors": errors}
+    kept = {"members": members(results), "errors": errors, "averaged_by": commit_here()}
     write_text(runs[0].committee, json.dumps(kept, indent=2))
     print(f"{record.title}: {errors['official']:.2f} % error", flush=True)
-
-
-def committee_errors(runs: Sequence[SeedRun], results: Sequence[Result]) -> dict[str, float] | None:
-    """Return the errors of the networks of `runs` together, if they were measured for these `results`."""
-    try:
-        kept = json.loads(runs[0].committee.read_text(encoding="utf-8"))
-        return kept["errors"] if kept["members"] == members(results) else None
-    except (FileNotFoundError, KeyError, TypeError, ValueError):
-        return None
-
-
-def members(results: Sequence[Result]) -> list[list[Any]]:
-    """Return what the answer of a committee depends on: the trainings and how answers are averaged."""
-    return [[result.key, result.evaluation] for result in results]
-
-
-def read_result(run: SeedRun) -> Result | None:
-    """Return the result of `run` if it has one, of the fields that results have now."""
-    try:
-        return Result(**json.loads(run.result.read_text(encoding="utf-8")))
-    except (FileNotFoundError, TypeError, ValueError):
-        return None
 
 
 def error(accuracy: float) -> float:
     """Return the share that is not read correctly, in percent."""
     return round(100 * (1 - accuracy), 4)
-
-
-def table(before: str) -> str:
-    """Return the table, a row for each record, and below it on which machines the commits ran.
-
-    A record keeps the row that it had `before` if none of its runs is finished here, or only some of them are
-    and that row is of all.
-    """
-    rows, machines = [], [line for line in before.splitlines() if line.startswith("- ")]
-    for name, record in RECORDS.items():
-        results = [result for run in plan_runs(record) if (result := read_result(run))]
-        of_this = (line for line in before.splitlines() if line.endswith(f"| {command_for(name)} |"))
-        kept, measured = next(of_this, row_without_results(name)), row(name, results)
-        if not measured or (SOME in measured and SOME not in kept and NOT_MEASURED not in kept):
-            rows.append(kept)
-        else:
-            rows.append(measured)
-            machines += [f"- {result.commit[:SHORT]}: {result.machine}" for result in results]
-    told = [line for line in dict.fromkeys(machines) if any(line[2 : 2 + SHORT] in cells for cells in rows)]
-    return "\n".join([as_line(COLUMNS), as_line(["---"] * len(COLUMNS)), *rows, "", *told, ""])
-
-
-def row(name: str, results: Sequence[Result]) -> str | None:
-    """Return the row of the record of this `name` by its `results`; None if there are none to report."""
-    record = RECORDS[name]
-    errors = errors_reported(record, results)
-    if not errors:
-        return None
-    some = f" ({len(results)} of {len(record.seeds)} {SOME}" if len(results) < len(record.seeds) else ""
-    one_look = summary([result.errors["official"] for result in results])
-    cells = (
-        record.title,
-        record.source,
-        f"{record.published:g} %",
-        summary([each["official"] for each in errors]) + some,
-        summary([each["test"] for each in errors]) if "test" in errors[0] else "",
-        one_look if record.answers != "one look" else "",
-        f"{results[0].epochs}",
-        f"{median(result.minutes for result in results):.1f}",
-        f"{results[0].parameters:,}",
-        ", ".join(dict.fromkeys(result.commit[:SHORT] for result in results)),
-        command_for(name),
-    )
-    return as_line(cells)
-
-
-def row_without_results(name: str) -> str:
-    """Return the row of a record that was never trained."""
-    record = RECORDS[name]
-    empty = [""] * (len(COLUMNS) - 5)
-    return as_line(
-        [record.title, record.source, f"{record.published:g} %", NOT_MEASURED, *empty, command_for(name)]
-    )
-
-
-def errors_reported(record: Record, results: Sequence[Result]) -> list[dict[str, float]]:
-    """Return the errors by part that `record` is about: of each of `results`, or of a committee."""
-    match record.answers:
-        case "one look":
-            return [result.errors for result in results]
-        case "averaged":
-            return [result.averaged for result in results if result.averaged]
-        case "committee":
-            together = committee_errors(plan_runs(record), results)
-            return [together] if together else []
-
-
-def command_for(name: str) -> str:
-    """Return what trains and measures the record of this `name`."""
-    return f"`python -m benchmarks.records {name}`"
-
-
-def as_line(cells: Sequence[str]) -> str:
-    """Return the `cells` as a line of a Markdown table."""
-    return f"| {' | '.join(cells)} |"
-
-
-def summary(errors: Sequence[float]) -> str:
-    """Return the mean of `errors`, in percent, and their standard deviation; a single one in full."""
-    if len(errors) > 1:
-        return f"{mean(errors):.2f} ± {stdev(errors):.2f} %"
-    return f"{max(f'{errors[0]:.2f}', f'{errors[0]:g}', key=len)} %"
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def main() -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-CORES:])
     console.print(machine())
     for goal in goals:
-        console.print(board(goal, asked.seeds, asked.libraries))
+        console.print(board(goal, asked.seeds, list(dict.fromkeys(asked.libraries))))
 
 
 def board(goal: str, seeds: int, libraries: Sequence[str]) -> Table:

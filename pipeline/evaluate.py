@@ -33,13 +33,39 @@ from pipeline.runs.models import TrainedModel, classify, predict_numbers
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun, chosen_runs, files_of
 from pipeline.support.errors import UserError
+from pipeline.sweeps.outcome import trained_elsewhere
 from pipeline.tracking import MirrorProcess
 
 
-def main(run: Run) -> TrainedRun:
+def main(run: Run) -> None:
     """Measure the network of `run` on its data; write three files to the run's `reports/`."""
-    trained = TrainedRun.open(run)
-    dataset, model = trained.dataset, trained.model
+    with files_of(run):
+        evaluate(TrainedRun.open(run))
+
+
+def main_of_several(runs: Sequence[Run]) -> None:
+    """Measure the networks of `runs`, each as `main` does, and then all of them as a committee.
+
+    Raises:
+        UserError: before anything is measured, if they cannot be one.
+    """
+    committee = []
+    for run in runs:
+        with files_of(run):
+            committee.append(TrainedRun.open(trained_elsewhere(run)))
+    check_committee(committee)
+    for trained in committee:
+        with files_of(trained.run):
+            evaluate(trained)
+    averaged = averaged_accuracies(committee)
+    by_part = {part: {"accuracy": share} for part, share in averaged.items()}
+    told = in_a_sentence(by_part) or "no part of the data is the same for all and new to all"
+    print(f"committee of {len(committee)}: {told}")
+
+
+def evaluate(trained: TrainedRun) -> None:
+    """Measure the network of a run and write what `main` says."""
+    run, dataset, model = trained.run, trained.dataset, trained.model
     check_copies(trained.copies.count, dataset.task)
     with MirrorProcess(run, trained.config, "evaluate"):
         metrics = measure_parts(model, dataset)
@@ -59,7 +85,6 @@ def main(run: Run) -> TrainedRun:
             write_predictions(run.predictions, predictions, dataset.classes)
         write_csv(run.classes, list(table[0]), (row.values() for row in table))
         print(f"{dataset.title}: {in_a_sentence(metrics)}", flush=True)
-    return trained
 
 
 def measure_parts(model: TrainedModel, dataset: Dataset) -> dict[str, Metrics]:
@@ -91,19 +116,7 @@ def averaged_accuracies(committee: Sequence[TrainedRun]) -> dict[str, float]:
     The average is over the networks of the `committee` and, for each, over the distorted copies that its
     configuration asks for. Only parts that are the same for all networks count: one network may have been
     trained on what another is tested on, such as the images of a fold.
-
-    Raises:
-        UserError: if the networks predict numbers, or are not all about the same data.
     """
-    dataset = committee[0].dataset
-    alike = all(
-        (run.dataset.name, run.dataset.classes) == (dataset.name, dataset.classes) for run in committee
-    )
-    if dataset.task == "regression" or not alike:
-        raise UserError(
-            "predictions can be averaged only of networks that tell the same classes apart, and not those of"
-            f" {', '.join(str(run.run.folder) for run in committee)}"
-        )
     parts = [parts_with_rows(run.dataset) for run in committee]
     accuracies = {}
     for name in committee[0].log_probabilities:
@@ -111,6 +124,23 @@ def averaged_accuracies(committee: Sequence[TrainedRun]) -> dict[str, float]:
             total = sum(run.log_probabilities[name] for run in committee)
             accuracies[name] = float((np.argmax(total, axis=1) == true_classes(parts[0][name])).mean())
     return accuracies
+
+
+def check_committee(committee: Sequence[TrainedRun]) -> None:
+    """Raise `UserError` if a network is there twice, or if they do not tell the same classes apart."""
+    folders = [trained.run.folder.resolve() for trained in committee]
+    for trained, folder in zip(committee, folders, strict=True):
+        if folders.count(folder) > 1:
+            raise UserError(f"{trained.run.folder} is there twice: its network would count twice")
+    first = committee[0].dataset
+    alike = all(
+        (each.dataset.name, each.dataset.classes) == (first.name, first.classes) for each in committee
+    )
+    if first.task == "regression" or not alike:
+        raise UserError(
+            "predictions can be averaged only of networks that tell the same classes apart, and not those of"
+            f" {', '.join(str(trained.run.folder) for trained in committee)}"
+        )
 
 
 def in_a_sentence(metrics: Mapping[str, Metrics]) -> str:
@@ -177,12 +207,7 @@ def measure_targets(model: TrainedModel, part: Part, dataset: Dataset) -> list[d
 if __name__ == "__main__":
     chosen = chosen_runs(__doc__)
     with program(stage="evaluate" if chosen[0].is_dvcs() else None):
-        committee = []
-        for run in chosen:
-            with files_of(run):
-                committee.append(main(run))
-        if len(committee) > 1:
-            averaged = averaged_accuracies(committee)
-            by_part = {part: {"accuracy": share} for part, share in averaged.items()}
-            told = in_a_sentence(by_part) or "no part of the data is the same for all and new to all"
-            print(f"committee of {len(committee)}: {told}")
+        if len(chosen) > 1:
+            main_of_several(chosen)
+        else:
+            main(chosen[0])

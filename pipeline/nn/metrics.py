@@ -124,7 +124,7 @@ def count_correct(outputs: Array, labels: np.ndarray) -> int:
 
 def metric_in(name: str) -> str:
     """Return which metric a `name` such as `validation_rmse` is about."""
-    return next(metric for metric in WORDS if f"_{name}".endswith(f"_{metric}"))
+    return max((metric for metric in WORDS if f"_{name}".endswith(f"_{metric}")), key=len)
 
 
 def rounded(name: str, value: float) -> float:

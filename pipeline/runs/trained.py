@@ -107,8 +107,14 @@ class TrainedRun:
                 f"{run.model} is not there: {run.folder} should be the folder of a training, such as"
                 " outputs/…, multirun/…/3 or models/problems/xor"
             )
-        params = read_params(run.params if run.params.exists() else Run().params)
-        made_from = read_made_from(run.model)
+        params_path = run.params if run.params.exists() else Run().params
+        params, made_from = read_params(params_path), read_made_from(run.model)
+        copies, augmentation = params.evaluation.copies, (made_from or {}).get("augmentation")
+        if copies > 1 and augmentation == {"name": "none"}:
+            raise UserError(
+                f"{params_path}: evaluation.copies = {copies}: should be 1, since {run.model} was trained"
+                " with augmentation = none"
+            )
         if made_from and isinstance(made_from.get("dataset"), dict):
             config = _config(run, made_from, params, {})
             dataset = generate(**asdict(config.dataset))

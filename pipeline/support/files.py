@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 from pipeline.support.errors import UserError, in_need_of_room, warn
 
@@ -118,6 +119,11 @@ class FileError(UserError):
         super().__init__(f"{what}: {remedy}")
         self.what = what
         self.stage = stage
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
+        """Say how it is made again in another process, as of a sweep: not of the message alone."""
+        return type(self), (self.what, self.stage, self.remedy)
 
 
 @contextmanager

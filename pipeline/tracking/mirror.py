@@ -6,6 +6,7 @@ that fails halfway, or whose answer is lost, is simply made again.
 """
 
 import json
+import math
 import os
 import textwrap
 from collections.abc import Callable, Mapping
@@ -143,7 +144,9 @@ class RunMirror:
             experiment = self.session.experiment(data.dataset.title)
             name = header.get("name") or run_name(config)
             self.run_id = self.client.create_run(experiment, record.started_ms, tags, name).info.run_id
-        params = [Param(key, str(value)) for key, value in flatten(config).items()]
+        # A param cannot be changed, and `evaluation` may differ from that of an earlier attempt.
+        known = self.client.get_run(self.run_id).data.params
+        params = [Param(key, str(value)) for key, value in flatten(config).items() if key not in known]
         self.client.log_batch(self.run_id, params=params)
         self.client.log_inputs(self.run_id, [data.as_input()])
         self.client.log_text(self.run_id, dump(config), "params.yaml")
@@ -218,11 +221,18 @@ class ResultsMirror(RunMirror):
             log_model(self.client, self.run_id, run.model, self.config, describe)
 
     def _log_metrics(self) -> None:
-        """Log what was measured. What the history has is there already, as curves."""
+        """Log what was measured. What the history has is there already, as curves.
+
+        No metric can be deleted. If answers are no longer averaged, the accuracy of averages ends with NaN.
+        """
         parts = json.loads(self.run.metrics.read_text(encoding="utf-8"))
         metrics = {f"{part}_{key}": value for part, values in parts.items() for key, value in values.items()}
         curves = read_history(self.run.history)[-1].keys()
-        self.session.log_metrics(self.run_id, {key: metrics[key] for key in metrics.keys() - curves})
+        new = {key: metrics[key] for key in metrics.keys() - curves}
+        known = self.client.get_run(self.run_id).data.metrics
+        averages = {key for key in known if key.endswith("averaged_accuracy")}
+        new |= {key: math.nan for key in averages - metrics.keys() if not math.isnan(known[key])}
+        self.session.log_metrics(self.run_id, new)
 
 
 class SweepMirror:

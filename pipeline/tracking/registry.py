@@ -1,6 +1,7 @@
 """The registry of models: which run's model is the one to use."""
 
 import json
+import math
 import os
 import re
 from contextlib import suppress
@@ -171,6 +172,9 @@ def register(client: "MlflowClient", run: "Run", alias: str, measure: str) -> Pr
     )
     value = written(measure, run.data.metrics[measure])
     description = f"{title}: {run.info.run_name}, {in_words(measure)} {value}"
+    averaged = measure.replace("_accuracy", "_averaged_accuracy")
+    if averaged != measure and not math.isnan(share := run.data.metrics.get(averaged, math.nan)):
+        description += f", {in_words(averaged)} {written(averaged, share)}"
     if commit := run.data.tags.get("git.commit"):
         description += f", commit {commit[:7]}"
     if run.data.tags.get("git.dirty") == "true":

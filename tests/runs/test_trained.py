@@ -82,6 +82,39 @@ def test_several_runs_are_measured_each_and_as_a_committee(project: Path) -> Non
     assert "(validation)" in each[0] and "(validation)" not in committee  # others were trained on it
 
 
+def test_what_cannot_be_a_committee_is_refused_before_anything_is_measured(project: Path) -> None:
+    before = reports(project / "multirun/seeds/0")
+    for folders, reason in {
+        ("multirun/seeds/0", "outputs/xor"): "only of networks that tell the same classes apart",
+        ("multirun/seeds/0", "multirun/../multirun/seeds/0"): "is there twice",
+        ("multirun/seeds/0", "outputs/nothing"): "outputs/nothing should be the folder of a training",
+    }.items():
+        done = run_module(project, "pipeline.evaluate", *folders)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+        assert reason in done.stderr
+    assert reports(project / "multirun/seeds/0") == before
+
+
+def test_a_job_that_its_sweep_skipped_takes_part_with_the_network_that_it_has(project: Path) -> None:
+    again = ["-m", *SMALL, "seed=1,0", "hydra.sweep.dir=multirun/again"]
+    assert "skipped" in command(project, "pipeline.train", *again)
+    assert not Run(project / "multirun/again/0").model.exists()
+    told = command(project, "pipeline.evaluate", "multirun/again/0", "multirun/again/1")
+    assert told == command(project, "pipeline.evaluate", "multirun/seeds/0", "multirun/seeds/1")
+
+
+def test_copies_of_a_network_that_has_learned_from_no_distorted_images_are_refused(project: Path) -> None:
+    other = ["augmentation=affine", "evaluation.copies=4"]
+    params = command(project, "pipeline.train", "--cfg", "job", "--resolve", *SMALL, *other)
+    (project / "params.yaml").write_text(params, encoding="utf-8")
+    done = run_module(project, "pipeline.evaluate")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: params.yaml: evaluation.copies = 4: should be 1, since models/model.npz was trained with"
+        " augmentation = none\n"
+    )
+
+
 def test_predictions_averaged_over_copies_are_a_metric_of_their_own(project: Path) -> None:
     folder, single = "outputs/elastic", ["augmentation=affine_elastic", "hydra.run.dir=outputs/elastic"]
     command(project, "pipeline.train", *SMALL, *single, "evaluation.copies=3")

@@ -165,6 +165,18 @@ def test_normal_numbers_come_in_any_shape(shape: int | tuple[int, ...]) -> None:
     assert len(set(numbers.ravel())) == numbers.size
 
 
+@pytest.mark.parametrize("name", ["exp", "expm1", "log", "log1p", "tanh", "erf"])
+def test_large_arrays_have_their_results_in_place_however_they_lie_in_memory(name: str) -> None:
+    numbers = RNG.uniform(0.1, 5, (200, 300, 2))
+    function = getattr(functions, name)
+    expected = np.array([[function(row) for row in table] for table in numbers])
+    layouts = (numbers, np.asfortranarray(numbers), numbers[::-1, :, ::-1], numbers.transpose(1, 2, 0))
+    for x, y in zip(
+        layouts, (expected, expected, expected[::-1, :, ::-1], expected.transpose(1, 2, 0)), strict=True
+    ):
+        np.testing.assert_array_equal(function(x), y)
+
+
 def grid(low: float, high: float) -> Array:
     """Return numbers evenly spread, and numbers that are ever closer to 0, the same on every machine."""
     shares = np.arange(20_001) / 20_000

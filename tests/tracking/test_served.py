@@ -175,6 +175,8 @@ def test_a_registered_model_averages_over_copies_as_its_run_does(tracked: Path, 
         promoted = command("pipeline.promote")
         of_one_look = f"test accuracy {recorded.data.metrics['test_accuracy']:.2%}"
         assert promoted.startswith(f"{uri} is version {version}: ") and of_one_look in promoted
+        averaged = recorded.data.metrics["test_averaged_accuracy"]
+        assert f"test accuracy averaged over copies {averaged:.2%}" in promoted
         location = store.get_model_version_download_uri("strokes", str(version))
         network = load_model(run.model)
         logarithms = log_probabilities(network, images, Copies.of(asdict(run.config())), (28, 28))
@@ -196,10 +198,20 @@ def test_a_registered_model_averages_over_copies_as_its_run_does(tracked: Path, 
         return
     before = served(first.as_uri())
     run.params.write_text(run.params.read_text(encoding="utf-8").replace("copies: 3", "copies: 2"))
+    store.update_run(recorded.info.run_id, status="RUNNING")  # as if its end had not reached the store
     evaluated_and_promoted(2)
+    assert runs(store)[0].info.status == "FINISHED"
     command("pipeline.evaluate", folder)
     assert len(runs(store)[0].outputs.model_outputs) == 2  # no third one of the same answers
     np.testing.assert_array_equal(served(first.as_uri()), before)
+
+    run.params.write_text(run.params.read_text(encoding="utf-8").replace("copies: 2", "copies: 1"))
+    command("pipeline.evaluate", folder)
+    [recorded] = runs(store)
+    assert np.isnan(
+        [recorded.data.metrics[f"{part}_averaged_accuracy"] for part in ("test", "official")]
+    ).all()
+    assert "averaged" not in command("pipeline.promote")
 
     (first / "artifacts/copies.json").unlink()  # as one that was logged before there were copies
     np.testing.assert_array_equal(served(first.as_uri()), classify(load_model(run.model), images)[1])
