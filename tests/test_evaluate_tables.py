@@ -16,7 +16,10 @@ from sklearn.metrics import (
 )
 
 from pipeline import evaluate
-from pipeline.data.dataset import load_dataset
+from pipeline.data.dataset import Part, load_dataset
+from pipeline.evaluate import scores_of_the_second_class
+from pipeline.nn.fast import predict
+from pipeline.nn.mlp import MLP
 from pipeline.runs.evaluation import read_predicted_numbers
 from pipeline.runs.history import read_history
 from pipeline.runs.models import load_model
@@ -101,6 +104,16 @@ def test_two_classes_are_told_apart_by_two_outputs_or_by_one(output: str | None,
     area = roc_auc_score([label == table.classes[1] for label in labels], second)
     assert measured["roc_auc"] == pytest.approx(area, abs=1e-3) and area > 0.97
     assert list(rows(RUN.classes)[0]) == ["class", "rows", "precision", "recall", "f1"]
+
+
+@pytest.mark.parametrize(("output", "outputs"), [("sigmoid", 1), ("softmax", 2)])
+def test_rows_are_ranked_even_where_their_probabilities_are_rounded_to_1(output: str, outputs: int) -> None:
+    mlp = MLP((1, outputs), activation="relu", output=output, bias=False, arithmetic="float32")
+    mlp.weights[0][-1] = 1
+    inputs = np.linspace(-50, 50, 101, dtype=np.float32)[:, None]
+    scores = scores_of_the_second_class(mlp, Part(inputs, np.zeros((101, outputs), np.uint8)))
+    assert len(set(predict(mlp, inputs)[:, -1])) < 80
+    assert (np.diff(scores) > 0).all()
 
 
 def test_a_part_of_one_class_alone_has_no_roc_auc() -> None:
