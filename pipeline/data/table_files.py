@@ -137,7 +137,7 @@ class CsvFile:
             if len(header) == 1 and other in header[0]:
                 raise UserError(
                     f"{self.path}: row 1 is a single column, {shown(header[0])!r}: should the delimiter be"
-                    f" {spelled}? dataset.delimiter says so"
+                    f' {spelled}? -S "dataset.delimiter={spelled}" says so'
                 )
         if all(is_number(name) for name in header):
             raise UserError(f"{self.path}: row 1 holds numbers: it should hold the names of the columns")

@@ -105,9 +105,12 @@ CASES: dict[str, tuple[Maker, str]] = {
     "units": (of_table(changed(2, 0, "kg")), "row 2, column a: 'kg' is no number"),
     "semicolons": (
         of_table(ROWS.replace(",", ";")),
-        "table.csv: row 1 is a single column, 'a;b;y': should the delimiter be ';'\\? dataset.delimiter",
+        """a single column, 'a;b;y': should the delimiter be ';'\\? -S "dataset.delimiter=';'" says""",
     ),
-    "tabs": (of_table(ROWS.replace(",", "\t")), r"should the delimiter be '\\t'\? dataset.delimiter"),
+    "tabs": (
+        of_table(ROWS.replace(",", "\t")),
+        r"""should the delimiter be '\\t'\? -S "dataset.delimiter='\\t'" says""",
+    ),
     "no header": (of_table("1,2,3\n4,5,6\n"), "row 1 holds numbers: it should hold the names of the columns"),
     "same name": (of_table("a,a,y\n1,2,no\n"), "table.csv: two columns are called 'a'"),
     "no names": (of_table(" , ,y\n1,2,no\n"), "two columns have no name in row 1"),
