@@ -79,7 +79,7 @@ def writes_text(call: ast.Call) -> bool:
             constants = [
                 node.value for each in given for node in ast.walk(each) if isinstance(node, ast.Constant)
             ]
-            modes = [value for value in constants if re.fullmatch(r"[rwaxbt+]+", str(value))]
+            modes = [text for text in map(str, constants) if re.fullmatch(r"[rwaxbt+]+", text)]
             return any(set("wax+") & set(mode) and "b" not in mode for mode in modes)
         case _:
             return False

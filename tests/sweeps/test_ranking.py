@@ -5,6 +5,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -220,7 +221,7 @@ def test_of_a_search_the_best_is_the_best_of_those_that_were_trained_to_the_end(
         *(("3", "2 of 2"), ("2", "2 of 2"), ("1", "1 of 2"), ("4", "1 of 2")),
     ]
     lines = ranking.figure().axes[0].lines
-    assert [(line.get_color(), pytest.approx(list(line.get_xydata()[:, 1]))) for line in lines] == [
+    assert [(line.get_color(), pytest.approx(np.asarray(line.get_ydata()).tolist())) for line in lines] == [
         (QUIET, [10]),
         (BLUE, [50, 40, 30]),
         (VERMILION, [40, 30, 20]),

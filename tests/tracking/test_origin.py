@@ -36,8 +36,8 @@ def test_a_run_names_the_commit_that_is_checked_out_and_whether_the_code_is_stil
         mirror("train", configuration(seed=seed))
     found = {run.data.params["seed"]: run.data.tags for run in runs(store)}
     commit = git(project, "rev-parse", "HEAD")
-    for seed, dirty in (("0", "false"), ("1", "true")):
-        tags = found[seed]
+    for number, dirty in (("0", "false"), ("1", "true")):
+        tags = found[number]
         assert (tags["git.commit"], tags["mlflow.source.git.commit"]) == (commit, commit)
         assert tags["git.dirty"] == dirty
 
