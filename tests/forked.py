@@ -24,6 +24,15 @@ class Ended(NamedTuple):
     status: int
     stderr: str
 
+    def lines(self) -> list[str]:
+        """Return the lines on standard error without what progress bars left there."""
+        lines = self.stderr.replace("\r", "\n").splitlines()
+        return [line for line in lines if line.strip() and "epoch/s" not in line and "job/s" not in line]
+
+    def is_error(self, told: str = "error: ") -> bool:
+        """Return whether it failed with one line, which begins with what is `told`."""
+        return self.status == 1 and len(self.lines()) == 1 and f"{self.lines()[0]}\n".startswith(told)
+
 
 def run_each(folder: Path, commands: list[list[str]], folders: list[Path] | None = None) -> list[Ended]:
     """Run `python -m pipeline.train` once for each list of arguments, in `folder`, or each in its own."""

@@ -1,10 +1,13 @@
 """Data of your own come to data/raw, whole and unchanged, and nothing else is touched."""
 
+import csv
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
 
 from pipeline.download import LOOK_AGAIN
 from pipeline.support.errors import UserError
@@ -54,6 +57,16 @@ def test_what_a_system_leaves_in_folders_is_no_image_and_no_class(tmp_path: Path
     left = ["__MACOSX/cat/._1.png", ".DS_Store", "cat/.DS_Store", "cat/Thumbs.db", "desktop.ini"]
     photos = images(tmp_path, {"cat/1.png": GREY, "dog/1.png": GREY} | dict.fromkeys(left, b"no image"))
     assert set(files(bring(tmp_path, photos))) == {"dataset.json", "images/cat/1.png", "images/dog/1.png"}
+
+
+def test_a_table_of_scikit_learn_has_its_rows_and_the_names_of_its_classes(tmp_path: Path) -> None:
+    raw = bring(tmp_path, {"kind": "table", "path": "sklearn:iris", "target": "species"})
+    iris: Any = load_iris()
+    with (raw / "iris.csv").open(encoding="utf-8", newline="") as file:
+        heading, *rows = csv.reader(file)
+    assert heading == [*iris.feature_names, "species"]
+    np.testing.assert_array_equal([[float(cell) for cell in row[:-1]] for row in rows], iris.data)
+    assert [row[-1] for row in rows] == iris.target_names[iris.target].tolist()
 
 
 def test_the_originals_stay_as_they_are(tmp_path: Path) -> None:

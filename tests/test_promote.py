@@ -174,6 +174,14 @@ def test_a_given_run_is_promoted_and_the_version_says_what_it_is(swept: Path, tm
     assert version.description == described
 
 
+def test_the_best_on_a_part_that_no_run_has_is_refused_with_what_gives_it_one(swept: Path) -> None:
+    done = run_module(swept, "pipeline.promote", "--part", "validation")
+    assert done.stderr == (
+        "error: the experiment Strokes has no finished run with a validation accuracy or RMSE: that takes"
+        " data and split.validation above 0\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("run", "told"),
     [

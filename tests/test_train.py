@@ -32,8 +32,18 @@ from tests.commands import (
     start_module,
     wait_for,
 )
+from tests.forked import Ended, run_each
 
+WARMUP = ["schedule=cosine", "schedule.warmup=2.0"]
 EXPLODING = ["model.activation=identity", "model.output=identity", "optimizer.learning_rate=9"]
+
+
+def train_each(workspace: Path, trainings: dict[str, list[str]]) -> list[Ended]:
+    """Do each of the trainings, by the names of their folders, with its options; return how they ended."""
+    commands = [[*SMALL, f"hydra.run.dir='{name}'", *options] for name, options in trainings.items()]
+    ended = run_each(workspace, commands)
+    assert [end.stderr for end in ended if end.status] == []
+    return ended
 
 
 def test_under_dvc_it_writes_the_model_and_a_row_an_epoch_and_nothing_else(workspace: Path) -> None:
@@ -66,57 +76,46 @@ def test_under_dvc_it_writes_the_model_and_a_row_an_epoch_and_nothing_else(works
 
 
 def test_the_model_holds_what_it_was_trained_by_and_nothing_that_did_not_matter(workspace: Path) -> None:
-    made = {}
-    for option in ("seed=0", "training.checkpoint=7", "dataset.title=Drawn", "tracking.patience=3", "seed=1"):
-        done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=out", option)
-        assert done.returncode == 0, done.stderr
-        made[option] = (workspace / "out/models/model.npz").read_bytes()
+    options = ["seed=0", "training.checkpoint=7", "dataset.title=Drawn", "tracking.patience=3", "seed=1"]
+    train_each(workspace, {option: [option] for option in options})
+    made = {option: (workspace / option / "models/model.npz").read_bytes() for option in options}
     other = made.pop("seed=1")
     assert set(made.values()) == {made["seed=0"]} != {other}
-    made_from = read_made_from(workspace / "out/models/model.npz")
+    made_from = read_made_from(workspace / "seed=1/models/model.npz")
     assert made_from
     assert (made_from["seed"], made_from["optimizer"]["learning_rate"]) == (1, 0.1)
 
 
-@pytest.mark.parametrize(
-    ("options", "warnings"),
-    [
-        (["optimizer.learning_rate=10"], ["every unit of hidden layer 1 is dead", "no more than the"]),
-        ([], []),
-    ],
-    ids=["dead", "learning"],
-)
-def test_a_training_that_came_to_nothing_is_warned_of(
-    workspace: Path, options: list[str], warnings: list[str]
-) -> None:
-    done = run_module(workspace, "pipeline.train", *UNDER_DVC, *options)
-    assert done.returncode == 0, done.stderr
-    told = [line for line in done.stderr.splitlines() if line.startswith("warning")]
-    assert len(told) == len(warnings), done.stderr
-    assert all(part in line for part, line in zip(warnings, told, strict=True))
+def test_a_training_that_came_to_nothing_is_warned_of(workspace: Path) -> None:
+    dead, learning = train_each(workspace, {"dead": ["optimizer.learning_rate=10"], "learning": []})
+    told = [line for line in dead.lines() if line.startswith("warning")]
+    assert len(told) == 2, dead.stderr
+    assert "every unit of hidden layer 1 is dead" in told[0] and "no more than the" in told[1]
+    assert "warning" not in learning.stderr
 
 
 @pytest.mark.parametrize(
-    "options", [[], ["model.output=softmax", "model.activation=gelu"]], ids=["products", "exponentials"]
+    ("options", "cores"),
+    [([], "Prescott"), (["model.output=softmax", "model.activation=gelu"], "Sandybridge")],
+    ids=["products", "exponentials"],
 )
-def test_the_surroundings_change_no_bit(workspace: Path, options: list[str]) -> None:
+def test_the_surroundings_change_no_bit(workspace: Path, options: list[str], cores: str) -> None:
+    everything_else = {
+        "OPENBLAS_CORETYPE": cores,
+        "OPENBLAS_NUM_THREADS": "2",
+        "OMP_NUM_THREADS": "2",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+        "TZ": "Asia/Tokyo",
+        "LC_ALL": "C",
+        "USER": "somebody",
+        "PYTHONHASHSEED": "7",
+    }
     made = []
-    for environment in (
-        {},
-        {"OPENBLAS_CORETYPE": "Prescott", "OPENBLAS_NUM_THREADS": "2"},
-        {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR", "OMP_NUM_THREADS": "2"},
-        {
-            "OPENBLAS_CORETYPE": "Sandybridge",
-            "TZ": "Asia/Tokyo",
-            "LC_ALL": "C",
-            "USER": "somebody",
-            "PYTHONHASHSEED": "7",
-        },
-    ):
+    for environment in ({}, everything_else):
         done = run_module(workspace, "pipeline.train", *UNDER_DVC, *options, **environment)
         assert done.returncode == 0, done.stderr
         made.append({name: files(workspace)[name] for name in ("models/model.npz", "reports/history.csv")})
-    assert made == [made[0]] * len(made)
+    assert made[0] == made[1]
 
 
 @pytest.mark.parametrize("chdir", ["false", "true"])
@@ -152,37 +151,59 @@ def test_two_that_start_at_once_have_a_folder_each(workspace: Path) -> None:
     assert {read_params(folder / "params.yaml").seed for folder in folders} == {1, 2}
 
 
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (["optimizer.rate=1"], "error: there is no key optimizer.rate: optimizer has name, learning_rate, "),
-        (["seed=["], "error: seed=[: "),
-        (["optimizer=newton"], "error: In 'config': Could not find 'optimizer/newton'"),
-        (["training.epochs=ten"], "error: configuration: training.epochs = 'ten': should be a valid integer"),
-        (["seed=${nowhere}"], "error: configuration: seed: Interpolation key 'nowhere' not found"),
-        (["training.batch_size=206"], "error: training.batch_size = 206: should be at most"),
-        (["dataset=mnist", "dataset.fallback=null"], "error: dataset = mnist, but data/processed holds str"),
-        (["model.hidden=[2000000000]"], "error: model.hidden = [2000000000]: training would take at least "),
-        (["training=null"], "error: "),
-        (['dataset.classes=["a","b","c","d","e","f","g","h","i","j"]'], "error: dataset.classes = ['a', "),
-        (["hydra.run.dir=/proc/none"], "error: /proc/none: No such file or directory"),
-        (["hydra.run.dir=params.yaml"], "error: params.yaml: a file is where a folder is needed"),
-        (EXPLODING, "error: the loss became "),
-    ],
-)
-def test_what_cannot_work_ends_in_one_line_and_leaves_nothing(
-    workspace: Path, options: list[str], told: str
-) -> None:
-    base = [option for option in SMALL if not (options[0] == "dataset=mnist" and "dataset" in option)]
-    done = run_module(workspace, "pipeline.train", *base, "hydra.run.dir=out", *options)
-    assert done.returncode == 1
-    lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if "epoch/s" not in line]
-    assert [line for line in lines if line.strip()] == lines[-1:]
-    assert f"{lines[-1]}\n".startswith(told)
-    left = {path.parent.name for path in (workspace / "out").rglob("*") if path.is_file()}
-    assert ("models" in left) == (options is EXPLODING)  # whose journal says why
-    assert not {"reports", "checkpoints"} & left
-    assert not (workspace / "out/models/model.npz").exists()
+REFUSED = [
+    (["optimizer.rate=1"], "error: there is no key optimizer.rate: optimizer has name, learning_rate, "),
+    (["seed=["], "error: seed=[: "),
+    (["optimizer=newton"], "error: In 'config': Could not find 'optimizer/newton'"),
+    (["training.epochs=ten"], "error: configuration: training.epochs = 'ten': should be a valid integer"),
+    (["seed=${nowhere}"], "error: configuration: seed: Interpolation key 'nowhere' not found"),
+    (["training.batch_size=206"], "error: training.batch_size = 206: should be at most"),
+    (["dataset=mnist", "dataset.fallback=null"], "error: dataset = mnist, but data/processed holds str"),
+    (["model.hidden=[2000000000]"], "error: model.hidden = [2000000000]: training would take at least "),
+    (["training=null"], "error: "),
+    (['dataset.classes=["a","b","c","d","e","f","g","h","i","j"]'], "error: dataset.classes = ['a', "),
+    (["hydra.run.dir=/proc/none"], "error: /proc/none: No such file or directory"),
+    (["hydra.run.dir=params.yaml"], "error: params.yaml: a file is where a folder is needed"),
+    (
+        WARMUP,
+        "error: configuration: schedule.warmup = 2: should be less than training.epochs = 2, or the schedule"
+        " never begins\n",
+    ),
+]
+REFUSED_OF_POINTS = [
+    (["dataset.n=0"], "error: configuration: dataset.n = 0: should be greater than or equal to 1"),
+    (["dataset.n=30"], "error: configuration: dataset.n = 30: should be less than or equal to 20"),
+    (["training.batch_size=9"], "error: training.batch_size = 9: should be at most the number of"),
+    (["model.output=softmax"], "error: model.output = softmax: of a single output"),
+    (["model.activation=softmax"], "error: configuration: model.activation = 'softmax': should be"),
+    (["dataset=mnist"], "error: data/processed/dataset.json is not there: `dvc repro preprocess`"),
+]
+
+
+def test_what_cannot_work_ends_in_one_line_and_leaves_nothing(workspace: Path) -> None:
+    commands = []
+    for number, (options, _) in enumerate(REFUSED):
+        base = [option for option in SMALL if not (options[0] == "dataset=mnist" and "dataset" in option)]
+        commands.append([*base, f"hydra.run.dir=out{number}", *options])
+    ended = zip(REFUSED, run_each(workspace, commands), strict=True)
+    assert {str(options): end for (options, told), end in ended if not end.is_error(told)} == {}
+    left = {path.parent.name for path in workspace.glob("out*/**/*") if path.is_file()}
+    assert not {"models", "reports", "checkpoints"} & left
+
+
+def test_what_cannot_work_without_data_of_ones_own_ends_in_one_line(tmp_path: Path) -> None:
+    base = ["dataset=alternating", "tracking.enabled=false", "hydra.run.dir=out"]
+    commands = [[*base, *options] for options, _ in REFUSED_OF_POINTS]
+    ended = zip(REFUSED_OF_POINTS, run_each(tmp_path, commands), strict=True)
+    assert {str(options): end for (options, told), end in ended if not end.is_error(told)} == {}
+
+
+def test_what_diverges_ends_in_one_line_and_leaves_the_journal_that_says_why(workspace: Path) -> None:
+    done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=out", *EXPLODING)
+    assert Ended(done.returncode, done.stderr).is_error("error: the loss became "), done.stderr
+    left = {path.name: path.parent.name for path in (workspace / "out").rglob("*") if path.is_file()}
+    assert left["journal.jsonl"] == "models" and "model.npz" not in left
+    assert not {"reports", "checkpoints"} & {*left.values()}
 
 
 def test_divergence_names_epoch_step_and_what_to_do(workspace: Path) -> None:
@@ -227,61 +248,29 @@ def test_more_threads_than_usable_cores_are_warned_of(workspace: Path, threads: 
     assert (told in done.stderr) == (threads > cores)
 
 
-@pytest.mark.parametrize("problem", ["alternating", "xor"])
-def test_generated_problems_need_no_files(tmp_path: Path, problem: str) -> None:
-    options = [
-        "tracking.enabled=false",
-        "hydra.run.dir=out",
-        "training.epochs=60",
-        "training.measure_every=25",
-    ]
-    done = run_module(tmp_path, "pipeline.train", f"dataset={problem}", *options)
-    assert done.returncode == 0, done.stderr
-    assert [row["epoch"] for row in read_history(tmp_path / "out/reports/history.csv")] == [25, 50, 60]
-    assert {path.name for path in tmp_path.iterdir()} == {"out"}
-
-
-def test_sweeps_over_generated_problems(tmp_path: Path) -> None:
-    sweep = ["-m", "dataset=alternating,xor", "tracking.enabled=false", "hydra.sweep.dir=sweep"]
-    done = run_module(tmp_path, "pipeline.train", *sweep, "training.epochs=2")
-    assert done.returncode == 0, done.stderr
-    inputs = [load_model(tmp_path / f"sweep/{job}/models/model.npz").widths[0] for job in (0, 1)]
-    assert inputs == [1, 2]
+def test_generated_problems_need_no_files_also_in_sweeps(tmp_path: Path) -> None:
+    options = ["hydra.run.dir=out", "training.epochs=60", "training.measure_every=25"]
+    sweep = ["-m", "dataset=alternating,xor", "hydra.sweep.dir=sweep", "training.epochs=2"]
+    commands = [["dataset=alternating", *options], ["dataset=xor", *options], sweep]
+    folders = [tmp_path / name for name in ("alternating", "xor", "both")]
+    for folder in folders:
+        folder.mkdir()
+    ended = run_each(tmp_path, [[*command, "tracking.enabled=false"] for command in commands], folders)
+    assert [end.stderr for end in ended if end.status] == []
+    for folder in folders[:2]:
+        assert [row["epoch"] for row in read_history(folder / "out/reports/history.csv")] == [25, 50, 60]
+        assert {path.name for path in folder.iterdir()} == {"out"}
+    jobs = [folders[2] / f"sweep/{number}/models/model.npz" for number in (0, 1)]
+    assert [load_model(job).widths[0] for job in jobs] == [1, 2]
 
 
 def test_snapshots_show_the_training_and_are_switched_off_with_one_value(workspace: Path) -> None:
-    done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=out", "training.epochs=3")
-    assert done.returncode == 0, done.stderr
-    snapshots = load_snapshots(workspace / "out/models/snapshots.npz")
+    train_each(workspace, {"on": ["training.epochs=3"], "off": ["training.snapshots=null"]})
+    snapshots = load_snapshots(workspace / "on/models/snapshots.npz")
     assert [epoch for epoch, _ in snapshots] == [0, 1, 2, 3]
-    final = load_model(workspace / "out/models/model.npz").parameters.vector
+    final = load_model(workspace / "on/models/model.npz").parameters.vector
     np.testing.assert_array_equal(snapshots[-1][1], final.astype(np.float32))
-    done = run_module(workspace, "pipeline.train", *SMALL, "hydra.run.dir=off", "training.snapshots=null")
-    assert done.returncode == 0, done.stderr
     assert load_snapshots(workspace / "off/models/snapshots.npz") == []
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (["dataset.n=0"], "error: configuration: dataset.n = 0: should be greater than or equal to 1"),
-        (["dataset.n=30"], "error: configuration: dataset.n = 30: should be less than or equal to 20"),
-        (["training.batch_size=9"], "error: training.batch_size = 9: should be at most the number of"),
-        (["model.output=softmax"], "error: model.output = softmax: of a single output"),
-        (["model.activation=softmax"], "error: configuration: model.activation = 'softmax': should be"),
-    ],
-)
-def test_generated_problems_that_cannot_work(tmp_path: Path, options: list[str], told: str) -> None:
-    base = ["dataset=alternating", "tracking.enabled=false", "hydra.run.dir=out"]
-    done = run_module(tmp_path, "pipeline.train", *base, *options)
-    assert done.returncode == 1
-    assert done.stderr.startswith(told) and done.stderr.count("\n") == 1
-
-
-def test_data_that_are_not_there(tmp_path: Path) -> None:
-    done = run_module(tmp_path, "pipeline.train", "tracking.enabled=false", "hydra.run.dir=out")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: data/processed/dataset.json is not there: `dvc repro preprocess`")
 
 
 @pytest.mark.parametrize(
@@ -335,12 +324,11 @@ def test_the_output_folder_may_have_any_name(workspace: Path) -> None:
 
 
 def test_each_arithmetic_trains_and_says_which_it_was(workspace: Path) -> None:
-    for arithmetic, dtype in (("exact", "float64"), ("float32", "float32"), ("float64", "float64")):
-        options = [f"training.arithmetic={arithmetic}", f"hydra.run.dir={arithmetic}"]
-        done = run_module(workspace, "pipeline.train", *SMALL, *options)
-        assert done.returncode == 0, done.stderr
-        model = load_model(workspace / arithmetic / "models/model.npz")
-        assert (model.arithmetic.name, model.parameters.vector.dtype) == (arithmetic, dtype)
+    dtypes = {"exact": "float64", "float32": "float32", "float64": "float64"}
+    train_each(workspace, {name: [f"training.arithmetic={name}"] for name in dtypes})
+    for name, dtype in dtypes.items():
+        model = load_model(workspace / name / "models/model.npz")
+        assert (model.arithmetic.name, model.parameters.vector.dtype) == (name, dtype)
 
 
 def test_more_threads_are_a_matter_of_speed_alone(workspace: Path) -> None:
@@ -351,15 +339,6 @@ def test_more_threads_are_a_matter_of_speed_alone(workspace: Path) -> None:
         assert done.returncode == 0, done.stderr
         models.append((workspace / f"{threads}/models/model.npz").read_bytes())
     assert models[0] == models[1]
-
-
-def test_a_warmup_as_long_as_training_is_refused(workspace: Path) -> None:
-    done = run_module(workspace, "pipeline.train", *SMALL, "schedule=cosine", "schedule.warmup=2.0")
-    assert done.returncode == 1
-    assert done.stderr == (
-        "error: configuration: schedule.warmup = 2: should be less than training.epochs = 2, or the schedule"
-        " never begins\n"
-    )
 
 
 @pytest.mark.stress
@@ -377,24 +356,23 @@ def test_each_means_of_training_changes_the_model(workspace: Path) -> None:
     assert len(set(made)) == len(made) - 1
 
 
-@pytest.mark.parametrize("experiment", ["lecun_300_100", "simard_800", "simard_800_elastic", "best"])
-def test_the_experiments_of_published_results_train(workspace: Path, experiment: str) -> None:
+def test_the_experiments_of_published_results_train(workspace: Path) -> None:
     """With fewer units and epochs; what they reach is another matter."""
-    few = ["training.batch_size=50", "model.hidden=[20,20]", "hydra.run.dir=out"]
-    done = run_module(workspace, "pipeline.train", f"experiment={experiment}", *SMALL, *few)
-    assert done.returncode == 0, done.stderr
-    assert load_model(workspace / "out/models/model.npz").widths == (784, 20, 20, 10)
+    experiments = ["lecun_300_100", "simard_800", "simard_800_elastic", "best"]
+    few = ["training.batch_size=50", "model.hidden=[20,20]"]
+    train_each(workspace, {name: [f"experiment={name}", *few] for name in experiments})
+    for name in experiments:
+        assert load_model(workspace / name / "models/model.npz").widths == (784, 20, 20, 10)
 
 
-@pytest.mark.parametrize("sweep", [[], ["-m", "seed=0,1"]], ids=["one training", "a sweep"])
-def test_what_spoils_the_data_is_told_once(workspace: Path, sweep: list[str]) -> None:
+def test_what_spoils_the_data_is_told_once(workspace: Path) -> None:
     """Data that stand in for those asked for, and a class that no training image is of."""
     path = workspace / "data/processed/train_labels.npy"
     labels = np.load(path)
     labels[labels[:, 7] == 1] = np.eye(10)[1]
     np.save(path, labels)
     asked = ["dataset=mnist", *(option for option in SMALL if not option.startswith("dataset"))]
-    done = run_module(workspace, "pipeline.train", *sweep, *asked)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("holds Strokes, which stands in for MNIST: NOTHING IS ABOUT MNIST") == 1
-    assert done.stderr.count("none of the 205 training images of Strokes is of the class 7: ") == 1
+    for ended in run_each(workspace, [asked, ["-m", "seed=0,1", *asked]]):
+        assert ended.status == 0, ended.stderr
+        assert ended.stderr.count("holds Strokes, which stands in for MNIST: NOTHING IS ABOUT MNIST") == 1
+        assert ended.stderr.count("none of the 205 training images of Strokes is of the class 7: ") == 1

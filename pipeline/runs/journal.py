@@ -126,9 +126,13 @@ class Record:
     def holds_for(self, run: Run) -> bool:
         """Return whether the training finished or stopped, and its results in `run` are as they were then."""
         paths = {path.name: path for path in (run.model, run.history)}
-        return self.status in {FINISHED, STOPPED} and all(
-            name in paths and paths[name].exists() and sha256(paths[name]) == digest
-            for name, digest in self.results.items()
+        return (
+            self.status in {FINISHED, STOPPED}
+            and bool(self.results)
+            and all(
+                name in paths and paths[name].exists() and sha256(paths[name]) == digest
+                for name, digest in self.results.items()
+            )
         )
 
 

@@ -306,7 +306,8 @@ def record_of_files(run: Run, config: Mapping[str, Any]) -> Record:
     written_ms = run.model.stat().st_mtime_ns // 1_000_000
     epochs = [{"row": row, "seconds": None, "time_ms": written_ms} for row in read_history(run.history)]
     header = {"token": sha256(run.model), "config": config, "source": "train.py"}
-    return Record(header, written_ms, epochs, FINISHED, ended_ms=written_ms)
+    results = {path.name: sha256(path) for path in (run.model, run.history)}
+    return Record(header, written_ms, epochs, FINISHED, results=results, ended_ms=written_ms)
 
 
 def metric_name(column: str) -> str:

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from pipeline.config.messages import composing, unknown_key
 from pipeline.support.errors import REPORT, UserError
 from tests.commands import UNDER_DVC
-from tests.forked import Ended, run_each
+from tests.forked import run_each
 
 SMALL = ["experiment=xor", "training.epochs=2", "tracking.enabled=false"]
 SWEEP = ["-m", *SMALL, "seed=0,1"]
@@ -142,20 +142,10 @@ ODD_KEYS = [
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="each would take a second without")
 
 
-def messages(ended: Ended) -> list[str]:
-    """Return the lines on standard error without what progress bars left there."""
-    lines = ended.stderr.replace("\r", "\n").splitlines()
-    return [line for line in lines if line.strip() and "epoch/s" not in line and "job/s" not in line]
-
-
-def is_one_line(ended: Ended) -> bool:
-    return ended.status == 1 and len(messages(ended)) == 1 and messages(ended)[0].startswith("error: ")
-
-
 @needs_fork
 def test_a_configuration_that_cannot_be_composed_is_told_in_one_line(tmp_path: Path) -> None:
     ended = dict(zip(map(str, ODD), run_each(tmp_path, ODD), strict=True))
-    assert {odd: end for odd, end in ended.items() if not is_one_line(end)} == {}
+    assert {odd: end for odd, end in ended.items() if not end.is_error()} == {}
     longest = max(ended.values(), key=lambda end: len(end.stderr))
     assert len(longest.stderr) < 1000
     assert not list(tmp_path.rglob("model.npz"))
@@ -175,7 +165,7 @@ def test_no_odd_override_ends_in_a_traceback(tmp_path: Path, mode: list[str]) ->
     ]
     commands = [[*mode, *SMALL, *odd[: chance.choice([1, 1, 2])]] for odd in drawn]
     for command, end in zip(commands, run_each(tmp_path, commands), strict=True):
-        assert end.status == 0 or is_one_line(end), (command, end)
+        assert end.status == 0 or end.is_error(), (command, end)
 
 
 BILLION = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))
@@ -208,7 +198,7 @@ def test_a_damaged_params_yaml_is_told_in_one_line_by_the_stage_that_hydra_reads
         (folder / "params.yaml").write_text(content, encoding="utf-8")
     ended = run_each(tmp_path, [UNDER_DVC] * len(DAMAGED), folders)
     told = {content[:12]: end for content, end in zip(DAMAGED, ended, strict=True)}
-    assert {content: end for content, end in told.items() if not is_one_line(end)} == {}
+    assert {content: end for content, end in told.items() if not end.is_error()} == {}
 
 
 @needs_fork
@@ -216,7 +206,7 @@ def test_a_config_of_any_name_is_refused_whose_aliases_make_much_of_little(tmp_p
     (tmp_path / "own.yaml").write_text(BILLION, encoding="utf-8")
     chosen = [["--config-name", "own"], ["--config-name=own"], ["-cn", "own.yaml"]]
     for ended in run_each(tmp_path, [["--config-dir", ".", *options] for options in chosen]):
-        assert is_one_line(ended), ended
+        assert ended.is_error(), ended
         assert "error: own.yaml: its aliases (*) stand for more than" in ended.stderr
 
 

@@ -61,6 +61,7 @@ def test_a_truncated_file_is_named(folder: Path, name: str, keep: int) -> None:
 def test_an_array_whose_header_has_changed_is_refused_or_fits_all_the_same(folder: Path) -> None:
     path = folder / "train_labels.npy"
     whole = path.read_bytes()
+    fits = 0
     for place in range(128):  # the header
         for change in (1, 2, 4, 32):
             damaged = bytearray(whole)
@@ -69,6 +70,8 @@ def test_an_array_whose_header_has_changed_is_refused_or_fits_all_the_same(folde
             with suppress(UserError):
                 labels = load_dataset(folder).train.targets
                 assert (labels.shape, labels.dtype) == ((COUNTS["train"], 2), np.uint8)
+                fits += 1
+    assert fits > 0
 
 
 @pytest.mark.parametrize("key", ["name", "title", "classes", "image_shape"])
@@ -79,18 +82,6 @@ def test_a_description_that_lacks_something_is_damaged(folder: Path, key: str) -
     path.write_text(json.dumps(description))
     with pytest.raises(UserError, match=r"dataset\.json is not what .*: `dvc repro -f preprocess`"):
         load_dataset(folder)
-
-
-def test_a_description_of_which_any_byte_has_changed_is_refused_or_another(folder: Path) -> None:
-    path = folder / "dataset.json"
-    whole = path.read_bytes()
-    for place in range(len(whole)):
-        for change in (1, 2, 4, 16, 32, 128):
-            damaged = bytearray(whole)
-            damaged[place] ^= change
-            path.write_bytes(damaged)
-            with suppress(UserError):
-                load_dataset(folder)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 import gzip
 import struct
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -53,14 +52,12 @@ def test_it_reads_every_type_of_the_format(tmp_path: Path, code: int, dtype: str
         (struct.pack(">BBBBIII", 0, 0, 8, 3, 2, 0, 5), "nothing in it"),
     ],
 )
-@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
-def test_a_bad_file_is_named_with_what_is_wrong(
-    tmp_path: Path, content: bytes, complaint: str, pack: Callable[[bytes], bytes]
-) -> None:
+def test_a_bad_file_is_named_with_what_is_wrong(tmp_path: Path, content: bytes, complaint: str) -> None:
     path = tmp_path / "images.gz"
-    path.write_bytes(pack(content))
-    with pytest.raises(UserError, match=rf"images\.gz: .*{complaint}.*: dataset\.files should name"):
-        read_idx(path, 3)
+    for packed in (content, gzip.compress(content)):
+        path.write_bytes(packed)
+        with pytest.raises(UserError, match=rf"images\.gz: .*{complaint}.*: dataset\.files should name"):
+            read_idx(path, 3)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -68,12 +65,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_idx(tmp_path / "images", 3)
 
 
-@pytest.mark.parametrize("keep", range(1, len(gzip.compress(PLAIN))))
-def test_gzip_cut_short_anywhere_is_an_error(tmp_path: Path, keep: int) -> None:
+def test_gzip_cut_short_anywhere_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "images.gz"
-    path.write_bytes(gzip.compress(PLAIN)[:keep])
-    with pytest.raises(UserError, match=r"images\.gz"):
-        read_idx(path, 3)
+    for keep in range(1, len(gzip.compress(PLAIN))):
+        path.write_bytes(gzip.compress(PLAIN)[:keep])
+        with pytest.raises(UserError, match=r"images\.gz"):
+            read_idx(path, 3)
 
 
 @pytest.mark.parametrize("sizes", [(2**32 - 1,) * 3, (60_000, 28, 28)])
@@ -108,17 +105,24 @@ def test_any_bytes_are_read_right_or_refused(tmp_path: Path, content: bytes) -> 
     try:
         images = read_idx(path, 3)
     except UserError:
+        assert content != PLAIN
         return
     plain = gzip.decompress(content) if content[:1] == b"\x1f" else content
     assert plain == struct.pack(">BBBBIII", 0, 0, 8, 3, *images.shape) + images.tobytes()
 
 
 @fuzz
-@given(st.data())
-def test_a_damaged_file_is_read_right_or_refused(tmp_path: Path, data: st.DataObject) -> None:
-    content = bytearray(gzip.compress(PLAIN))
-    for _ in range(data.draw(st.integers(1, 3))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(gzip.compress(PLAIN)) - 1), st.integers(0, 255)), min_size=1, max_size=3
+    )
+)
+@example([(4, 1)])
+def test_a_damaged_file_is_read_right_or_refused(tmp_path: Path, damage: list[tuple[int, int]]) -> None:
+    whole = gzip.compress(PLAIN)
+    content = bytearray(whole)
+    for place, value in damage:
+        content[place] = value
     path = tmp_path / "damaged"
     path.write_bytes(content)
     try:
@@ -126,8 +130,11 @@ def test_a_damaged_file_is_read_right_or_refused(tmp_path: Path, data: st.DataOb
     except UserError as error:
         assert str(path) in str(error)
         assert "\n" not in str(error)
+        said_beside = slice(4, 10)  # the time, how hard it was packed, and on which system
+        content[said_beside] = whole[said_beside]
+        assert content != whole
     else:
-        np.testing.assert_array_equal(images, IMAGES)  # the damage was to the time or the name
+        np.testing.assert_array_equal(images, IMAGES)
 
 
 @pytest.mark.parametrize("blocks", [1, 7])

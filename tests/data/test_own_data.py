@@ -213,6 +213,21 @@ def test_images_of_a_folder_are_read_by_class(tmp_path: Path) -> None:
     assert (dataset.image_shape, dataset.train.inputs.shape) == ((2, 2, 3), (2, 12))
 
 
+def test_images_in_colour_are_their_red_green_and_blue(tmp_path: Path) -> None:
+    red, blue = (picture(np.full((1, 2, 3), colour, np.uint8)) for colour in ([255, 0, 0], [0, 0, 255]))
+    contents = {"blue/1.png": blue, "red/1.png": red}
+    dataset = prepare(tmp_path, images(tmp_path, contents, colour=True))
+    inputs = np.concatenate([dataset.train.inputs, dataset.test.inputs])
+    np.testing.assert_array_equal(inputs, [[0, 0, 1] * 2, [1, 0, 0] * 2])
+
+
+def test_classes_that_are_numbers_are_in_the_order_of_their_size(tmp_path: Path) -> None:
+    dataset = prepare(tmp_path, table(tmp_path, "a,y\n1,2\n2,10\n3,9\n4,10\n"))
+    assert dataset.classes == ["2", "9", "10"]
+    found = np.concatenate([dataset.train.targets, dataset.test.targets]).argmax(axis=1)
+    assert found.tolist() == [0, 2, 1, 2]
+
+
 def test_a_photo_is_turned_as_the_camera_was_held(tmp_path: Path) -> None:
     grey = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
     turned = Image.fromarray(np.rot90(grey))

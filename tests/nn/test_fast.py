@@ -18,7 +18,10 @@ from pipeline.nn.types import Array
 from tests.nn.examples import in_both_places, random_batch, random_network
 
 DEPTHS: list[list[int]] = [[], [6], [6, 5], [6, 5, 7]]
-WITH_WIDE_LAYERS = [[WIDE], [5, WIDE + 1], [WIDE + 44, 5], [WIDE, 7, WIDE + 3, WIDE + 1]]
+ARITHMETIC_OF = [
+    *((name, "float64") for name in ACTIVATIONS),
+    *product(["relu", "softmax"], ["float32", "exact"]),  # whose activations test_activations.py has
+]
 ERRORS = {"float64": 1e-12, "float32": 2e-5, "exact": 2e-5}  # of what is largest
 
 
@@ -34,9 +37,8 @@ def assert_gradients_are_close(ours: Parameters, expected: Parameters, arithmeti
         assert_close(array, expected_array, arithmetic)
 
 
-@pytest.mark.parametrize("arithmetic", ARITHMETICS)
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("activation", "arithmetic"), ARITHMETIC_OF)
 def test_backpropagation_is_the_one_to_be_read(activation: str, loss: str, arithmetic: str) -> None:
     """At any depth, with and without biases, in mini-batches of any size, also after a step."""
     for hidden, bias in product(DEPTHS, [False, True]):
@@ -51,8 +53,11 @@ def test_backpropagation_is_the_one_to_be_read(activation: str, loss: str, arith
 
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
-@pytest.mark.parametrize("bias", [False, True], ids=["no bias", "bias"])
-@pytest.mark.parametrize("hidden", WITH_WIDE_LAYERS, ids=str)
+@pytest.mark.parametrize(
+    ("hidden", "bias"),
+    [([WIDE], False), ([5, WIDE + 1], True), ([WIDE + 44, 5, WIDE, 7, WIDE + 3, WIDE + 1], True)],
+    ids=str,
+)
 def test_so_it_is_where_layers_are_wide(hidden: list[int], bias: bool, arithmetic: str) -> None:
     """δ of the layers below is computed by other calls there."""
     mlp = random_network("relu", "softmax", hidden, bias=bias, arithmetic=arithmetic)
@@ -106,15 +111,13 @@ def test_with_dropout_it_is_that_of_the_same_units_left_out(activation: str, ari
             assert_gradients_are_close(backpropagation.gradient, gradient, arithmetic)
 
 
-@pytest.mark.parametrize("arithmetic", ARITHMETICS)
-@pytest.mark.parametrize("bias", [False, True], ids=["no bias", "bias"])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("activation", "arithmetic"), ARITHMETIC_OF)
 def test_prediction_is_the_forward_pass_to_be_read(
-    activation: str, bias: bool, arithmetic: str, monkeypatch: pytest.MonkeyPatch
+    activation: str, arithmetic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For any number of rows, of any type, a block at a time."""
     monkeypatch.setattr(fast, "PREDICTION_ROWS", 8)
-    for hidden in DEPTHS:
+    for hidden, bias in product(DEPTHS, [False, True]):
         mlp = random_network(
             *in_both_places(activation, "squared_error"), hidden, bias=bias, arithmetic=arithmetic
         )

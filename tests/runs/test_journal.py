@@ -4,23 +4,29 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.runs.journal import FAILED, FINISHED, KILLED, STOPPED, Journal, read_end, read_journal
 from pipeline.runs.run import Run
 from pipeline.support.errors import UserError
+from pipeline.support.files import sha256
 
 HEADER = {"token": "t", "config": {"seed": 0}, "source": "test"}
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    run = Run(tmp_path)
+def with_results(folder: Path) -> Run:
+    """Return the run in `folder`, which gets a model and a history."""
+    run = Run(folder)
     for path in (run.model, run.history):
         path.parent.mkdir()
         path.write_text(path.name)
     return run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return with_results(tmp_path)
 
 
 def test_a_training_that_finished_is_told_from_one_whose_results_changed(run: Run) -> None:
@@ -32,6 +38,8 @@ def test_a_training_that_finished_is_told_from_one_whose_results_changed(run: Ru
     assert record.holds_for(run)
     assert read_end(run)["status"] == FINISHED
     run.history.write_text("other")
+    assert not record.holds_for(run)
+    record.results = {}  # as an end has it that does not say them
     assert not record.holds_for(run)
 
 
@@ -100,26 +108,31 @@ JSON = st.recursive(
     change=st.one_of(
         JSON, st.sampled_from(["drop token", "drop status", "drop reason", "drop event", "drop results"])
     ),
+    status=st.sampled_from([FINISHED, FAILED]),
 )
+@example(line=2, change="drop results", status=FINISHED)
+@example(line=2, change="drop nothing", status=FINISHED)
 def test_a_damaged_journal_is_none_or_incomplete(
-    tmp_path_factory: pytest.TempPathFactory, line: int, change: object
+    tmp_path_factory: pytest.TempPathFactory, line: int, change: object, status: str
 ) -> None:
-    run = Run(tmp_path_factory.mktemp("run"))
+    run = with_results(tmp_path_factory.mktemp("run"))
+    results = {path.name: sha256(path) for path in (run.model, run.history)}
     events: list[object] = [
         {"event": "start", "time_ms": 1, **HEADER},
         {"event": "epoch", "time_ms": 2, "row": {"epoch": 1}, "seconds": 0.1},
-        {"event": "end", "time_ms": 3, "status": FAILED, "reason": "why", "results": {}},
+        {"event": "end", "time_ms": 3, "status": status, "reason": "why", "results": results},
     ]
     event = events[line]
     if isinstance(change, str) and change.startswith("drop ") and isinstance(event, dict):
         event.pop(change.removeprefix("drop "), None)
     else:
         events[line] = change
-    run.journal.parent.mkdir()
     run.journal.write_text("".join(json.dumps(each) + "\n" for each in events), encoding="utf-8")
     record, end = read_journal(run), read_end(run)
     if record:
         assert record.header["token"] is not None
+        assert record.holds_for(run) == ((record.status, record.results) == (FINISHED, results))
+        run.history.write_text("other")
         assert not record.holds_for(run)
     if end.get("status") == FAILED:
         assert "reason" in end

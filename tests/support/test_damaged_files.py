@@ -147,11 +147,13 @@ def test_any_damage_ends_in_one_line(whole: Path, name: str, data: st.DataObject
 
 
 @pytest.mark.parametrize("name", READERS)
-@pytest.mark.parametrize("damaged", NASTY, ids=range(len(NASTY)))
-def test_nasty_bytes_are_refused(whole: Path, tmp_path: Path, name: str, damaged: bytes) -> None:
-    shutil.copytree(whole, tmp_path / "damaged")
-    (tmp_path / "damaged" / name).write_bytes(damaged)
-    assert not is_read_or_refused(tmp_path / "damaged" / name)
+def test_nasty_bytes_are_refused(whole: Path, tmp_path: Path, name: str) -> None:
+    path = shutil.copytree(whole, tmp_path / "damaged") / name
+    read = []
+    for damaged in NASTY:
+        path.write_bytes(damaged)
+        read += [damaged] if is_read_or_refused(path) else []
+    assert read == []
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -16,7 +16,15 @@ import pipeline.support.stage_inputs
 from pipeline.runs.models import load_model, save_model
 from pipeline.support.errors import UserError
 from pipeline.support.stage_inputs import unchanged
-from tests.commands import ROOT, UNDER_DVC, freezing, run_module, start_module, wait_until_frozen
+from tests.commands import (
+    ROOT,
+    UNDER_DVC,
+    freezing,
+    made_once,
+    run_module,
+    start_module,
+    wait_until_frozen,
+)
 from tests.stores import client
 
 
@@ -132,20 +140,32 @@ def test_a_seed_that_is_changed_during_training_is_not_recorded_for_the_model(tr
     assert run.data.metrics["test_accuracy"] > 0
 
 
+@pytest.fixture
+def trained(prepared: Path, store_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which the train stage has run, with tracking off and an empty store."""
+
+    def train(folder: Path) -> None:
+        shutil.copytree(prepared, folder, dirs_exist_ok=True)
+        shutil.copy(store_template, folder / "mlflow.db")
+        done = run_module(folder, "pipeline.train", *UNDER_DVC, "tracking.enabled=false")
+        assert done.returncode == 0, done.stderr
+        change_params(folder, "enabled: false", "enabled: true")
+
+    made = made_once("trained by the stage", train, tmp_path_factory)
+    return shutil.copytree(made, tmp_path_factory.mktemp("trained") / "copy")
+
+
 @pytest.mark.parametrize("what", ["data", "model", "version"])
 def test_a_model_of_which_it_is_not_known_what_it_was_trained_by_is_measured_and_not_recorded(
-    tracked: Path, what: str
+    trained: Path, what: str
 ) -> None:
-    change_params(tracked, "enabled: false", "enabled: true")
-    done = run_module(tracked, "pipeline.train", *UNDER_DVC, "tracking.enabled=false")
-    assert done.returncode == 0, done.stderr
-    model = load_model(tracked / "models/model.npz")
+    path = trained / "models/model.npz"
     if what == "data":
-        change_data(tracked)
+        change_data(trained)
     else:
-        save_model(model, tracked / "models/model.npz", {"seeds": 0} if what == "version" else None)
-    done = run_module(tracked, "pipeline.evaluate")
+        save_model(load_model(path), path, {"seeds": 0} if what == "version" else None)
+    done = run_module(trained, "pipeline.evaluate")
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("warning: not recorded in MLflow: models/model.npz ")
-    assert (tracked / "reports/metrics.json").exists()
-    assert [experiment.name for experiment in client(tracked).search_experiments()] == ["Default"]
+    assert (trained / "reports/metrics.json").exists()
+    assert [experiment.name for experiment in client(trained).search_experiments()] == ["Default"]

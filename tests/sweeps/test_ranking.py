@@ -5,14 +5,16 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.figures.style import style
+from pipeline.figures.style import BLUE, QUIET, VERMILION, style
+from pipeline.runs.history import write_history
 from pipeline.runs.run import Run
 from pipeline.sweeps.outcome import Outcome
-from pipeline.sweeps.ranking import TOP, Ranking
+from pipeline.sweeps.ranking import TOP, Ranking, best_metrics
 
 
 def ended(error: float | None, **overrides: str) -> Outcome:
@@ -191,6 +193,39 @@ def test_a_heat_map_shows_a_sweeps_means_over_seeds_and_which_combination_failed
     }
     [frame] = axes.patches
     assert frame.get_xy() == (0.5, -0.5)  # type: ignore[attr-defined]
+
+
+def test_of_a_search_the_best_is_the_best_of_those_that_were_trained_to_the_end(tmp_path: Path) -> None:
+    """Here the lowest error of all is that of a job that was stopped, and that another sweep took further."""
+    jobs = []
+    for rate, until, errors in (
+        ("1", 1, [0.1, 0.01, 0.01]),
+        ("2", 3, [0.5, 0.4, 0.3]),
+        ("3", 3, [0.4, 0.3, 0.2]),
+    ):
+        run = Run(tmp_path / rate)
+        run.history.parent.mkdir(parents=True)
+        rows = [
+            {"epoch": epoch, "loss": 1.0, "train_accuracy": 0.5, "validation_accuracy": 1 - error}
+            for epoch, error in enumerate(errors, start=1)
+        ]
+        write_history(rows, run.history)
+        error = errors[until - 1]
+        jobs.append(Outcome({"rate": rate}, run, measure="validation_error", error=error, until=until))
+    jobs.append(Outcome({"rate": "4"}, Run(tmp_path / "4"), failure="no memory", until=1))
+    assert best_metrics(jobs) == pytest.approx(
+        {"validation_error": 0.2, "loss": 1, "train_accuracy": 0.5, "validation_accuracy": 0.8}
+    )
+    ranking = Ranking(jobs, ["rate"], "Digits", rungs=[1, 3])
+    assert [(row[1], row[2]) for row in csv_of(ranking, tmp_path)[1:]] == [
+        *(("3", "2 of 2"), ("2", "2 of 2"), ("1", "1 of 2"), ("4", "1 of 2")),
+    ]
+    lines = ranking.figure().axes[0].lines
+    assert [(line.get_color(), pytest.approx(np.asarray(line.get_ydata()).tolist())) for line in lines] == [
+        (QUIET, [10]),
+        (BLUE, [50, 40, 30]),
+        (VERMILION, [40, 30, 20]),
+    ]
 
 
 @settings(deadline=None, max_examples=20)

@@ -26,8 +26,19 @@ from pipeline.runs.run import Run
 from pipeline.runs.training import journal_header, train_run
 from pipeline.support.errors import UserError
 from pipeline.tracking import MirrorProcess
+from pipeline.tracking.child import make_mirrors
+from pipeline.tracking.session import Session
 from tests.commands import PATIENCE, ROOT, git, wait_for
-from tests.stores import client, configuration, failing_server, free_port, mirror, mlflow_server, runs
+from tests.stores import (
+    address_of_this_process,
+    client,
+    configuration,
+    failing_server,
+    free_port,
+    mirror,
+    mlflow_server,
+    runs,
+)
 
 What = Literal["train", "evaluate", "plot", "sweep"]
 
@@ -121,14 +132,6 @@ def test_whoever_comes_next_completes_or_ends_what_killed_children_left(
     assert complete.data.metrics["official_accuracy"] == 0.5
     assert complete.outputs.model_outputs
     assert [p.step for p in store.get_metric_history(begun, "train_loss")] == [1, 2]
-
-
-def test_an_earlier_training_in_the_same_folder_is_none_of_this_stage(project: Path, store: Any) -> None:
-    train(configuration(seed=1))
-    with MirrorProcess(Run(), configuration(), "train"):
-        time.sleep(1)
-        train(configuration())
-    assert [run.data.params["seed"] for run in runs(store)] == ["0"]
 
 
 @pytest.mark.stress
@@ -255,6 +258,22 @@ def broken_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(program))
     return tmp_path / "lines"
+
+
+def test_an_earlier_training_in_the_same_folder_is_none_of_this_stage(
+    project: Path, store: Any, broken_child: Path
+) -> None:
+    train(configuration(seed=1))
+    with MirrorProcess(Run(), configuration(), "train"):
+        pass
+    task = json.loads(broken_child.read_text().splitlines()[0])
+    with address_of_this_process():
+        [recording] = make_mirrors(task, Session(project))
+        recording.update(over=False, result=None)
+        assert runs(store) == []
+        train(configuration())
+        recording.update(over=False, result=None)
+    assert [run.data.params["seed"] for run in runs(store)] == ["0"]
 
 
 @pytest.mark.parametrize(
