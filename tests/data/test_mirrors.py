@@ -49,10 +49,13 @@ def test_a_file_that_is_pinned_plain_is_unpacked_or_its_mirror_is_named(
         assert told == ""
 
 
-def test_where_the_gzipped_file_is_damaged_the_plain_one_is_taken(tmp_path: Path) -> None:
+def test_a_gzipped_file_is_unpacked_and_where_it_is_damaged_the_plain_one_is_taken(tmp_path: Path) -> None:
     content = b"a plain file"
     file = File(name="plain", hash=f"sha256:{hashlib.sha256(content).hexdigest()}", size=len(content))
     packed = gzip.compress(content)
+    (tmp_path / "plain.gz").write_bytes(packed)
+    copy_file(file, str(tmp_path), tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == content
     for damaged in (packed[:-9], packed[:-8] + bytes(8)):  # cut short, and another checksum
         (tmp_path / "plain").unlink(missing_ok=True)
         (tmp_path / "plain.gz").write_bytes(damaged)
