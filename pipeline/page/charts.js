@@ -5,7 +5,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 560;
 const HEIGHT = 260;
 const SQUARE = 360;
-const EDGE = { left: 58, right: 12, top: 12, bottom: 34 };
+const EDGE = { left: 74, right: 12, top: 12, bottom: 34 };
 
 function svg(tag, attributes, ...children) {
   const element = document.createElementNS(SVG, tag);

@@ -40,17 +40,15 @@ function startLearning() {
     if (!losses.length) losses.push(result.loss);
     losses.push(after);
     byId("phases").replaceChildren(...phases(before, learner, result, y, rate));
-    const read = classOf(forward(learner, x).a.at(-1));
-    byId("learned").textContent =
-      `After ${count(losses.length - 1, "step")}: C fell from ${short(result.loss)} to ${short(after)}. ` +
-      `The drawing is now read as ${classes[read]}.`;
     if (!Number.isFinite(after)) {
       byId("learned").textContent = "C is not a finite number any more: press Reset, and take a smaller η.";
       return;
     }
-    if (after > result.loss) {
-      byId("learned").textContent = byId("learned").textContent.replace("fell", "rose");
-    }
+    const [first, read] = [losses[0], classOf(forward(learner, x).a.at(-1))];
+    const moved = `${after < first ? "fell" : "rose"} from ${short(first)} to ${short(after)}`;
+    byId("learned").textContent =
+      `After ${count(losses.length - 1, "step")}: C ${after === first ? `stayed ${short(first)}` : moved}. ` +
+      `The drawing is now read as ${classes[read]}.`;
     const x0 = losses.map((_, i) => i);
     const line = { name: "C", values: losses };
     byId("losses").replaceChildren(chart({ title: "Loss by step", lines: [line], x: x0, unit: "step", say: short }));

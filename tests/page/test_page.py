@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipeline.runs.run import Run
 from pipeline.support.files import sha256
 from tests.browser import Browser
 from tests.digits import prepare
+from tests.page.told import number
 
 ONE = [[(0.5, 0.15), (0.5, 0.4), (0.5, 0.65), (0.5, 0.85)]]
 BARS = "[...document.querySelectorAll('.bar')].map((bar) => bar.getAttribute('aria-label'))"
@@ -123,9 +125,9 @@ def test_each_step_lowers_the_loss_until_reset(page: Browser) -> None:
     page.click("#example")
     page.value("document.getElementById('label').value = '7'")
     losses = []
-    for number in range(1, 6):
+    for steps in range(1, 6):
         page.click("#step")
-        assert page.text("#learned").startswith(f"After {number} step")
+        assert page.text("#learned").startswith(f"After {steps} step")
         assert "fell" in page.text("#learned")
         losses.append(page.value(LOSS))
     titles = page.value("[...document.querySelectorAll('#phases h3')].map((title) => title.firstChild.data)")
@@ -145,6 +147,49 @@ def test_each_step_lowers_the_loss_until_reset(page: Browser) -> None:
     assert page.text("#learned") == "The network is as it was trained."
     page.click("#step")
     assert page.value(LOSS) == losses[0]
+
+
+def told_losses(page: Browser) -> tuple[str, float, float]:
+    """Return whether the page says that the loss fell or rose, and from what number to what number."""
+    [(moved, first, last)] = re.findall(r": C (fell|rose) from (\S+) to (\S+)\. ", page.text("#learned"))
+    return moved, number(first), number(last)
+
+
+def test_the_loss_is_compared_with_that_before_the_first_step(page: Browser) -> None:
+    page.click("#example")
+    page.value("document.getElementById('label').value = '7'")
+    page.click("#step")
+    _, before, _ = told_losses(page)
+    for _ in range(2):
+        page.click("#step")
+    page.press("#losses input", "HOME")
+    assert page.value(LOSS).startswith("step 0: ")
+    moved, first, last = told_losses(page)
+    assert moved == "fell" and first == before > last
+    assert number(page.value(LOSS).removeprefix("step 0: C ")) == first
+    page.value("document.getElementById('rate').value = '10'")
+    page.click("#step")
+    moved, first, last = told_losses(page)
+    assert moved == "rose" and first == before < last
+
+
+def test_a_step_without_a_gradient_leaves_the_loss(page: Browser) -> None:
+    page.click("#clear")
+    page.click("#step")
+    assert ": C stayed " in page.text("#learned")
+
+
+@pytest.mark.parametrize("values", [[1.1e-4, 2e-4], [-1e-4, -2e-4], [1e-12, 2e-12]], ids=str)
+def test_no_number_beside_a_chart_is_cut_off(values: list[float], page: Browser) -> None:
+    page.value(
+        """document.getElementById('losses').replaceChildren(
+        chart({title: '', lines: [{name: 'C', values: arguments[0]}], x: [0, 1], unit: 'step', say: short}),
+        scatter({title: '', x: arguments[0], y: arguments[0], note: ''}))""",
+        values,
+    )
+    texts = "[...document.querySelectorAll('#losses svg text')]"
+    assert len(page.value(texts)) > 6
+    assert page.value(f"Math.min(...{texts}.map((text) => text.getBBox().x))") >= 0
 
 
 def test_a_network_learns_the_label_that_it_is_given(page: Browser) -> None:
@@ -220,7 +265,8 @@ def test_any_network_and_any_images_can_be_played_with(
     browser.drag("#pad", ONE)
     browser.wait("document.getElementById('verdict').textContent.includes('%')")
     browser.click("#step")
-    assert "fell" in browser.text("#learned") or "rose" in browser.text("#learned")
+    moved, first, last = told_losses(browser)
+    assert moved == ("fell" if last < first else "rose")
     browser.press("#weights-epoch", "ARROW_LEFT")
     assert browser.logged() == []
 

@@ -16,6 +16,7 @@ from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun
 from tests.browser import Browser
 from tests.commands import run_module
+from tests.page.told import number
 
 EPOCHS = 60
 RUN = Run(Path("outputs/xor"))
@@ -58,12 +59,6 @@ def change(page: Browser, field: str, value: object) -> None:
 def loss(page: Browser) -> float:
     [found] = re.findall(r"Loss C = (\S+), the mean over 4 points\.", page.text("#small-loss"))
     return number(found)
-
-
-def number(text: str) -> float:
-    """Read a number as the page writes it."""
-    superscripts = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
-    return float(text.replace("·10", "e").translate(superscripts))
 
 
 def test_only_the_parts_that_a_small_network_has_are_there(page: Browser) -> None:
