@@ -68,9 +68,18 @@ const lowered = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂�
 // 2 → ⁽²⁾
 const layerNumber = (l) => `⁽${raised(l)}⁾`;
 
-// Make a part of the page visible, and name it in the list of parts.
-function showPart(id) {
+// Make a part of the page visible, and name it in the list of parts. `instead` is a sentence that takes its place.
+function showPart(id, instead = "") {
   const section = byId(id);
+  const title = section.querySelector("h2");
   section.hidden = false;
-  document.querySelector("nav").append(make("a", { href: `#${id}` }, section.querySelector("h2").textContent));
+  document.querySelector("nav").append(make("a", { href: `#${id}` }, title.textContent));
+  if (instead) section.replaceChildren(title, make("p", {}, instead));
+}
+
+// Says which function of a network network.js lacks; "" where it has all.
+function unknownIn({ activation, output }, loss = "canonical") {
+  const name = [activation, output].find((each) => !(each in ACTIVATIONS));
+  const what = name ? `activation ${name}` : loss in LOSSES ? "" : `loss ${loss}`;
+  return what && `This page does not know the ${what}. Those that it knows are in pipeline/page/network.js.`;
 }

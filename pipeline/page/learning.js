@@ -8,7 +8,9 @@ const depth = trainedNetwork.weights.length;
 if (contents.images) startLearning();
 
 function startLearning() {
-  showPart("learn");
+  const unknown = unknownIn(contents.network, lossName);
+  showPart("learn", unknown);
+  if (unknown) return;
   let learner = copyOf(trainedNetwork);
   let losses = [];
   let chosen = false; // whether the label was chosen by hand, for this image

@@ -10,7 +10,9 @@ let explained = null; // the class that was chosen to be explained; null for the
 if (contents.images) startReading();
 
 function startReading() {
-  showPart("draw");
+  const unknown = unknownIn(contents.network);
+  showPart("draw", unknown);
+  if (unknown) return;
   const pad = makePad(byId("pad"), byId("pad-status"), see);
   let next = 0;
   const firsts = classes.map((_, i) => sprite.find(({ label, prediction }) => label === i && prediction === i));

@@ -24,6 +24,10 @@ function startSmall(problems) {
 
   function open() {
     problem = problems[Number(select.value)];
+    const unknown = unknownIn(problem.architecture, problem.loss);
+    byId("small-unknown").textContent = unknown;
+    byId("small-known").hidden = unknown !== "";
+    if (unknown) return;
     epoch.max = problem.epochs.length - 1;
     epoch.value = epoch.max;
     byId("small-rate").value = problem.rate;

@@ -1,5 +1,6 @@
 """The page's network computes what the Python code computes: forward pass, loss, δ and gradients."""
 
+import re
 from itertools import product
 from typing import Any
 
@@ -36,6 +37,17 @@ COMPUTE = """arguments[0].map(({network, loss, inputs, targets, rate}) => {
     probabilities: result.examples.map((each) => probabilities(each.a.at(-1))),
   };
 })"""
+
+
+@pytest.mark.parametrize(("table", "names"), [("ACTIVATIONS", [*ACTIVATIONS]), ("LOSSES", [*LOSSES])])
+def test_the_page_has_the_activations_and_losses_of_python(table: str, names: list[str]) -> None:
+    [held] = re.findall(
+        rf"^const {table} = {{$(.*?)^}};$", NETWORK.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    found = re.findall(r"^  (\w+): ", held, re.MULTILINE)
+    lacking, unknown = sorted({*names} - {*found}), sorted({*found} - {*names})
+    assert not lacking, f"pipeline/page/network.js: {table} lacks {lacking}, which Python has: add them there"
+    assert not unknown, f"pipeline/page/network.js: {table} has {unknown}, which Python lacks"
 
 
 def case(mlp: MLP, loss: str, x: Array, y: Array) -> dict[str, Any]:

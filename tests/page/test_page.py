@@ -271,6 +271,29 @@ def test_any_network_and_any_images_can_be_played_with(
     assert browser.logged() == []
 
 
+@pytest.mark.parametrize(
+    ("known", "unknown", "told", "parts"),
+    [
+        ('"activation":"relu"', '"activation":"cubed"', "activation cubed", ["draw", "learn"]),
+        ('"loss":"canonical"', '"loss":"hinge"', "loss hinge", ["learn"]),
+    ],
+    ids=["activation", "loss"],
+)
+def test_a_function_that_the_page_lacks_is_named(
+    known: str, unknown: str, told: str, parts: list[str], written: Path, browser: Browser, tmp_path: Path
+) -> None:
+    text = written.read_text(encoding="utf-8")
+    assert known in text
+    (tmp_path / "page.html").write_text(text.replace(known, unknown), encoding="utf-8")
+    browser.open(tmp_path / "page.html")
+    sentence = f"This page does not know the {told}. Those that it knows are in pipeline/page/network.js."
+    assert [
+        part for part in ("run", "draw", "learn", "weights") if sentence in browser.text(f"#{part}")
+    ] == parts
+    browser.click(".tile")
+    assert browser.logged() == []
+
+
 @pytest.mark.stress  # measures time
 def test_the_page_is_painted_within_a_second_and_a_stroke_is_read_within_a_frame(page: Browser) -> None:
     assert page.value("performance.getEntriesByName('first-contentful-paint')[0].startTime") < 1000

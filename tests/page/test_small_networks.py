@@ -84,6 +84,28 @@ def test_the_slider_goes_through_training(page: Browser, trained: TrainedRun) ->
         assert [number(each) for each in told.split(", ")] == pytest.approx(a[-1][:, 0].tolist(), rel=6e-2)
 
 
+@pytest.mark.parametrize(
+    ("known", "unknown", "told"),
+    [
+        ('"activation":"tanh"', '"activation":"cubed"', "activation cubed"),
+        ('"output":"sigmoid"', '"output":"cubed"', "activation cubed"),
+        ('"loss":"canonical"', '"loss":"hinge"', "loss hinge"),
+    ],
+    ids=["activation", "output", "loss"],
+)
+def test_a_function_that_the_page_lacks_is_named(
+    known: str, unknown: str, told: str, trained: TrainedRun, browser: Browser, tmp_path: Path
+) -> None:
+    text = trained.run.page.read_text(encoding="utf-8")
+    assert known in text
+    (tmp_path / "page.html").write_text(text.replace(known, unknown), encoding="utf-8")
+    browser.open(tmp_path / "page.html")
+    sentence = f"This page does not know the {told}. Those that it knows are in pipeline/page/network.js."
+    assert browser.text("#small-unknown") == sentence
+    assert not browser.find("#small-known").is_displayed()
+    assert browser.logged() == []
+
+
 def test_each_unit_shows_its_z_a_and_delta(page: Browser, trained: TrainedRun) -> None:
     points, network = xor(), trained.model
     z, a = network.forward(points.inputs)
