@@ -5,6 +5,7 @@ const STRONGEST = 12; // units whose weights are shown
 const watchers = []; // what is called with each image that is before the network
 let seen = new Float64Array(imageRows * imageColumns);
 const learned = firstLayerLearned();
+const sharesAreOutputs = trainedNetwork.output === "softmax" || trainedNetwork.widths.at(-1) === 1;
 let explained = null; // the class that was chosen to be explained; null for the one that is read
 
 if (contents.images) startReading();
@@ -49,10 +50,11 @@ function see(pixels) {
   paintInk(byId("input"), pixels);
   const empty = pixels.every((pixel) => pixel === 0);
   const pass = forward(trainedNetwork, pixels);
-  const shares = probabilities(pass.a.at(-1));
-  const read = classOf(pass.a.at(-1));
+  const outputs = pass.a.at(-1);
+  const shares = probabilities(outputs);
+  const read = classOf(outputs);
   byId("input").setAttribute("aria-label", empty ? "an empty image" : "the image that the network is given");
-  showBars(shares, read, empty);
+  showBars(shares, outputs, read, empty);
   byId("verdict").textContent = empty ? "Nothing is drawn yet." : `${classes[read]}, ${percent(shares[read], 1)}`;
   showEvidence(pass, explained ?? read);
   showUnits(pass);
@@ -82,18 +84,22 @@ function makeBars() {
       " ",
       make("span", { class: "track" }, make("span", { class: "fill" })),
       make("span", { class: "share" }),
+      make("span", { class: "raw" }),
     ),
   );
   byId("bars").append(...rows);
+  byId("bars-note").hidden = sharesAreOutputs;
 }
 
-function showBars(shares, read, empty) {
+function showBars(shares, outputs, read, empty) {
   [...byId("bars").children].forEach((row, i) => {
-    const share = empty ? 0 : shares[i];
-    row.style.setProperty("--share", share);
+    const share = empty ? "" : percent(shares[i], 1);
+    const raw = empty || sharesAreOutputs ? "" : `a = ${short(outputs[i])}`;
+    row.style.setProperty("--share", empty ? 0 : shares[i]);
     row.classList.toggle("read", i === read && !empty);
-    row.querySelector(".share").textContent = empty ? "" : percent(share, 1);
-    row.setAttribute("aria-label", `${classes[i]} ${empty ? "" : percent(share, 1)}, explain`);
+    row.querySelector(".share").textContent = share;
+    row.querySelector(".raw").textContent = raw;
+    row.setAttribute("aria-label", [`${classes[i]} ${share}`, raw, "explain"].filter(Boolean).join(", "));
     row.setAttribute("aria-pressed", i === explained);
   });
 }

@@ -15,7 +15,7 @@ from pipeline.runs.run import Run
 from pipeline.support.files import sha256
 from tests.browser import Browser
 from tests.digits import prepare
-from tests.page.told import number
+from tests.page.helpers import changed, number
 
 ONE = [[(0.5, 0.15), (0.5, 0.4), (0.5, 0.65), (0.5, 0.85)]]
 BARS = "[...document.querySelectorAll('.bar')].map((bar) => bar.getAttribute('aria-label'))"
@@ -102,6 +102,22 @@ def test_what_is_drawn_is_read(kind: str, page: Browser) -> None:
     assert any(words.startswith("1 ") for words in page.value(BARS))
     page.click("#clear")
     assert page.text("#verdict") == "Nothing is drawn yet."
+
+
+def test_each_output_is_beside_its_percentage(page: Browser) -> None:
+    page.click(".tile")
+    told = [re.fullmatch(r"\d \S+ %, a = (\S+), explain", words) for words in page.value(BARS)]
+    outputs = [number(each[1]) for each in told if each]
+    right = page.value("Array.from(forward(trainedNetwork, seen).a.at(-1))")
+    assert outputs == pytest.approx(right, rel=6e-3)
+    assert number(page.text(".bar .raw").removeprefix("a = ")) == outputs[0]
+    assert "The outputs need not add up to 1." in page.text("#bars-note")
+
+
+def test_softmax_outputs_are_the_percentages(written: Path, browser: Browser, tmp_path: Path) -> None:
+    browser.open(changed(written, '"output":"relu"', '"output":"softmax"', tmp_path))
+    assert not browser.find("#bars-note").is_displayed()
+    assert all(re.fullmatch(r"\d \S+ %, explain", words) for words in browser.value(BARS))
 
 
 def test_the_keyboard_draws_too(page: Browser) -> None:
@@ -282,10 +298,7 @@ def test_any_network_and_any_images_can_be_played_with(
 def test_a_function_that_the_page_lacks_is_named(
     known: str, unknown: str, told: str, parts: list[str], written: Path, browser: Browser, tmp_path: Path
 ) -> None:
-    text = written.read_text(encoding="utf-8")
-    assert known in text
-    (tmp_path / "page.html").write_text(text.replace(known, unknown), encoding="utf-8")
-    browser.open(tmp_path / "page.html")
+    browser.open(changed(written, known, unknown, tmp_path))
     sentence = f"This page does not know the {told}. Those that it knows are in pipeline/page/network.js."
     assert [
         part for part in ("run", "draw", "learn", "weights") if sentence in browser.text(f"#{part}")

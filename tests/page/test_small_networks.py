@@ -16,7 +16,7 @@ from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun
 from tests.browser import Browser
 from tests.commands import run_module
-from tests.page.told import number
+from tests.page.helpers import changed, number
 
 EPOCHS = 60
 RUN = Run(Path("outputs/xor"))
@@ -96,10 +96,7 @@ def test_the_slider_goes_through_training(page: Browser, trained: TrainedRun) ->
 def test_a_function_that_the_page_lacks_is_named(
     known: str, unknown: str, told: str, trained: TrainedRun, browser: Browser, tmp_path: Path
 ) -> None:
-    text = trained.run.page.read_text(encoding="utf-8")
-    assert known in text
-    (tmp_path / "page.html").write_text(text.replace(known, unknown), encoding="utf-8")
-    browser.open(tmp_path / "page.html")
+    browser.open(changed(trained.run.page, known, unknown, tmp_path))
     sentence = f"This page does not know the {told}. Those that it knows are in pipeline/page/network.js."
     assert browser.text("#small-unknown") == sentence
     assert not browser.find("#small-known").is_displayed()
