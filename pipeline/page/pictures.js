@@ -1,9 +1,12 @@
 // Pictures in canvases. Ink is black of some opacity; the style sheet inverts it where the page is dark. Numbers with a
-// sign are blue above 0 and orange below, the more opaque the larger.
+// sign have the colours below, the more opaque the larger.
 "use strict";
 
-const ABOVE = [30, 125, 205];
-const BELOW = [225, 100, 15];
+// The colours of the figures (pipeline/figures/problems.py): ABOVE for what is above 0 or ½ and for the label 1, BELOW
+// for what is below and for the label 0.
+const ABOVE = { name: "orange", rgb: [213, 94, 0] };
+const BELOW = { name: "blue", rgb: [0, 114, 178] };
+const sides = (middle) => `${ABOVE.name} above ${middle}, ${BELOW.name} below`;
 
 // A canvas of `columns` × `rows` pixels, which the style sheet enlarges. `colour` gives red, green, blue and opacity,
 // each from 0 to 255, of the pixel with this number.
@@ -29,7 +32,7 @@ function paintSigned(canvas, values, rows, columns, largest = largestOf(values))
 
 function signedColour(value, largest) {
   const opacity = largest > 0 ? Math.min(Math.abs(value) / largest, 1) : 0;
-  return [...(value > 0 ? ABOVE : BELOW), 255 * Math.sqrt(opacity)];
+  return [...(value > 0 ? ABOVE : BELOW).rgb, 255 * Math.sqrt(opacity)];
 }
 
 function largestOf(values) {

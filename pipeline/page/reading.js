@@ -118,9 +118,10 @@ function showEvidence(pass, k) {
   byId("gradient").setAttribute("aria-label", `where more ink would speak for and against ${classes[k]}`);
   byId("evidence-title").textContent = `Pixels that speak for and against ${classes[k]}`;
   byId("evidence-note").replaceChildren(
-    make("b", { class: "above" }, "Blue"),
-    " speaks for it, ",
-    make("b", { class: "below" }, "orange"),
+    "What is ",
+    make("b", { class: ABOVE.name }, ABOVE.name),
+    " speaks for it, what is ",
+    make("b", { class: BELOW.name }, BELOW.name),
     " against it; z is its output before the activation. Choose another class by its bar.",
   );
 }

@@ -18,6 +18,7 @@ function decodeProblem(problem) {
 
 function startSmall(problems) {
   showPart("small");
+  byId("small-colours").textContent = sides(0);
   let problem, network, diagram, chosen, message;
   const [select, point, epoch] = ["small-problem", "small-point", "small-epoch"].map(byId);
   select.append(...problems.map(({ title }, i) => make("option", { value: i }, title)));
@@ -182,7 +183,7 @@ function makeDiagram(widths, choose) {
       edges[l].forEach(({ line, text }, k) => {
         const weight = network.weights[l - 1][k];
         const share = largest ? Math.abs(weight) / largest : 0;
-        line.setAttribute("stroke", weight > 0 ? `rgb(${ABOVE})` : `rgb(${BELOW})`);
+        line.setAttribute("stroke", `rgb(${(weight > 0 ? ABOVE : BELOW).rgb})`);
         line.setAttribute("stroke-width", 0.4 + 3.5 * share);
         line.setAttribute("stroke-opacity", 0.15 + 0.7 * share);
         if (text) text.textContent = short(Number(weight.toPrecision(2)));
@@ -224,7 +225,7 @@ function drawFunction({ inputs, labels }, network, current) {
       cx: 300 * x,
       cy: 300 * (1 - y),
       r: i === current ? 8 : 5,
-      class: labels[i][0] ? "one" : "zero",
+      fill: `rgb(${(labels[i][0] ? ABOVE : BELOW).rgb})`,
     });
     circle.classList.toggle("current", i === current);
     drawing.append(circle);
@@ -244,7 +245,7 @@ function drawFunction({ inputs, labels }, network, current) {
     );
     inputs.forEach((x, i) => addPoint(place(0, x[0]), place(1, x[1]), i));
     drawing.setAttribute("aria-hidden", "true");
-    return withDrawing(canvas, drawing, "The output over the plane: blue above ½, orange below", words);
+    return withDrawing(canvas, drawing, `The output over the plane: ${sides("½")}`, words);
   }
   const height = (value) => 0.1 + 0.8 * value;
   for (const level of [0, 0.5, 1]) {

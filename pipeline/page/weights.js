@@ -16,7 +16,7 @@ function startWeights({ units, epochs, weights }) {
   );
   byId("weights-note").textContent =
     `The ${count(units.length, "unit")} whose weights training moves most, the one that moves most first, each as an ` +
-    "image: blue is above 0, orange below.";
+    `image: ${sides(0)}.`;
 
   const slider = byId("weights-epoch");
   slider.max = epochs.length - 1;

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.data.generated import xor
+from pipeline.figures.problems import SIDES
 from pipeline.nn.losses import Canonical
 from pipeline.page.__main__ import main
 from pipeline.runs.run import Run
@@ -101,6 +102,18 @@ def test_a_function_that_the_page_lacks_is_named(
     assert browser.text("#small-unknown") == sentence
     assert not browser.find("#small-known").is_displayed()
     assert browser.logged() == []
+
+
+def test_the_colours_are_those_of_the_figures(page: Browser) -> None:
+    blue, orange = ([round(255 * part) for part in SIDES(place)[:3]] for place in (0.0, 1.0))
+    assert [page.value(f"signedColour({sign}, 1).slice(0, 3)") for sign in (-1, 1)] == [blue, orange]
+    fills = page.value(
+        "[...document.querySelectorAll('.function circle')].map((point) => getComputedStyle(point).fill)"
+    )
+    labels = xor().targets[:, 0]
+    assert fills == ["rgb({}, {}, {})".format(*(orange if label else blue)) for label in labels]
+    assert "orange above ½, blue below" in page.text("#small-function")
+    assert page.text("#small-colours") == "orange above 0, blue below"
 
 
 def test_each_unit_shows_its_z_a_and_delta(page: Browser, trained: TrainedRun) -> None:
