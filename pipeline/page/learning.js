@@ -155,7 +155,7 @@ function matrix(M, network, l, delta, what) {
   const largest = Math.max(...shown.map((i) => largestOf(M.subarray(i * columns, (i + 1) * columns))));
   const tiles = shown.map((i) => {
     const canvas = paintRow(make("canvas"), M, i, largest);
-    return pictured(canvas, `${what} of unit ${i}`, `δ = ${short(delta[i])}`);
+    return pictured(canvas, `${what} of unit ${i + 1}`, `δ = ${short(delta[i])}`);
   });
   const words = shown.length
     ? `${rows} × ${columns}; here the ${count(shown.length, "unit")} with the largest |δ|, a row as an image`

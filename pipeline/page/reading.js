@@ -137,7 +137,7 @@ function showUnits({ a }) {
   const shown = a.length > 2 ? order.slice(0, STRONGEST).filter((i) => a[1][i] > 0) : [];
   const tiles = shown.map((i) => {
     const canvas = paintRow(make("canvas"), learned, i);
-    return pictured(canvas, `unit ${i}`, make("span", { class: "equation" }, "a"), ` = ${short(a[1][i])}`);
+    return pictured(canvas, `unit ${i + 1}`, make("span", { class: "equation" }, "a"), ` = ${short(a[1][i])}`);
   });
   const what = contents.firstLayer ? "how far training moved their weights" : "their weights";
   const words = `The units of layer 1 that fire most, and ${what}:`;

@@ -12,7 +12,7 @@ function startWeights({ units, epochs, weights }) {
   const largest = { change: largestOf(changes.at(-1)), weights: largestOf(all) };
   const canvases = units.map(() => make("canvas"));
   byId("weights-tiles").append(
-    ...canvases.map((canvas, i) => pictured(canvas, `unit ${units[i]}`, `unit ${units[i]}`)),
+    ...canvases.map((canvas, i) => pictured(canvas, `unit ${units[i] + 1}`, `unit ${units[i] + 1}`)),
   );
   byId("weights-note").textContent =
     `The ${count(units.length, "unit")} whose weights training moves most, the one that moves most first, each as an ` +

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from pipeline.page.__main__ import main
@@ -19,6 +20,7 @@ from tests.page.helpers import changed, number
 
 ONE = [[(0.5, 0.15), (0.5, 0.4), (0.5, 0.65), (0.5, 0.85)]]
 BARS = "[...document.querySelectorAll('.bar')].map((bar) => bar.getAttribute('aria-label'))"
+LABELS = "[...document.querySelectorAll(arguments[0])].map((each) => each.getAttribute('aria-label'))"
 LOSS = "document.querySelector('#losses output').textContent"
 
 
@@ -228,6 +230,18 @@ def test_the_first_layer_moves_with_the_slider(page: Browser) -> None:
     assert len(set(shown)) == 4 and shown[-1] == page.value(blank)
     page.click("#weights-change")
     assert page.value(picture) != page.value(blank)
+
+
+def test_units_are_counted_from_1(page: Browser) -> None:
+    page.click("#example")
+    page.click("#step")
+    units = page.value("contents.firstLayer.units")
+    assert page.value(LABELS, "#weights-tiles canvas") == [f"unit {unit + 1}" for unit in units]
+    a = np.array(page.value("Array.from(forward(trainedNetwork, seen).a[1])"))
+    firing = [f"unit {i + 1}" for i in np.argsort(-a, kind="stable") if a[i] > 0]
+    assert page.value(LABELS, "#units .tiles canvas") == firing[:12]
+    learning = {words.partition(" of ")[2] for words in page.value(LABELS, "#phases .tiles canvas")}
+    assert learning and learning <= {*firing}  # a unit that does not fire has no gradient
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
