@@ -88,6 +88,19 @@ def test_a_cell_of_the_confusion_matrix_opens_its_images(page: Browser) -> None:
     assert page.text("#mistakes [role=status]").startswith("1 read as 1: ")
 
 
+def test_a_cell_of_errors_opens_the_images_of_its_label_and_its_reading(page: Browser) -> None:
+    cells = "[...document.querySelectorAll('.confusion button')]"
+    counts = np.array([int(each or 0) for each in page.value(f"{cells}.map((cell) => cell.textContent)")])
+    counts = counts.reshape(10, 10)
+    label, read = np.argwhere((counts > 0) & ~np.eye(10, dtype=bool))[0].tolist()
+    page.value(f"{cells}[arguments[0]].click()", 10 * label + read)
+    images = "image" if counts[label, read] == 1 else "images"
+    expected = f"{label} read as {read}: {counts[label, read]} {images}"
+    assert page.text("#mistakes [role=status]") == expected
+    shown = page.value("[...document.querySelectorAll('.tile')].map((tile) => tile.ariaLabel.split(' ', 3))")
+    assert shown == [[str(label), "→", str(read)]] * counts[label, read]
+
+
 def test_a_misread_image_can_be_put_before_the_network(page: Browser) -> None:
     label, _, prediction = page.text(".tile span").partition(" → ")
     page.click(".tile")
@@ -137,6 +150,16 @@ def test_another_class_can_be_explained(page: Browser) -> None:
     assert page.text("#evidence-title") == "Pixels that speak for and against 9"
     page.click(".bar:last-child")
     assert page.text("#evidence-title") == f"Pixels that speak for and against {read}"
+
+
+@pytest.mark.parametrize("picture", ["spoken", "gradient"])
+def test_every_class_has_its_own_evidence(picture: str, page: Browser) -> None:
+    page.click("#example")
+    shown = []
+    for place in range(1, 11):
+        page.click(f".bar:nth-child({place})")
+        shown.append(page.value(f"document.getElementById('{picture}').toDataURL()"))
+    assert len(set(shown)) == 10
 
 
 def test_each_step_lowers_the_loss_until_reset(page: Browser) -> None:
@@ -208,6 +231,17 @@ def test_no_number_beside_a_chart_is_cut_off(values: list[float], page: Browser)
     texts = "[...document.querySelectorAll('#losses svg text')]"
     assert len(page.value(texts)) > 6
     assert page.value(f"Math.min(...{texts}.map((text) => text.getBBox().x))") >= 0
+
+
+def test_the_changed_weights_are_those_after_the_step(page: Browser) -> None:
+    picture = """document.querySelector("[aria-label='changed weights of layer 2']").toDataURL()"""
+    page.click("#example")
+    shown = []
+    for rate in ("0", "0.5", "0"):  # with a rate of 0 the weights stay what they are
+        page.value(f"document.getElementById('rate').value = '{rate}'")
+        page.click("#step")
+        shown.append(page.value(picture))
+    assert shown[0] != shown[1] == shown[2]
 
 
 def test_a_network_learns_the_label_that_it_is_given(page: Browser) -> None:
