@@ -40,9 +40,7 @@ def _sum(a: Array, axis: int | None = None) -> Array:
 
 
 def _erf(x: Array) -> Array:
-    from scipy.special import erf  # NumPy has none; here, since the import takes long
-
-    return np.asarray(erf(x))
+    return functions.erf(x).astype(x.dtype)  # NumPy has none
 
 
 _floating = partial(

@@ -21,7 +21,7 @@ from tests.forked import run_each
 from tests.stores import client
 from tests.sweeping import runs, sweep, table
 
-PATIENT = ["split.validation=50", "training.epochs=200", "training.patience=4", "optimizer.learning_rate=0.3"]
+PATIENT = ["split.validation=50", "training.epochs=200", "training.patience=4", "optimizer.learning_rate=0.4"]
 
 
 @pytest.fixture
