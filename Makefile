@@ -93,7 +93,7 @@ clean: ## remove the environments and all that the pipeline made
 $(VENV)/.synced: requirements.lock
 $(SCALING)/.synced: requirements-scaling.lock
 $(VENV)/.synced $(SCALING)/.synced:
-	@echo "Installing the libraries into $(@D): about 1 GB, which takes a minute or more."
+	@echo "Installing the libraries into $(@D): about 1.2 GB, several minutes without output …"
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check "$$(awk '/^uv==/ { print $$1 }' $<)"
 	$(@D)/bin/uv pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<

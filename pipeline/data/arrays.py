@@ -204,6 +204,6 @@ def range_of(blocks: Iterator[np.ndarray], training: np.ndarray, place: str) -> 
     if not low < high:
         raise UserError(
             f"{place}: the values of the training images go from {low:g} to {high:g}: dataset.range should"
-            " say which become 0 and 1, as in dataset.range=[0,16]"
+            " say which become 0 and 1, as in -S 'dataset.range=[0,16]'"
         )
     return Range(low, high)

@@ -15,6 +15,7 @@ from pipeline.data.encoding import (
     is_text,
     missing_value,
     numbers,
+    option,
     place,
     shown,
     texts,
@@ -92,17 +93,17 @@ class ColumnStatistics:
         if DATE.fullmatch(text):
             raise ValueError(
                 f"{where} is a date: make numbers of it, such as year and month, or leave the column out:"
-                f" dataset.drop=['{shown(self.name)}']"
+                f" {option('dataset.drop', self.name)}"
             )
         if self.of_texts and WITH_COMMAS.fullmatch(text):
             raise ValueError(
-                f"{where} is no number: say dataset.decimal=',' if the comma stands before the fraction, and"
-                " take commas out that only group the digits"
+                f"{where} is no number: say -S \"dataset.decimal=','\" if the comma stands before the"
+                " fraction, and take commas out that only group the digits"
             )
         if self.of_texts and WITH_SIGN.fullmatch(text):
             raise ValueError(
                 f"{where} is no number: take out the sign beside the digits, or say"
-                f" dataset.text=['{shown(self.name)}'] to take the column as text"
+                f" {option('dataset.text', self.name)} to take the column as text"
             )
 
     def _numbers(self, column: pa.Array, rows: np.ndarray) -> np.ndarray:
@@ -130,7 +131,7 @@ class ColumnStatistics:
         if self.first_text is None or not (self.of_texts or self.moments.count):
             raise ValueError(
                 f"column {shown(self.name)}: no row of the training part has a value: leave it out:"
-                f" dataset.drop=['{shown(self.name)}']"
+                f" {option('dataset.drop', self.name)}"
             )
         if self.first_missing is not None and missing == "error":
             raise ValueError(missing_value(self.name, self.first_missing))
@@ -157,7 +158,7 @@ class ColumnStatistics:
         if len(self.categories) > MOST_CATEGORIES:
             raise ValueError(
                 f"column {shown(self.name)}: more than {MOST_CATEGORIES:,} different texts, and each would be"
-                f" an input: leave it out: dataset.drop=['{shown(self.name)}']"
+                f" an input: leave it out: {option('dataset.drop', self.name)}"
             )
 
 

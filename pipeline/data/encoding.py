@@ -1,6 +1,7 @@
 """How a raw row becomes inputs: found out on the training part, then the same for every row."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass as plain_dataclass
 from typing import Annotated, Any, Literal, Protocol
@@ -268,6 +269,15 @@ def place(column: str, row: int) -> str:
 def shown(text: str) -> str:
     """Return `text`, shortened, in one line."""
     return shorten(text, MAX_SHOWN)
+
+
+def option(key: str, column: str) -> str:
+    """Return the option of `dvc exp run` that sets `key` to a list of this `column`, to paste into a shell.
+
+    Hydra needs the quotation marks around the name, and a shell would take them away.
+    """
+    name = re.sub(r'(["$`\\])', r"\\\1", shown(column).replace("'", r"\'"))
+    return f"-S \"{key}=['{name}']\""
 
 
 def missing_value(column: str, row: int) -> str:

@@ -60,7 +60,8 @@ class Images:
                     if image.shape != tuple(shape):
                         raise ValueError(
                             f"it is of {image.shape[0]}×{image.shape[1]} pixels, and {self.files[0]} of"
-                            f" {shape[0]}×{shape[1]}: dataset.size scales them, as in dataset.size=[32,32]"
+                            f" {shape[0]}×{shape[1]}: dataset.size scales them, as in"
+                            " -S 'dataset.size=[32,32]'"
                         )
                     block[row] = image
                 except ValueError as error:

@@ -16,6 +16,7 @@ from pipeline.data.encoding import (
     NotANumberError,
     is_number,
     numbers,
+    option,
     place,
     shown,
     texts,
@@ -70,7 +71,7 @@ class Table:
         if "" in self.features:
             raise UserError(
                 f"{self.place()}: column {self.file.names.index('') + 1} has no name in row 1: give it one,"
-                " or leave it out, as in dataset.drop=['']"
+                f" or leave it out, as in {option('dataset.drop', '')}"
             )
 
     def place(self) -> str:
@@ -188,7 +189,7 @@ class Table:
             return ""
         return (
             ", as the values before it are: mend it, leave it empty if there is no value, or say"
-            f" dataset.text=['{shown(error.column)}'] to take the column as text"
+            f" {option('dataset.text', error.column)} to take the column as text"
         )
 
 

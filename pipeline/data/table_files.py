@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from pipeline.data.encoding import is_number, is_text, place, shown
+from pipeline.data.encoding import is_number, is_text, option, place, shown
 from pipeline.data.idx import GZIP_MAGIC
 from pipeline.support.errors import UserError
 
@@ -253,5 +253,5 @@ class ParquetFile:
         what = "dates or times" if pa.types.is_temporal(kind) else str(kind)
         raise UserError(
             f"{self.path}: column {shown(name)}: it holds {what}: make numbers of it, such as year and month,"
-            f" or leave it out: dataset.drop=['{shown(name)}']"
+            f" or leave it out: {option('dataset.drop', name)}"
         )

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import shlex
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from pydantic import ValidationError
 
+from pipeline.data.encoding import option
 from pipeline.data.splitting import Split
 from pipeline.support.errors import UserError
 from tests.own import HALVES, Maker, arrays, images, picture, prepare, table
@@ -141,16 +144,16 @@ CASES: dict[str, tuple[Maker, str]] = {
     "no parquet": (of_table(ROWS, "t.parquet"), "t.parquet: it begins with 61 2c 62 2c, so it is no Parquet"),
     "parquet dates": (
         of_table(parquet({"a": np.array(["2020-01-01"] * 2, "datetime64[s]"), "y": ["n", "y"]}), "t.parquet"),
-        r"t.parquet: column a: it holds dates or times: .* dataset.drop=\['a'\]",
+        r"""t.parquet: column a: it holds dates or times: .* -S "dataset.drop=\['a'\]"$""",
     ),
     # tables: the values
     "typo": (
         of_table(changed(9, 0, "1O")),
-        r"table.csv: row 9, column a: '1O' is no number, as .* dataset.text=\['a'\]",
+        r"""table.csv: row 9, column a: '1O' is no number, as .* -S "dataset.text=\['a'\]" to take""",
     ),
     "decimal commas": (
         of_table(changed(2, 0, "1,5").replace("1,5,", '"1,5",')),
-        "row 2, column a: '1,5' is no number: say dataset.decimal=','",
+        "row 2, column a: '1,5' is no number: say -S \"dataset.decimal=','\"",
     ),
     "per cent": (of_table(changed(2, 0, "10%")), "row 2, column a: '10%' is no number: take out the sign"),
     "currency": (of_table(changed(2, 0, "€ 1.50")), "row 2, column a: '€ 1.50' is no number: take out"),
@@ -166,11 +169,11 @@ CASES: dict[str, tuple[Maker, str]] = {
     "too large": (of_table(changed(2, 0, "1e308")), "column a: its numbers are too large to be added up"),
     "no value at all": (
         of_table("a,b,y\n" + "1,,no\n2,,yes\n" * 5, missing="median"),
-        r"column b: no row of the training part has a value: leave it out: dataset.drop=\['b'\]",
+        r"""column b: no row of the training part has a value: leave it out: -S "dataset.drop=\['b'\]"$""",
     ),
     "identifiers": (
         of_table("a,b,y\n" + "".join(f"{i},id{i},{'yn'[i % 2]}\n" for i in range(3000))),
-        r"column b: more than 1,000 different texts, .* dataset.drop=\['b'\]",
+        r"""column b: more than 1,000 different texts, .* -S "dataset.drop=\['b'\]"$""",
     ),
     # tables: the target
     "no target": (
@@ -389,3 +392,10 @@ def test_no_code_in_an_array_is_ever_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no pickle is loaded"):
         prepare(tmp_path, {"kind": "arrays", "path": str(tmp_path / "arrays.npz")}, HALVES)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("column", ["date", "date of sale", "a, b", "it's", 'a"b', "a\\b", ""])
+def test_the_option_that_an_error_shows_can_be_pasted_into_a_shell(column: str) -> None:
+    [flag, override] = shlex.split(option("dataset.drop", column))
+    parsed = OverridesParser.create().parse_override(override)
+    assert (flag, parsed.key_or_group, parsed.value()) == ("-S", "dataset.drop", [column])
