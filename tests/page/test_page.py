@@ -212,6 +212,10 @@ def test_the_loss_is_compared_with_that_before_the_first_step(page: Browser) -> 
     page.click("#step")
     moved, first, last = told_losses(page)
     assert moved == "rose" and first == before < last
+    page.value("document.getElementById('rate').value = '0.001'")
+    page.click("#step")
+    moved, first, lower = told_losses(page)  # lower than before this step, but not than before the first
+    assert moved == "rose" and first == before < lower < last
 
 
 def test_a_step_without_a_gradient_leaves_the_loss(page: Browser) -> None:
