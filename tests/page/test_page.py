@@ -274,7 +274,10 @@ def test_units_are_counted_from_1(page: Browser) -> None:
     page.click("#example")
     page.click("#step")
     units = page.value("contents.firstLayer.units")
-    assert page.value(LABELS, "#weights-tiles canvas") == [f"unit {unit + 1}" for unit in units]
+    captions = page.value(
+        "[...document.querySelectorAll('#weights-tiles figcaption')].map((each) => each.textContent)"
+    )
+    assert page.value(LABELS, "#weights-tiles canvas") == captions == [f"unit {unit + 1}" for unit in units]
     a = np.array(page.value("Array.from(forward(trainedNetwork, seen).a[1])"))
     firing = [f"unit {i + 1}" for i in np.argsort(-a, kind="stable") if a[i] > 0]
     assert page.value(LABELS, "#units .tiles canvas") == firing[:12]
