@@ -152,13 +152,17 @@ def test_another_class_can_be_explained(page: Browser) -> None:
     assert page.text("#evidence-title") == f"Pixels that speak for and against {read}"
 
 
-@pytest.mark.parametrize("picture", ["spoken", "gradient"])
-def test_every_class_has_its_own_evidence(picture: str, page: Browser) -> None:
+@pytest.mark.parametrize(("picture", "factor"), [("spoken", "seen[i]"), ("gradient", "1")])
+def test_every_class_has_its_own_evidence(picture: str, factor: str, page: Browser) -> None:
+    gradient = "inputGradient(trainedNetwork, forward(trainedNetwork, seen), arguments[0])"
+    values = f"{gradient}.map((each, i) => each * {factor})"
     page.click("#example")
     shown = []
-    for place in range(1, 11):
-        page.click(f".bar:nth-child({place})")
+    for k in range(10):
+        page.click(f".bar:nth-child({k + 1})")
         shown.append(page.value(f"document.getElementById('{picture}').toDataURL()"))
+        expected = f"paintSigned(make('canvas'), {values}, imageRows, imageColumns).toDataURL()"
+        assert shown[-1] == page.value(expected, k)
     assert len(set(shown)) == 10
 
 
