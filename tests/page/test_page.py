@@ -126,7 +126,8 @@ def test_each_output_is_beside_its_percentage(page: Browser) -> None:
     right = page.value("Array.from(forward(trainedNetwork, seen).a.at(-1))")
     assert outputs == pytest.approx(right, rel=6e-3)
     assert number(page.text(".bar .raw").removeprefix("a = ")) == outputs[0]
-    assert "The outputs need not add up to 1." in page.text("#bars-note")
+    note = "The percentages are the network's outputs a, made to add up to 100 %."
+    assert page.text("#bars-note") == note
 
 
 def test_softmax_outputs_are_the_percentages(written: Path, browser: Browser, tmp_path: Path) -> None:
