@@ -126,7 +126,8 @@ def test_each_output_is_beside_its_percentage(page: Browser) -> None:
     right = page.value("Array.from(forward(trainedNetwork, seen).a.at(-1))")
     assert outputs == pytest.approx(right, rel=6e-3)
     assert number(page.text(".bar .raw").removeprefix("a = ")) == outputs[0]
-    assert "The outputs need not add up to 1." in page.text("#bars-note")
+    note = "The percentages are the network's outputs a, made to add up to 100 %."
+    assert page.text("#bars-note") == note
 
 
 def test_softmax_outputs_are_the_percentages(written: Path, browser: Browser, tmp_path: Path) -> None:
@@ -152,13 +153,17 @@ def test_another_class_can_be_explained(page: Browser) -> None:
     assert page.text("#evidence-title") == f"Pixels that speak for and against {read}"
 
 
-@pytest.mark.parametrize("picture", ["spoken", "gradient"])
-def test_every_class_has_its_own_evidence(picture: str, page: Browser) -> None:
+@pytest.mark.parametrize(("picture", "factor"), [("spoken", "seen[i]"), ("gradient", "1")])
+def test_every_class_has_its_own_evidence(picture: str, factor: str, page: Browser) -> None:
+    gradient = "inputGradient(trainedNetwork, forward(trainedNetwork, seen), arguments[0])"
+    values = f"{gradient}.map((each, i) => each * {factor})"
     page.click("#example")
     shown = []
-    for place in range(1, 11):
-        page.click(f".bar:nth-child({place})")
+    for k in range(10):
+        page.click(f".bar:nth-child({k + 1})")
         shown.append(page.value(f"document.getElementById('{picture}').toDataURL()"))
+        expected = f"paintSigned(make('canvas'), {values}, imageRows, imageColumns).toDataURL()"
+        assert shown[-1] == page.value(expected, k)
     assert len(set(shown)) == 10
 
 
@@ -212,6 +217,10 @@ def test_the_loss_is_compared_with_that_before_the_first_step(page: Browser) -> 
     page.click("#step")
     moved, first, last = told_losses(page)
     assert moved == "rose" and first == before < last
+    page.value("document.getElementById('rate').value = '0.001'")
+    page.click("#step")
+    moved, first, lower = told_losses(page)  # lower than before this step, but not than before the first
+    assert moved == "rose" and first == before < lower < last
 
 
 def test_a_step_without_a_gradient_leaves_the_loss(page: Browser) -> None:
@@ -270,7 +279,10 @@ def test_units_are_counted_from_1(page: Browser) -> None:
     page.click("#example")
     page.click("#step")
     units = page.value("contents.firstLayer.units")
-    assert page.value(LABELS, "#weights-tiles canvas") == [f"unit {unit + 1}" for unit in units]
+    captions = page.value(
+        "[...document.querySelectorAll('#weights-tiles figcaption')].map((each) => each.textContent)"
+    )
+    assert page.value(LABELS, "#weights-tiles canvas") == captions == [f"unit {unit + 1}" for unit in units]
     a = np.array(page.value("Array.from(forward(trainedNetwork, seen).a[1])"))
     firing = [f"unit {i + 1}" for i in np.argsort(-a, kind="stable") if a[i] > 0]
     assert page.value(LABELS, "#units .tiles canvas") == firing[:12]
