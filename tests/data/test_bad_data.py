@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import shlex
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from pydantic import ValidationError
 
-from pipeline.data.encoding import option
 from pipeline.data.splitting import Split
 from pipeline.support.errors import UserError
 from tests.own import HALVES, Maker, arrays, images, picture, prepare, table
@@ -392,10 +389,3 @@ def test_no_code_in_an_array_is_ever_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no pickle is loaded"):
         prepare(tmp_path, {"kind": "arrays", "path": str(tmp_path / "arrays.npz")}, HALVES)
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("column", ["date", "date of sale", "a, b", "it's", 'a"b', "a\\b", ""])
-def test_the_option_that_an_error_shows_can_be_pasted_into_a_shell(column: str) -> None:
-    [flag, override] = shlex.split(option("dataset.drop", column))
-    parsed = OverridesParser.create().parse_override(override)
-    assert (flag, parsed.key_or_group, parsed.value()) == ("-S", "dataset.drop", [column])
