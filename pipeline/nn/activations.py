@@ -123,15 +123,12 @@ class Mish(Activation):
     """σ(z) = z tanh(ln(1 + eᶻ)) (Misra 2020)."""
 
     def forward(self, z: Array, out: Array | None = None) -> Array:
-        return np.multiply(z, self._factor(self._exp(z)), out=out)
+        return np.multiply(z, self._factor(capped_exp(z, self.f)), out=out)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        w = self._exp(z)
+        w = capped_exp(z, self.f)
         t = self._factor(w)
         delta *= t + z * (1 - t * t) * (w / (1 + w))
-
-    def _exp(self, z: Array) -> Array:
-        return self.f.exp(np.minimum(z, ONE_ABOVE))
 
     def _factor(self, w: Array) -> Array:
         """Return tanh(ln(1 + w)), of one fraction: tanh x = (e²ˣ − 1) / (e²ˣ + 1)."""
@@ -214,9 +211,14 @@ HIDDEN = tuple(name for name in ACTIVATIONS if name != "softmax")
 CANONICAL = tuple(name for name, kind in ACTIVATIONS.items() if issubclass(kind, CanonicalOutput))
 
 
+def capped_exp(z: Array, f: Arithmetic) -> Array:
+    """Return eᶻ, above `ONE_ABOVE` that of `ONE_ABOVE`."""
+    return f.exp(np.minimum(z, ONE_ABOVE))
+
+
 def logistic(z: Array, f: Arithmetic) -> Array:
     """Return eᶻ / (eᶻ + 1) without overflow."""
-    w = f.exp(np.minimum(z, ONE_ABOVE))
+    w = capped_exp(z, f)
     return w / (1 + w)
 
 

@@ -131,7 +131,7 @@ def exp(x: Array) -> Array:
 @in_blocks
 def expm1(x: Array) -> Array:
     """Return eˣ − 1, also near 0; largest error 2 ulp."""
-    power, s = _exponential(np.asarray(x, np.float64))
+    power, s = _exponential(x)
     half = _times_power_of_2(np.full_like(s, 0.5), power)  # 2ᵖ itself may be infinite when eˣ is not
     with np.errstate(over="ignore"):
         return np.where(power == 0, s, 2 * (half * s + (half - 0.5)))

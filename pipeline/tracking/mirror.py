@@ -129,7 +129,9 @@ class RunMirror:
         """Create or continue the run, and log the training's params and dataset; return the data."""
         header, config = record.header, record.header["config"]
         data = describe_data(config, self.session.root)
-        if not self.run_id:
+        if self.run_id:
+            run = self.client.get_run(self.run_id)
+        else:
             tags = {
                 **self.session.origin,
                 **data.tags,
@@ -139,14 +141,15 @@ class RunMirror:
             if self.parent:
                 tags |= {"job": header["key"], "mlflow.parentRunId": self.parent}
                 earlier = f"tags.job = '{header['key']}' and tags.`mlflow.parentRunId` = '{self.parent}'"
-                for run in self.session.search(earlier):  # an attempt at the job that broke off
-                    self.client.delete_run(run.info.run_id)
+                for attempt in self.session.search(earlier):  # one at the job that broke off
+                    self.client.delete_run(attempt.info.run_id)
             experiment = self.session.experiment(data.dataset.title)
             name = header.get("name") or run_name(config)
-            self.run_id = self.client.create_run(experiment, record.started_ms, tags, name).info.run_id
+            run = self.client.create_run(experiment, record.started_ms, tags, name)
+            self.run_id = run.info.run_id
         # A param cannot be changed, and `evaluation` may differ from that of an earlier attempt.
-        known = self.client.get_run(self.run_id).data.params
-        params = [Param(key, str(value)) for key, value in flatten(config).items() if key not in known]
+        new = {key: value for key, value in flatten(config).items() if key not in run.data.params}
+        params = [Param(key, str(value)) for key, value in new.items()]
         self.client.log_batch(self.run_id, params=params)
         self.client.log_inputs(self.run_id, [data.as_input()])
         self.client.log_text(self.run_id, dump(config), "params.yaml")
@@ -228,10 +231,8 @@ class ResultsMirror(RunMirror):
         parts = json.loads(self.run.metrics.read_text(encoding="utf-8"))
         metrics = {f"{part}_{key}": value for part, values in parts.items() for key, value in values.items()}
         curves = read_history(self.run.history)[-1].keys()
-        new = {key: metrics[key] for key in metrics.keys() - curves}
-        known = self.client.get_run(self.run_id).data.metrics
-        averages = {key for key in known if key.endswith("averaged_accuracy")}
-        new |= {key: math.nan for key in averages - metrics.keys() if not math.isnan(known[key])}
+        averages = {f"{part}_averaged_accuracy": math.nan for part in parts}
+        new = averages | {key: metrics[key] for key in metrics.keys() - curves}
         self.session.log_metrics(self.run_id, new)
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mlflow.entities import Metric
 
 from pipeline.runs.journal import KILLED
@@ -77,10 +78,17 @@ class Session:
         return tags
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
-        """Log the final values of `metrics`, without those that the run has already."""
+        """Log the final values of `metrics`, without those that the run has already.
+
+        NaN stands for no value: it is logged only where the run has one.
+        """
         known = self.client.get_run(run_id).data.metrics
         now = time.time_ns() // 1_000_000
-        new = [Metric(key, value, now, 0) for key, value in metrics.items() if known.get(key) != value]
+        new = [
+            Metric(key, value, now, 0)
+            for key, value in metrics.items()
+            if not np.array_equal(value, known.get(key, np.nan), equal_nan=True)
+        ]
         self.client.log_batch(run_id, metrics=new)
 
     def where(self, run_id: str) -> str:
