@@ -1,8 +1,7 @@
 """What augmentation adds to an epoch of a wide network: `python -m benchmarks.augmentation`.
 
-The network, its loss and its optimizer are those of `experiment=best`, without label smoothing, schedule and
-moving average. The images are computed ahead in a thread of their own, which shares the cores with the matrix
-products.
+The network and its training are those of `experiment=best`. The images are computed ahead in a thread of
+their own, which shares the cores with the matrix products.
 """
 
 from pipeline.support.program import program
@@ -14,6 +13,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.common import console, machine, progress, verdict
+from pipeline.config.schema import Config
 from pipeline.data.augmentation import distortion_for
 from pipeline.data.dataset import Dataset
 from pipeline.nn.types import Part
@@ -31,7 +31,7 @@ CHOICES = ("none", "affine", "elastic", "affine_elastic")
 
 def main() -> None:
     """Measure the choices in turns, round by round, and print the table."""
-    experiments = {name: read_experiment("best", f"augmentation={name}") for name in CHOICES}
+    experiments = {name: experiment_with(name) for name in CHOICES}
     experiment, rng = experiments["none"], np.random.default_rng(0)
     images = rng.random((IMAGES, SHAPE[0] * SHAPE[1]), np.float32)
     part = Part(images, np.eye(10, dtype=np.uint8)[rng.integers(0, 10, IMAGES)])
@@ -78,6 +78,11 @@ def main() -> None:
             table.add_row(name, training, f"{added:.0%}", by_itself, target)
     console.print(machine())
     console.print(table)
+
+
+def experiment_with(augmentation: str) -> Config:
+    """Return `experiment=best` with this `augmentation`, which copies of images need if there are any."""
+    return read_experiment("best", f"augmentation={augmentation}", "evaluation.copies=1")
 
 
 if __name__ == "__main__":

@@ -26,8 +26,9 @@ console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isat
 
 
 def untracked_environment() -> dict[str, str]:
-    """Return the environment without what would take runs to another MLflow store."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    """Return the environment without what would take runs to another MLflow store; `python` is this one."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    return kept | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
 
 
 def progress(items: Iterable[T], words: str) -> Iterable[T]:

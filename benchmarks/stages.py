@@ -6,10 +6,8 @@ where `data/raw` has them.
 
 from pipeline.support.program import program
 
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,10 +21,6 @@ from pipeline.support.errors import UserError
 from pipeline.support.files import PARAMS
 
 LIMIT = 40  # seconds in all
-
-ENVIRONMENT = untracked_environment() | {
-    "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-}
 
 
 def main() -> None:
@@ -47,7 +41,7 @@ def main() -> None:
         status.update("the stages' commands without DVC and MLflow")
         _switch_tracking_off(clone / PARAMS)
         untracked = {name: _run(stage["cmd"], clone) for name, stage in stages.items()}
-        imports = {name: _run(f"python -c 'import pipeline.{name}'", clone) for name in stages}
+        imports = {name: _run(f"{stage['cmd']} --help", clone) for name, stage in stages.items()}
         commit = subprocess.check_output(["git", "describe", "--always"], cwd=clone, text=True).strip()
 
     table = Table(title=f"Seconds of dvc repro at commit {commit}")
@@ -86,7 +80,7 @@ def _repro(clone: Path) -> tuple[dict[str, float], float, float]:
     process = subprocess.Popen(
         ["dvc", "repro"],
         cwd=clone,
-        env=ENVIRONMENT | {"PYTHONUNBUFFERED": "1"},
+        env=untracked_environment() | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -108,7 +102,9 @@ def _repro(clone: Path) -> tuple[dict[str, float], float, float]:
 def _run(command: str, folder: Path) -> float:
     """Run `command` in `folder` and return its seconds."""
     started = time.perf_counter()
-    result = subprocess.run(command, shell=True, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
+    result = subprocess.run(
+        command, shell=True, cwd=folder, env=untracked_environment(), capture_output=True, text=True
+    )
     if result.returncode:
         raise UserError(f"{command} failed:\n{result.stdout}{result.stderr}")
     return time.perf_counter() - started

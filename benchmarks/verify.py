@@ -6,7 +6,6 @@ with the one in the committed `dvc.lock`.
 
 from pipeline.support.program import program
 
-import os
 import platform
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 import yaml
 from rich.table import Table
 
-from benchmarks.common import ROOT, console, machine
+from benchmarks.common import ROOT, console, machine, untracked_environment
 from pipeline.data.dataset import RAW
 from pipeline.support.errors import UserError
 
@@ -54,9 +53,7 @@ def reproduce(clone: Path) -> bool:
     The raw files that are here already are not fetched again, and no run is recorded anywhere else. Every
     stage really runs, even where DVC is set up to share a cache that holds its outputs.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    # The stages start `python`, which is to be this one.
-    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = untracked_environment()
     if (ROOT / RAW).is_dir():
         environment.setdefault("DATA_MIRROR", str(ROOT / RAW))
     command = [sys.executable, "-m", "dvc", "repro", "--force", "--quiet"]

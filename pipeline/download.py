@@ -1,4 +1,4 @@
-"""Stage 1: bring the dataset's four IDX files to `data/raw`.
+"""The stage `download`: bring the dataset's files to `data/raw`.
 
 The hash of every file is pinned, so a source is good if it has the right bytes. The sources are the
 environment variable DATA_MIRROR, then `dataset.mirrors`. Each file comes from the first source that has it.
@@ -17,7 +17,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import requests
 
@@ -152,9 +152,11 @@ def download(
     for name in earlier - set(names.values()):
         _remove(raw, name)
     files = {role: {"name": name, "sha256": sha256(raw / name)} for role, name in names.items()}
-    write_description(
-        raw, {"name": dataset.name, "title": dataset.title, "classes": dataset.classes, "files": files}
-    )
+    described: dict[str, Any] = {"name": dataset.name, "title": dataset.title, "classes": dataset.classes}
+    described["files"] = files
+    if isinstance(dataset, IdxDataset) and dataset.range:
+        described["range"] = dataset.range
+    write_description(raw, described)
     warn_of_others(raw, [*names.values(), "dataset.json"])
     return dataset
 

@@ -1,4 +1,4 @@
-"""Stage 4: how well the trained network does, part by part and class by class, and on which examples it errs.
+"""The stage `evaluate`: how well the network does, part by part and class by class, and where it errs.
 
 Under DVC it measures `models/model.npz`. `python -m pipeline.evaluate FOLDER` measures the network of another
 run, into that run's folder. Of several folders it measures each, and then all of them as a committee, whose
@@ -33,7 +33,6 @@ from pipeline.runs.models import TrainedModel, classify, predict_numbers
 from pipeline.runs.run import Run
 from pipeline.runs.trained import TrainedRun, chosen_runs, files_of
 from pipeline.support.errors import UserError
-from pipeline.sweeps.outcome import trained_elsewhere
 from pipeline.tracking import MirrorProcess
 
 
@@ -52,7 +51,7 @@ def main_of_several(runs: Sequence[Run]) -> None:
     committee = []
     for run in runs:
         with files_of(run):
-            committee.append(TrainedRun.open(trained_elsewhere(run)))
+            committee.append(TrainedRun.open(run))
     check_committee(committee)
     for trained in committee:
         with files_of(trained.run):

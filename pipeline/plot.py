@@ -1,4 +1,4 @@
-"""Stage 5: the figures that show what the network learned and where it errs.
+"""The stage `plot`: the figures that show what the network learned and where it errs.
 
 Under DVC it draws the network in `models/model.npz`. `python -m pipeline.plot FOLDER` draws that of another
 run, into that run's folder. `python -m pipeline.evaluate FOLDER` has to measure it before, unless it is of a
@@ -18,8 +18,9 @@ def main(run: Run) -> None:
     """Draw the training of `run` and what was measured into the run's `reports/figures/`."""
     if run.is_dvcs():
         refuse_links(run.figures, "remove the link, and the stage makes the folder")
-    remove_leftovers(run.figures)
     trained = TrainedRun.open(run)
+    run = trained.run
+    remove_leftovers(run.figures)
     with MirrorProcess(run, trained.config, "plot"):
         # Imported here, since matplotlib takes a second, in which tracking is already under way.
         from pipeline.figures.problems import draw_problem

@@ -26,7 +26,7 @@ from pipeline.runs.trained import TrainedRun, files_of
 from pipeline.support.errors import UserError, warn
 from pipeline.support.files import reading
 from pipeline.tracking.registry import load_registered
-from pipeline.tracking.store import check_server, one_line_on_failures
+from pipeline.tracking.store import one_line_on_failures
 
 SHADES = " ░▒▓█"
 DECIMALS = 1  # of a probability in per cent; what would be 0 is not printed
@@ -180,10 +180,10 @@ def network_of(run: Run) -> ImageNetwork | TableNetwork:
     if isinstance(trained.config.dataset, GeneratedDataset):
         data = Description(dataset.name, dataset.title, dataset.classes, image_shape=None)
     else:
-        made_from = read_made_from(run.model)
+        made_from = read_made_from(trained.run.model)
         if made_from and made_from.get("dataset") != digest():
             remedy = "`dvc repro train` trains on these" if run.is_dvcs() else "train that run again"
-            raise UserError(f"{run.model} was trained on other data than {PROCESSED} holds: {remedy}")
+            raise UserError(f"{trained.run.model} was trained on other data than {PROCESSED} holds: {remedy}")
         data = read_description(folder_for(split.folds, split.fold), Description, "preprocess")
     return network_for(Answering(trained.model, data, trained.copies))
 
@@ -194,7 +194,6 @@ def registered_network(uri: str) -> ImageNetwork | TableNetwork:
     Raises:
         UserError: if there is none, the store does not answer, or it takes neither images nor a table's rows.
     """
-    check_server()
     with one_line_on_failures():
         answering = load_registered(uri)
     return network_for(answering)

@@ -1,4 +1,4 @@
-"""Stage 2: from the raw data to arrays that a network can read.
+"""The stage `preprocess`: from the raw data to arrays that a network can read.
 
 Split the rows into parts, find out on the training part how they become inputs, and write inputs and targets
 of each part. Statistics, categories and medians come from the training part alone.

@@ -9,7 +9,7 @@ import shlex
 from pipeline.config.reading import read_params
 from pipeline.support.errors import public
 from pipeline.tracking.registry import PARTS, promote_best, promote_run
-from pipeline.tracking.store import address, check_server, one_line_on_failures
+from pipeline.tracking.store import address, one_line_on_failures
 
 PORT = 5001
 
@@ -31,7 +31,6 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.run and arguments.part:
         parser.error("argument --part: not allowed with argument --run")
-    check_server()
     with one_line_on_failures():
         if arguments.run:
             promoted = promote_run(arguments.run, arguments.alias)

@@ -1,4 +1,4 @@
-"""Stage 3: train the network on `data/processed`; a Hydra application of its own as well.
+"""The stage `train`: train the network on `data/processed`; a Hydra application of its own as well.
 
 Under DVC it runs on `params.yaml`. From the command line, `python -m pipeline.train key=value …`, it composes
 its configuration from `conf/`, and with `-m` it sweeps. Either way it fills a run's folder, which is Hydra's

@@ -67,6 +67,7 @@ def dataset(*mirrors: str, fallback: bool = True, algorithm: str = "sha256") -> 
         files=Files(**{role: pinned(f"{role}.gz") for role in ROLES}),
         classes=["few", "many"],
         fallback="strokes" if fallback else None,
+        range=[0.0, 7.0],
     )
 
 
@@ -79,6 +80,7 @@ def assert_whole(raw: Path) -> None:
         "name": "dots",
         "title": "Dots",
         "classes": ["few", "many"],
+        "range": [0.0, 7.0],
         "files": {
             role: {"name": f"{role}.gz", "sha256": hashlib.sha256(CONTENT[f"{role}.gz"]).hexdigest()}
             for role in ROLES

@@ -109,6 +109,20 @@ def test_a_file_is_fetched_from_a_server(tmp_path: Path) -> None:
     assert (raw / "train_images.gz").exists()  # what was there before stays
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"kind": "table", "path": "sklearn:iris"}, "sklearn:iris: its hash is sha256:"),
+        ({"kind": "arrays", "path": "sklearn:digits"}, "should be null for data in several files"),
+    ],
+)
+def test_a_hash_is_that_of_one_file_wherever_it_is_from(
+    tmp_path: Path, values: dict[str, str], told: str
+) -> None:
+    with pytest.raises(UserError, match=told):
+        bring(tmp_path, values | {"hash": f"sha256:{'0' * 64}"})
+
+
 def test_the_path_is_relative_to_the_repository_also_in_a_copy_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

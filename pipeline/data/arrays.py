@@ -157,11 +157,11 @@ class Arrays:
     def fit(self, training: np.ndarray) -> Encoding:
         if self.image_shape() is None:
             return self._standard(training)
-        if self.dataset.range is None and self.dtype == np.uint8:
-            return Bytes()
-        if self.dataset.range is not None:
+        if self.dataset.range:
             low, high = self.dataset.range
             return Range(low, high)
+        if self.dtype == np.uint8:
+            return Bytes()
         return range_of(self.blocks(), training, self.place())
 
     def _standard(self, training: np.ndarray) -> Standard:

@@ -38,12 +38,14 @@ def bring(dataset: AnyOwnDataset, raw: Path, known: dict[str, str]) -> dict[str,
             f"dataset.path = null: should say where the data are, as in -S dataset.path={EXAMPLES[kind]}"
         )
     if path.startswith(FROM_SCIKIT_LEARN):
-        return write_toy(path.removeprefix(FROM_SCIKIT_LEARN), kind, raw)
-    if is_url(path):
+        hashes = write_toy(path.removeprefix(FROM_SCIKIT_LEARN), kind, raw)
+    elif is_url(path):
         hashes = _fetch(dataset, path, raw, known)
     else:
         files = _local_files(kind, path, raw)
         hashes = {name: _copy(source, raw / name, known.get(name)) for name, source in files.items()}
+    if dataset.hash and len(hashes) > 1:
+        raise UserError(f"dataset.hash = {dataset.hash}: should be null for data in several files")
     if dataset.hash and (wrong := set(hashes.values()) - {dataset.hash.removeprefix("sha256:")}):
         raise UserError(
             f"{public(path)}: its hash is sha256:{wrong.pop()}, not dataset.hash = {dataset.hash}"

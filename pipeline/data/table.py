@@ -105,6 +105,7 @@ class Table:
         wanted = [*self.targets, *([self.groups] if self.groups else [])]
         as_text = wanted[len(self.targets) :] if regression else wanted
         values: list[np.ndarray] = []
+        of_groups: list[np.ndarray] = []
         classes, groups = Codes(np.int16), Codes(np.int32)
         row = self.first_row
         try:
@@ -116,18 +117,18 @@ class Table:
                     values.append(classes.of(block.column(self.targets[0]), self.targets[0], row))
                     self._check_class_count(classes)
                 if self.groups:
-                    groups.of(block.column(self.groups), self.groups, row, keep=True)
+                    of_groups.append(groups.of(block.column(self.groups), self.groups, row))
                 row += len(block)
         except ValueError as error:
             raise UserError(f"{self.place()}: {error}") from None
         if row == self.first_row:
             raise UserError(f"{self.place()}: it holds no rows")
-        of_groups = groups.all() if self.groups else None
+        joined = np.concatenate(of_groups) if of_groups else None
         if regression:
-            return Rows(np.concatenate(values), [], self.targets, of_groups)
+            return Rows(np.concatenate(values), [], self.targets, joined)
         names, new = classes.in_order()
         self._check_whole(names)
-        return Rows(np.concatenate([new[block] for block in values]), names, [], of_groups)
+        return Rows(np.concatenate([new[block] for block in values]), names, [], joined)
 
     def _target_numbers(self, column: pa.Array, name: str, row: int) -> np.ndarray:
         """Return the values of a regression's target."""
@@ -203,9 +204,8 @@ class Codes:
     def __init__(self, dtype: type) -> None:
         self.names: dict[str, int] = {}
         self.dtype = dtype
-        self._kept: list[np.ndarray] = []
 
-    def of(self, column: pa.Array, name: str, row: int, keep: bool = False) -> np.ndarray:
+    def of(self, column: pa.Array, name: str, row: int) -> np.ndarray:
         """Return the numbers of the values of `column`; `row` is the number of the first of them."""
         values = texts(column)
         if values.null_count:
@@ -213,13 +213,7 @@ class Codes:
         encoded = values.dictionary_encode()
         new = [self.names.setdefault(text, len(self.names)) for text in encoded.dictionary.to_pylist()]
         found: np.ndarray = np.array(new)[np.asarray(encoded.indices)].astype(self.dtype)
-        if keep:
-            self._kept.append(found)
         return found
-
-    def all(self) -> np.ndarray:
-        """Return what was kept of all blocks."""
-        return np.concatenate(self._kept)
 
     def in_order(self) -> tuple[list[str], np.ndarray]:
         """Return the texts in order, numbers by their size, and the new number of each old one."""

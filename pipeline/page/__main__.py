@@ -1,4 +1,4 @@
-"""Stage 6: the page, one HTML file to look at and to play with.
+"""The stage `page`: one HTML file to look at and to play with.
 
 Under DVC it shows the network in `models/model.npz`. `python -m pipeline.page FOLDER` shows that of another
 run, in that run's folder; of images, once `python -m pipeline.evaluate FOLDER` has measured it.
@@ -17,9 +17,9 @@ from pipeline.tracking import MirrorProcess
 def main(run: Run) -> None:
     """Write the page of `run`."""
     trained = TrainedRun.open(run)
-    with MirrorProcess(run, trained.config, "page"):
-        write_text(run.page, assemble(read_contents(trained)))
-        print(f"page: {run.page}", flush=True)
+    with MirrorProcess(trained.run, trained.config, "page"):
+        write_text(trained.run.page, assemble(read_contents(trained)))
+        print(f"page: {trained.run.page}", flush=True)
 
 
 if __name__ == "__main__":

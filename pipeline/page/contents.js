@@ -34,15 +34,14 @@ function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== null) element.setAttribute(name, value);
+    else element.setAttribute(name, value);
   }
   element.append(...children);
   return element;
 }
 
 // A share between 0 and 1 as a percentage to be read.
-const percent = (share, decimals = 2) => `${(100 * share).toFixed(decimals)} %`;
+const percent = (share, decimals) => `${(100 * share).toFixed(decimals)} %`;
 
 // A number with three significant digits, with the real minus sign: 0.0123, −4.5·10⁻⁷.
 function short(value) {

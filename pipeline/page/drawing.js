@@ -1,4 +1,4 @@
-// Part 2, the pad: what is drawn on it becomes an image like those that the network was trained on.
+// The pad of the section #draw: what is drawn on it becomes an image like those that the network was trained on.
 "use strict";
 
 const BOX = 20 / 28; // of the image's sides: the box that a digit of MNIST fits in

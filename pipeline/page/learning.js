@@ -1,4 +1,4 @@
-// Part 3: a step down the gradient for the drawing, phase by phase, each with its equation.
+// The section #learn: a step down the gradient for the drawing, phase by phase, each with its equation.
 "use strict";
 
 const CHANGED = 12; // units whose weights are shown

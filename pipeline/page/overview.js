@@ -1,5 +1,5 @@
-// Part 1: what the run is: its curves, how often it takes one class for another, which images it misreads, and what it
-// was made from.
+// The section #run: its curves, how often it takes one class for another, which images it misreads, and what it was
+// made from.
 "use strict";
 
 const sprite = contents.images && decodeSprite(contents.images);

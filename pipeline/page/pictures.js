@@ -21,8 +21,8 @@ function paint(canvas, rows, columns, colour) {
 }
 
 // An image with pixels between 0 and 1.
-function paintInk(canvas, pixels, rows = imageRows, columns = imageColumns) {
-  return paint(canvas, rows, columns, (i) => [0, 0, 0, 255 * pixels[i]]);
+function paintInk(canvas, pixels) {
+  return paint(canvas, imageRows, imageColumns, (i) => [0, 0, 0, 255 * pixels[i]]);
 }
 
 // Numbers with a sign; `largest` is what has the full colour.
@@ -42,7 +42,8 @@ function largestOf(values) {
 }
 
 // The numbers of a layer as a row of cells, a few rows where there are many.
-function paintUnits(canvas, values, largest = largestOf(values)) {
+function paintUnits(canvas, values) {
+  const largest = largestOf(values);
   const columns = Math.min(values.length, 50);
   const rows = Math.ceil(values.length / columns);
   canvas.style.setProperty("--columns", columns);

@@ -1,4 +1,4 @@
-// Part 2, the reading: what the network makes of the drawing.
+// The section #draw beside the pad: what the network makes of the drawing.
 "use strict";
 
 const STRONGEST = 12; // units whose weights are shown

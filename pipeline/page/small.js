@@ -1,4 +1,5 @@
-// Part 4: a small network with all of its numbers, over training and step by step, and the function that it computes.
+// The section #small: a network with all of its numbers, over training and step by step, and the function that it
+// computes.
 "use strict";
 
 const DIAGRAM = { width: 640, height: 440, edge: 48 };

@@ -1,4 +1,4 @@
-// Part 5: the weights of the first layer's units that training moves most, at each epoch.
+// The section #weights: the weights of the first layer's units that training moves most, at each epoch.
 "use strict";
 
 if (contents.firstLayer) startWeights(contents.firstLayer);

@@ -80,15 +80,13 @@ class ProgressBar(Callback):
 
     Args:
         title: what stands in front of the bar.
-        hidden: whether there is none: the jobs of a sweep have one bar together.
     """
 
-    def __init__(self, title: str, hidden: bool) -> None:
+    def __init__(self, title: str) -> None:
         self._title = title
-        self._hidden = hidden
 
     def on_start(self, trainer: Trainer) -> None:
-        self._bar = tqdm(desc=self._title, total=trainer.epochs, unit="epoch", disable=self._hidden)
+        self._bar = tqdm(desc=self._title, total=trainer.epochs, unit="epoch")
 
     def on_measured(self, measurement: Measurement) -> None:
         self._bar.set_postfix_str(summary(measurement), refresh=False)

@@ -3,6 +3,7 @@
 from pipeline.support.program import command
 
 import argparse
+import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from pipeline.runs.run import Run
 from pipeline.runs.snapshots import load_snapshots
 from pipeline.runs.training_data import check_fit
 from pipeline.support.errors import UserError, warn
-from pipeline.support.files import FileError
+from pipeline.support.files import FileError, reading
 
 
 def chosen_run(description: str | None) -> Run:
@@ -91,12 +92,13 @@ class TrainedRun:
 
     @classmethod
     def open(cls, run: Run) -> Self:
-        """Open the results of the training in `run`.
+        """Open the results of the training in `run`, or in the run that has the network of a skipped job.
 
         Raises:
             UserError: if there is no network, if a file is damaged, or if the data are not what the network
                 was trained on.
         """
+        run = _trained_elsewhere(run)
         if not run.model.exists() and (end := read_end(run)).get("status") == STOPPED:
             raise UserError(
                 f"{run.model} is not there: a search stopped the training in {run.folder} after epoch"
@@ -170,6 +172,15 @@ class TrainedRun:
             what = f"{self.run.snapshots} is of another network than {self.run.model}"
             raise FileError(what, "train", "`dvc repro -f train` makes both")
         return snapshots
+
+
+def _trained_elsewhere(run: Run) -> Run:
+    """Return the run that has the network of `run`, if that is a job that its sweep skipped; else `run`."""
+    job = run.folder.parent / f"jobs/{run.folder.name}.json"
+    if run.model.exists() or not job.is_file():
+        return run
+    with reading(job, "train", remedy="the same sweep again writes it anew"):
+        return Run(Path(json.loads(job.read_text(encoding="utf-8"))["folder"]))
 
 
 def _folder(made_from: dict[str, Any] | None, params: Config) -> Path:

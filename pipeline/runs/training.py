@@ -59,8 +59,8 @@ def train_run(
             explaining(config, checkpoints),
         ):
             history = History(journal)
-            bar = ProgressBar(f"train on {dataset.title}", hidden=job is not None)
-            training.fit(history, bar, checkpoints, until=until)
+            bars = [] if job else [ProgressBar(f"train on {dataset.title}")]  # a sweep has one for all jobs
+            training.fit(history, *bars, checkpoints, until=until)
             if digest_data(config) != data:
                 remove_checkpoint(checkpoints.fingerprint)
                 raise UserError(f"{PROCESSED} changed while it was trained on: run the same command again")

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 import shutil
-import tempfile
+import uuid
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -52,14 +52,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     with in_need_of_room(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=PARTIAL, suffix=path.suffix, dir=path.parent)
-        os.close(descriptor)
-        temporary = Path(name)
+        temporary = path.with_name(f"{PARTIAL}{uuid.uuid4().hex}{path.suffix}")
         try:
             yield temporary
             with temporary.open("r+b") as file:  # Windows flushes only a file that is open for writing
                 os.fsync(file.fileno())  # or the name could be on disk before the bytes when power fails
-            temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -69,12 +66,6 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to the file at `path` as `replacing` does, with the same bytes on every system."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def sha256(path: Path) -> str:

@@ -72,15 +72,6 @@ def started_jobs(folder: Path) -> list[Path]:
     return sorted((folder / "jobs").glob("[0-9]*.json"), key=lambda path: int(path.stem))
 
 
-def trained_elsewhere(run: Run) -> Run:
-    """Return the run that has the network of `run`, if that is a job that its sweep skipped; else `run`."""
-    job = run.folder.parent / f"jobs/{run.folder.name}.json"
-    if run.model.exists() or not job.is_file():
-        return run
-    with reading(job, "train", remedy="the same sweep again writes it anew"):
-        return Run(Path(json.loads(job.read_text(encoding="utf-8"))["folder"]))
-
-
 def read_outcome(path: Path) -> Outcome | None:
     """Return how the job of the file `path` ended; None while it is at work, or if its process was killed.
 

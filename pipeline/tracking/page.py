@@ -12,7 +12,7 @@ import os
 import socket
 
 from pipeline.support.errors import public, warn
-from pipeline.tracking.store import address, check_server, one_line_on_failures, open_store
+from pipeline.tracking.store import address, one_line_on_failures, open_store
 
 METRICS = (
     *("validation_accuracy", "test_accuracy", "train_accuracy"),  # of a classification
@@ -42,7 +42,6 @@ TAGS = {
 
 def main() -> None:
     """Print the address of each experiment's table of runs, and serve the page where no server does."""
-    check_server()
     with one_line_on_failures():
         experiments = open_store().search_experiments()
     shown = [experiment for experiment in experiments if TAGS.keys() <= experiment.tags.keys()]

@@ -68,7 +68,11 @@ def cause(error: BaseException) -> str:
 
 @contextmanager
 def one_line_on_failures() -> Iterator[None]:
-    """Raise `UserError` if the store fails in the block, since MLflow's own errors show passwords."""
+    """Raise `UserError` if the store does not answer, or fails in the block.
+
+    MLflow's own errors show passwords.
+    """
+    check_server()
     try:
         yield
     except UserError:

@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 from threadpoolctl import threadpool_limits
 
+from benchmarks.augmentation import CHOICES, experiment_with
 from pipeline.data import augmentation as augmentation_module
 from pipeline.data.augmentation import (
     NO_MAPS,
@@ -150,3 +151,7 @@ def test_every_image_is_distorted_in_its_own_way(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(augmentation_module, "PIXELS", 28 * 28 * 3)
     same = np.tile(pictures((28, 28), 1), (10, 1))
     assert len(np.unique(Distortion(BOTH, (28, 28))(same, seeded()), axis=0)) == 10
+
+
+def test_the_benchmark_has_an_experiment_for_each_augmentation() -> None:
+    assert [experiment_with(name).augmentation.name for name in CHOICES] == list(CHOICES)

@@ -95,12 +95,16 @@ def test_what_cannot_be_a_committee_is_refused_before_anything_is_measured(proje
     assert reports(project / "multirun/seeds/0") == before
 
 
-def test_a_job_that_its_sweep_skipped_takes_part_with_the_network_that_it_has(project: Path) -> None:
+def test_the_network_of_a_job_that_its_sweep_skipped_is_the_one_that_it_has(project: Path) -> None:
     again = ["-m", *SMALL, "seed=1,0", "hydra.sweep.dir=multirun/again"]
     assert "skipped" in command(project, "pipeline.train", *again)
     assert not Run(project / "multirun/again/0").model.exists()
     told = command(project, "pipeline.evaluate", "multirun/again/0", "multirun/again/1")
     assert told == command(project, "pipeline.evaluate", "multirun/seeds/0", "multirun/seeds/1")
+    first, job = Run(project / "multirun/seeds/0"), "multirun/again/0"
+    assert "multirun/seeds/0/reports/figures" in command(project, "pipeline.plot", job)
+    assert "multirun/seeds/0/reports/page.html" in command(project, "pipeline.page", job)
+    assert first.figures.exists() and first.page.exists()
 
 
 def test_copies_of_a_network_that_has_learned_from_no_distorted_images_are_refused(project: Path) -> None:
