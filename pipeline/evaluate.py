@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.data.dataset import Dataset, Part, digest_part, in_own_units
 from pipeline.nn.fast import forward_in_blocks
 from pipeline.nn.measurement import measure_part
-from pipeline.nn.metrics import DIGITS, WORDS, Metrics, RegressionErrors, roc_auc, rounded, written
+from pipeline.nn.metrics import DIGITS, WORDS, Metrics, RegressionErrors, formatted, roc_auc, rounded
 from pipeline.runs.copies import check_copies
 from pipeline.runs.evaluation import (
     PredictedNumbers,
@@ -148,7 +148,7 @@ def in_a_sentence(metrics: Mapping[str, Metrics]) -> str:
     return "; ".join(
         f"{WORDS[metric]} "
         + ", ".join(
-            f"{written(metric, values[metric])} ({part})"
+            f"{formatted(metric, values[metric])} ({part})"
             for part, values in metrics.items()
             if metric in values
         )

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.data.dataset import Dataset, Part
 from pipeline.figures.style import legible
-from pipeline.nn.metrics import WORDS, Metrics, written
+from pipeline.nn.metrics import WORDS, Metrics, formatted
 from pipeline.nn.types import Array
 from pipeline.runs.evaluation import (
     PART_WORDS,
@@ -103,7 +103,7 @@ def headline(dataset: Dataset, epochs: int, metrics: Metrics) -> str:
     part = PART_WORDS[reported_part(dataset)]
     after = f"after {epochs:,} epoch{'s' if epochs > 1 else ''}"
     if dataset.task == "regression":
-        told = ", ".join(f"{WORDS[metric]} {written(metric, metrics[metric])}" for metric in ("rmse", "r2"))
+        told = ", ".join(f"{WORDS[metric]} {formatted(metric, metrics[metric])}" for metric in ("rmse", "r2"))
         return f"{dataset.title}: {part} {told} {after}"
     return f"{dataset.title}: {part} accuracy {percent(metrics['accuracy'], 2)} {after}"
 

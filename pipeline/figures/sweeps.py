@@ -21,7 +21,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from pipeline.config.overrides import last_part, short
 from pipeline.figures.style import BLUE, INK, QUIET, VERMILION, new_figure, write_instead
-from pipeline.nn.metrics import SHARES, in_words, metric_in, written
+from pipeline.nn.metrics import SHARES, formatted, in_words, metric_in
 
 MOST_TICKS = 10  # an axis with more values gets a scale instead of a tick for each
 MOST_NAMES = 30  # more seeds than that are not named one by one
@@ -55,7 +55,7 @@ def axis_label(measure: str) -> str:
 
 def number(measure: str, value: float) -> str:
     """Return a `value` of the `measure` as the figures write it, without a percent sign."""
-    return written(measure, value).rstrip("%")
+    return formatted(measure, value).rstrip("%")
 
 
 def repeats(title: str, subtitle: str, key: str, measure: str, jobs: pd.DataFrame) -> Figure:

@@ -9,7 +9,7 @@ from pipeline.figures import curves, mistakes, numbers, of_images
 from pipeline.figures.animation import save_gif
 from pipeline.figures.results import Results, by_epoch, measured, read_results
 from pipeline.figures.style import legible, save, style
-from pipeline.nn.metrics import written
+from pipeline.nn.metrics import formatted
 from pipeline.runs.evaluation import PredictedNumbers, Predictions
 from pipeline.runs.history import FOLLOWED, Row, main_metric
 from pipeline.runs.snapshots import evenly_spaced
@@ -92,7 +92,7 @@ def draw_curves(title: str, subtitle: str, history: list[Row], example: str) -> 
     if metric == "accuracy":
         main = curves.accuracy(title, subtitle, measured, epochs)
     else:
-        named = {f"{part} {written(metric, values[-1])}": values for part, values in measured.items()}
+        named = {f"{part} {formatted(metric, values[-1])}": values for part, values in measured.items()}
         main = curves.errors(title, subtitle, "RMSE", named, epochs)
     losses = by_epoch(history, "loss")
     return {

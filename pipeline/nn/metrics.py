@@ -132,7 +132,7 @@ def rounded(name: str, value: float) -> float:
     return float(f"{value:.{DIGITS}g}") if metric_in(name) in IN_THE_TARGETS_UNIT else round(value, DIGITS)
 
 
-def written(name: str, value: float) -> str:
+def formatted(name: str, value: float) -> str:
     """Return the `value` of a metric as people read it: `97.18%`, or four digits: `53,210`, `0.8312`."""
     metric = metric_in(name)
     if metric in SHARES:

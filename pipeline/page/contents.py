@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.config.schema import GeneratedDataset, flatten
 from pipeline.data.dataset import Dataset, Part
-from pipeline.nn.metrics import written
+from pipeline.nn.metrics import formatted
 from pipeline.page.encoding import base64, floats
 from pipeline.page.over_training import describe_architecture, describe_first_layer, describe_problems
 from pipeline.runs.evaluation import (
@@ -80,7 +80,7 @@ def read_contents(trained: TrainedRun) -> Contents:
         metrics = read_metrics(trained.run.metrics, dataset)[name]
         some = f"{MOST_POINTS:,} of the {examples}" if len(part.inputs) > MOST_POINTS else f"The {examples}"
         data["numbers"] = {"part": some, "targets": describe_numbers(numbers, dataset)}
-        rmse, r2 = (written(metric, metrics[metric]) for metric in ("rmse", "r2"))
+        rmse, r2 = (formatted(metric, metrics[metric]) for metric in ("rmse", "r2"))
         does = f"predicts {examples} with an RMSE of {rmse}, R² {r2}"
         title = f"{dataset.title}: {PART_WORDS[name]} RMSE {rmse}"
         return Contents(title, sentence(trained, does, f"{dataset.example}s"), data)

@@ -5,7 +5,7 @@ from tqdm import tqdm
 
 from pipeline.nn.callbacks import Measuring
 from pipeline.nn.measurement import Measurement
-from pipeline.nn.metrics import DIGITS, in_words, rounded, written
+from pipeline.nn.metrics import DIGITS, formatted, in_words, rounded
 from pipeline.nn.training import Callback, Trainer
 from pipeline.nn.types import Array
 from pipeline.runs.history import Row, objective
@@ -113,7 +113,7 @@ def summary(measurement: Measurement) -> str:
     for part, metrics in measurement.metrics.items():
         metric, value = next(iter(metrics.items()))
         name = part if metric == "accuracy" else in_words(f"{part}_{metric}")
-        parts.append(f"{name} {written(metric, value)}")
+        parts.append(f"{name} {formatted(metric, value)}")
     if measurement.dead:
         parts.append("dead " + " ".join(f"{share:.0%}" for share in measurement.dead))
     return ", ".join([*parts, f"{measurement.seconds:.2f} s"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.overrides import label
-from pipeline.nn.metrics import in_words, rounded, written
+from pipeline.nn.metrics import formatted, in_words, rounded
 from pipeline.runs.history import Row, kept_row, objective, read_history
 from pipeline.runs.journal import FAILED, FINISHED, STOPPED, read_end
 from pipeline.runs.run import Run
@@ -64,7 +64,7 @@ class Outcome:
             return f"{name}: FAILED: {self.failure}"
         end = f" after epoch {self.until}" if self.until else ""
         end += " (finished before, skipped)" if self.skipped else ""
-        return f"{name}: {in_words(self.measure)} {written(self.measure, self.error)}{end}"
+        return f"{name}: {in_words(self.measure)} {formatted(self.measure, self.error)}{end}"
 
 
 def started_jobs(folder: Path) -> list[Path]:

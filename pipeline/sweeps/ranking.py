@@ -14,7 +14,7 @@ from pipeline.config.overrides import REPEATS, last_part, short
 from pipeline.figures import sweeps as sweep_figures
 from pipeline.figures.style import save, style
 from pipeline.figures.sweeps import in_order, summarise
-from pipeline.nn.metrics import SHARES, in_words, metric_in, written
+from pipeline.nn.metrics import SHARES, formatted, in_words, metric_in
 from pipeline.runs.history import objective
 from pipeline.support.files import write_text
 from pipeline.sweeps.outcome import Outcome
@@ -127,7 +127,7 @@ class Ranking:
                 table.add_column(words, justify="right", no_wrap=True)
         texts = shown.astype(object)
         for column in {self.measure, "spread"} & {*shown}:
-            texts[column] = shown[column].map(self.written, na_action="ignore")
+            texts[column] = shown[column].map(self.formatted, na_action="ignore")
         for row in texts.fillna("").itertuples(index=False):
             table.add_row(*(Text(short(str(cell))) for cell in row), style="red" if "FAILED" in row else None)
         console = Console(width=None if Console().is_terminal else 200)
@@ -142,12 +142,12 @@ class Ranking:
     def over_all(self) -> str:
         """Return the mean and the standard deviation over all seeds and folds, in words."""
         [(jobs, mean, spread)] = summarise(self.good, []).fillna(0).to_numpy()
-        spread_over = f"{self.written(spread)} over {jobs:.0f} {in_plural([*self.keys, *self.over])}"
-        return f"mean {self.written(mean)}, standard deviation {spread_over}"
+        spread_over = f"{self.formatted(spread)} over {jobs:.0f} {in_plural([*self.keys, *self.over])}"
+        return f"mean {self.formatted(mean)}, standard deviation {spread_over}"
 
-    def written(self, value: float) -> str:
+    def formatted(self, value: float) -> str:
         """Return a `value` of the measure as people read it."""
-        return written(self.measure, value)
+        return formatted(self.measure, value)
 
     def is_grid(self) -> bool:
         """Return whether every combination of the values was tried; sweepers that search do not try all."""

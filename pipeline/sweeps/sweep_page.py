@@ -34,7 +34,7 @@ def sentence(ranking: Ranking) -> str:
         return f"{jobs}: {ranking.over_all()}."
     best = ranking.table.iloc[0]
     values = ", ".join(f"{key} = {best[key]}" for key in ranking.keys) or "the only one"
-    found = f"{in_words(ranking.measure)} {ranking.written(best[ranking.measure])}"
+    found = f"{in_words(ranking.measure)} {ranking.formatted(best[ranking.measure])}"
     return f"{jobs}. The best: {values}, with {found}."
 
 
@@ -60,7 +60,7 @@ def cell(ranking: Ranking, column: str, value: Any) -> str:
     if pd.isna(value):
         return "<td></td>"
     if column in {ranking.measure, "spread"}:
-        return f'<td data-value="{value:.6g}">{ranking.written(value)}</td>'
+        return f'<td data-value="{value:.6g}">{ranking.formatted(value)}</td>'
     return f"<td>{html.escape(str(value))}</td>"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from pipeline.nn.metrics import OF_TASK, in_words, written
+from pipeline.nn.metrics import OF_TASK, formatted, in_words
 from pipeline.runs.answers import Answering
 from pipeline.support.errors import UserError
 from pipeline.tracking.store import database, find_experiment, open_store
@@ -170,11 +170,11 @@ def register(client: "MlflowClient", run: "Run", alias: str, measure: str) -> Pr
         if (found := client.search_model_versions(same))
         else client.create_model_version(name, source, run_id=run_id, model_id=logged.model_id)
     )
-    value = written(measure, run.data.metrics[measure])
+    value = formatted(measure, run.data.metrics[measure])
     description = f"{title}: {run.info.run_name}, {in_words(measure)} {value}"
     averaged = measure.replace("_accuracy", "_averaged_accuracy")
     if averaged != measure and not math.isnan(share := run.data.metrics.get(averaged, math.nan)):
-        description += f", {in_words(averaged)} {written(averaged, share)}"
+        description += f", {in_words(averaged)} {formatted(averaged, share)}"
     if commit := run.data.tags.get("git.commit"):
         description += f", commit {commit[:7]}"
     if run.data.tags.get("git.dirty") == "true":

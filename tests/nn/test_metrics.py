@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, r2_score, roc_auc_score, root_mean_squared_error
 
-from pipeline.nn.metrics import RegressionErrors, in_words, roc_auc, rounded, written
+from pipeline.nn.metrics import RegressionErrors, formatted, in_words, roc_auc, rounded
 
 
 def blocks(rows: int, size: int) -> Iterator[slice]:
@@ -67,15 +67,15 @@ def test_the_area_under_the_roc_curve_is_scikit_learns(rows: list[tuple[int, boo
 @pytest.mark.parametrize(
     ("write", "name", "value", "expected"),
     [
-        (written, "test_accuracy", 0.971351, "97.14%"),
-        (written, "validation_error", 0.0286, "2.86%"),
-        (written, "test_rmse", 53210.7, "53,211"),
-        (written, "rmse", 0.0123456, "0.01235"),
-        (written, "rmse", 9.9999, "10.00"),
-        (written, "mae", 0.0, "0.000"),
-        (written, "mae", 1.5e-9, "1.5e-09"),
-        (written, "train_r2", -0.5, "-0.5000"),
-        (written, "roc_auc", 0.98765, "0.9877"),
+        (formatted, "test_accuracy", 0.971351, "97.14%"),
+        (formatted, "validation_error", 0.0286, "2.86%"),
+        (formatted, "test_rmse", 53210.7, "53,211"),
+        (formatted, "rmse", 0.0123456, "0.01235"),
+        (formatted, "rmse", 9.9999, "10.00"),
+        (formatted, "mae", 0.0, "0.000"),
+        (formatted, "mae", 1.5e-9, "1.5e-09"),
+        (formatted, "train_r2", -0.5, "-0.5000"),
+        (formatted, "roc_auc", 0.98765, "0.9877"),
         (rounded, "accuracy", 2 / 3, 0.666667),
         (rounded, "test_rmse", 1 / 3e9, 3.33333e-10),
         (rounded, "test_mae", 1234567.8, 1234570.0),
