@@ -27,11 +27,11 @@ from pipeline.runs.fingerprint import fingerprint
 from pipeline.runs.run import Run
 from pipeline.runs.training import train_run
 from pipeline.support.errors import one_line_errors, shorten
-from pipeline.support.files import relative
+from pipeline.support.files import ROOT, relative
 from pipeline.sweeps.launchers import lost_processes
 from pipeline.tracking import MirrorProcess
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = ROOT / "conf"
 
 
 def train_and_record(config: Config, folder: Path) -> None:

@@ -11,15 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-import pipeline
 from pipeline.config.schema import Config, GeneratedDataset, ingredients
 from pipeline.data.dataset import digest
-from pipeline.support.files import hash_files
+from pipeline.support.files import ROOT, hash_files
 
-ROOT = Path(pipeline.__file__).parents[1]
 CODE = (
     "pipeline/train.py",
     "pipeline/data",

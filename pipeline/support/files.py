@@ -14,6 +14,7 @@ from typing import Self
 
 from pipeline.support.errors import UserError, in_need_of_room, warn
 
+ROOT = Path(__file__).parents[2]  # the folder that holds the package, conf/ and dvc.yaml
 PARAMS = Path("params.yaml")  # the configuration of a run, in the run's folder; DVC's is at the root
 EXPERIMENTS = Path(".dvc/tmp/exps")  # where DVC makes copies of the repository, for `dvc exp run --temp`
 PARTIAL = ".partial-"  # the beginning of the name of an unfinished file or folder

@@ -13,11 +13,9 @@ from typing import Any
 
 import yaml
 
-import pipeline
 from pipeline.support.errors import UserError
-from pipeline.support.files import PARAMS, hash_files
+from pipeline.support.files import PARAMS, ROOT, hash_files
 
-ROOT = Path(pipeline.__file__).parents[1]
 VERSIONS = "versions.yaml"
 
 

@@ -18,6 +18,7 @@ from pipeline.config.schema import Config
 from pipeline.runs.journal import read_journal
 from pipeline.runs.run import PROBLEMS, Run
 from pipeline.support.errors import warn
+from pipeline.support.files import ROOT
 
 # A Ctrl-C in the terminal must not reach the child: it has to record that the training was interrupted.
 APART: dict[str, Any]
@@ -25,7 +26,6 @@ if sys.platform == "win32":
     APART = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
 else:
     APART = {"start_new_session": True}
-PACKAGES = Path(__file__).parents[2]
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the child itself tries again
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -99,7 +99,7 @@ class MirrorProcess:
             self._warn(failure, recoverable=error is None)
 
     def _start(self) -> None:
-        search_path = os.pathsep.join([str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
+        search_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pipeline.tracking.child"],
             stdin=subprocess.PIPE,
