@@ -109,10 +109,12 @@ class Table:
         classes, groups = Codes(np.int16), Codes(np.int32)
         row = self.first_row
         try:
-            for block in self.file.blocks(list(dict.fromkeys(wanted)), as_text):
+            read = {*wanted, *self.features}
+            unread = [name for name in self.file.names if name not in read]
+            for block in self.file.blocks(list(dict.fromkeys(wanted)), as_text, unread=unread):
                 if regression:
-                    columns = [self._target_numbers(block.column(name), name, row) for name in self.targets]
-                    values.append(np.stack(columns, axis=1))
+                    targets = [self._target_numbers(block.column(name), name, row) for name in self.targets]
+                    values.append(np.stack(targets, axis=1))
                 else:
                     values.append(classes.of(block.column(self.targets[0]), self.targets[0], row))
                     self._check_class_count(classes)

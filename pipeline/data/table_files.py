@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.data.encoding import is_number, is_text, option, place, shown
 from pipeline.data.idx import GZIP_MAGIC
-from pipeline.support.errors import UserError
+from pipeline.support.errors import UserError, warn
 
 BLOCK_BYTES = 1 << 20  # of a CSV file that are read at once: what fits into a processor's cache
 BLOCK_VALUES = 1 << 19  # of a Parquet file
@@ -50,7 +50,11 @@ class TableFile(Protocol):
     first_row: int
 
     def blocks(
-        self, columns: Sequence[str], texts: Collection[str] = (), numbers: Collection[str] = ()
+        self,
+        columns: Sequence[str],
+        texts: Collection[str] = (),
+        numbers: Collection[str] = (),
+        unread: Sequence[str] = (),
     ) -> Iterator[pa.RecordBatch]:
         """Yield these `columns`, block by block.
 
@@ -58,6 +62,7 @@ class TableFile(Protocol):
             columns: their names.
             texts: those that are read as text, whatever they hold.
             numbers: those that are read as numbers at once, which is faster.
+            unread: other columns. If a quotation mark in them seems not to be closed, the user is warned.
 
         Raises:
             UserError: naming the row, if the file is damaged.
@@ -144,9 +149,13 @@ class CsvFile:
         return header
 
     def blocks(
-        self, columns: Sequence[str], texts: Collection[str] = (), numbers: Collection[str] = ()
+        self,
+        columns: Sequence[str],
+        texts: Collection[str] = (),
+        numbers: Collection[str] = (),
+        unread: Sequence[str] = (),
     ) -> Iterator[pa.RecordBatch]:
-        wanted = [self._header[self.names.index(name)] for name in columns]
+        wanted = [self._header[self.names.index(name)] for name in [*columns, *unread]]
         options = {
             "read_options": pyarrow.csv.ReadOptions(
                 use_threads=False, block_size=BLOCK_BYTES, encoding=self.encoding
@@ -161,12 +170,20 @@ class CsvFile:
             ),
         }
         try:
-            row = self.first_row
+            row, warned = self.first_row, False
             for block in pyarrow.csv.open_csv(str(self.path), **options):
-                named = block.rename_columns(list(columns))
-                self._refuse_lines(named, row)
+                named = block.rename_columns([*columns, *unread])
+                read = named.select(columns)
+                if found := several_lines(read, row):
+                    raise UserError(f"{self.path}: {found}: is a quotation mark not closed?")
+                if not warned and (found := several_lines(named.select(unread), row)):
+                    warn(
+                        f"warning: {self.path}: {found}. The column is not used. But if a quotation mark is"
+                        " not closed there, the rows up to the next one are lost"
+                    )
+                    warned = True
                 row += len(block)
-                yield named
+                yield read
         except (pa.ArrowException, UnicodeError, OSError, EOFError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
@@ -174,22 +191,6 @@ class CsvFile:
                 raise ConversionError from None
             if "Empty CSV file" not in str(error):  # a header and no row
                 raise UserError(self._explain(str(error))) from None
-
-    def _refuse_lines(self, block: pa.RecordBatch, row: int) -> None:
-        """Raise `UserError` if a text of `block`, whose first row is `row`, has several lines.
-
-        It would be a category that nobody means. And most often, a quotation mark is not closed, and the text
-        holds the rows up to the next one.
-        """
-        for name, column in zip(block.schema.names, block.columns, strict=True):
-            if is_text(column.type):
-                several = pc.match_substring(column, "\n").fill_null(False)
-                if (at := several.index(True).as_py()) >= 0:
-                    text = shown(column[at].as_py())
-                    raise UserError(
-                        f"{self.path}: {place(name, row + at)}: {text!r} has several lines: is a quotation"
-                        " mark not closed?"
-                    )
 
     def _explain(self, message: str) -> str:
         """Return pyarrow's `message` in our words."""
@@ -213,6 +214,20 @@ class CsvFile:
         )
 
 
+def several_lines(block: pa.RecordBatch, row: int) -> str | None:
+    """Return where a text of `block`, whose first row is `row`, has several lines; None if none has.
+
+    It would be a category that nobody means. And most often, a quotation mark is not closed, and the text
+    holds the rows up to the next one.
+    """
+    for name, column in zip(block.schema.names, block.columns, strict=True):
+        if is_text(column.type):
+            several = pc.match_substring(column, "\n").fill_null(False)
+            if (at := several.index(True).as_py()) >= 0:
+                return f"{place(name, row + at)}: {shown(column[at].as_py())!r} has several lines"
+    return None
+
+
 class ParquetFile:
     """A table with a type for each column."""
 
@@ -227,7 +242,11 @@ class ParquetFile:
         self.names = [name for name in self._schema.names if not INDEX_OF_PANDAS.fullmatch(name)]
 
     def blocks(
-        self, columns: Sequence[str], texts: Collection[str] = (), numbers: Collection[str] = ()
+        self,
+        columns: Sequence[str],
+        texts: Collection[str] = (),
+        numbers: Collection[str] = (),
+        unread: Sequence[str] = (),
     ) -> Iterator[pa.RecordBatch]:
         kinds = {name: self._kind(name, name in texts) for name in columns}
         schema = pa.schema(list(kinds.items()))

@@ -103,7 +103,9 @@ class Answering:
         as_text = [column.name for column in encoding.columns if isinstance(column, Text)]
         inputs, row = [], table.first_row
         unknown: dict[str, Counter[str]] = {}
-        for block in table.blocks(self.columns, as_text):
+        read = set(self.columns)
+        unread = [name for name in table.names if name not in read]
+        for block in table.blocks(self.columns, as_text, unread=unread):
             inputs.append(encoding.encode(block, row))
             for column, texts in unknown_categories(encoding.columns, block).items():
                 unknown.setdefault(column, Counter()).update(texts)
