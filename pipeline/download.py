@@ -99,7 +99,8 @@ def bring_own(dataset: AnyOwnDataset, raw: Path) -> None:
     """
     refuse_links(raw, "remove the link, and the stage makes the folder")
     raw.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(raw)
+    for folder in (raw, *(raw / "images").glob("*/")):
+        remove_leftovers(folder)
     known = _known_files(raw)
     files = bring(dataset, raw, known)
     for name in known.keys() - files.keys():

@@ -52,18 +52,18 @@ class ImageNetwork:
         """
         if not path.is_file():
             raise UserError(f"{path}: there is no such file")
+        data = self.answering.data
+        of_bytes = data.encoding is None  # not other numbers than those of an image file
+        own = of_bytes and data.prepared.get("dataset.kind") in {"images", "arrays"}  # not digits on paper
         if path.suffix.lower() in SUFFIXES:
-            raw = self.answering.data.encoding is not None  # other numbers than those of an image file
-            return self._read_raw(path) if raw else read_pixels(path, self.image_shape)
-        if self.answering.data.prepared.get("dataset.kind") == "images":  # no photos of a digit on paper
-            return self._read_like_the_training_part(path)
-        return read_photo(path, self.image_shape)[None]
+            return read_pixels(path, self.image_shape, photos=not own) if of_bytes else self._read_raw(path)
+        return self._read_like_the_training_part(path) if own else read_photo(path, self.image_shape)[None]
 
     def _read_like_the_training_part(self, path: Path) -> Array:
         try:
             image = read_image(path, colour=False, size=self.answering.data.prepared.get("dataset.size"))
-        except ValueError as error:
-            raise UserError(f"{path}: {error}") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: {error.strerror if isinstance(error, OSError) else error}") from None
         if image.shape != self.image_shape:
             of_training = "×".join(map(str, self.image_shape))
             raise UserError(f"{path}: it is of {'×'.join(map(str, image.shape))} pixels, not {of_training}")

@@ -11,6 +11,7 @@ from sklearn.datasets import load_iris
 
 from pipeline.download import LOOK_AGAIN
 from pipeline.support.errors import UserError
+from pipeline.support.files import PARTIAL
 from tests.commands import files, run_module
 from tests.mirrors import CONTENT, serving
 from tests.own import arrays, bring, images, picture, table
@@ -69,6 +70,14 @@ def test_a_table_of_scikit_learn_has_its_rows_and_the_names_of_its_classes(tmp_p
     assert [row[-1] for row in rows] == iris.target_names[iris.target].tolist()
 
 
+def test_what_a_killed_stage_left_among_images_is_removed(tmp_path: Path) -> None:
+    content = picture(np.zeros((3, 4), np.uint8))
+    raw = bring(tmp_path, images(tmp_path, {"cat/1.png": content, "dog/1.png": content}))
+    (raw / f"images/cat/{PARTIAL}0.png").write_bytes(content[:9])
+    bring(tmp_path, {"kind": "table", "path": "sklearn:iris"})
+    assert not (raw / "images").exists()
+
+
 def test_the_originals_stay_as_they_are(tmp_path: Path) -> None:
     before = {}
     for values in (table(tmp_path, ROWS), images(tmp_path, {"cat/1.png": GREY, "dog/1.png": GREY})):
@@ -99,6 +108,11 @@ def test_a_file_is_fetched_from_a_server(tmp_path: Path) -> None:
     with serving() as server:
         raw = bring(tmp_path, {"kind": "table", "path": server.url("good") + "train_images.gz"})
         assert (raw / "train_images.gz").read_bytes() == CONTENT["train_images.gz"]
+        (raw / "train_images.gz").unlink()  # a server may call the file's own gzip an encoding
+        bring(tmp_path, {"kind": "table", "path": server.url("encoding") + "train_images.gz"})
+        assert (raw / "train_images.gz").read_bytes() == CONTENT["train_images.gz"]
+        with pytest.raises(UserError, match=r"train_images.gz: should be an \.npz file"):
+            bring(tmp_path, {"kind": "arrays", "path": server.url("good") + "train_images.gz"})
         told = r"http://127.*/train_images.gz cannot be fetched: 404"
         with pytest.raises(UserError, match=told) as caught:
             path = server.url("missing").replace("//", "//me:secret@") + "train_images.gz"

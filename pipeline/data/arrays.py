@@ -1,6 +1,7 @@
 """NumPy arrays x and y: in an .npz file, or as x.npy and y.npy in a folder. No pickle is ever loaded."""
 
 import math
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,12 @@ class Arrays:
                 " columns) or (n, rows, columns, 3) of images"
             )
 
+        if dataset.range and self.image_shape() is None:
+            raise UserError(
+                f"dataset.range = {dataset.range}: should be null for numbers, which become inputs with mean"
+                " 0 and deviation 1; it is for images, x of shape (n, rows, columns)"
+            )
+
     def place(self) -> str:
         return " and ".join(map(str, self.paths))
 
@@ -74,7 +81,7 @@ class Arrays:
                 yield file, dtype, shape
         except KeyError:
             raise UserError(f"{self.place()}: there is no array {name}: it holds {self._names()}") from None
-        except (ValueError, BadZipFile, EOFError, OverflowError) as error:
+        except (ValueError, BadZipFile, EOFError, OverflowError, zlib.error) as error:
             raise UserError(f"{where} is damaged ({shown(str(error))})") from None
 
     @contextmanager

@@ -142,6 +142,8 @@ def _fetch(dataset: AnyOwnDataset, url: str, raw: Path, known: dict[str, str]) -
     if dataset.kind == "images":
         raise UserError(f"dataset.path = {public(url)}: should be a folder on this machine")
     name = Path(url.split("?")[0].split("#")[0]).name
+    if dataset.kind == "arrays" and not name.endswith(".npz"):
+        raise UserError(f"dataset.path = {public(url)}: should be an .npz file")
     pinned = (dataset.hash or "").removeprefix("sha256:")
     if not name or name.startswith("."):
         raise UserError(f"dataset.path = {public(url)}: should end in the name of a file, such as houses.csv")

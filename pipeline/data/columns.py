@@ -37,14 +37,14 @@ class ColumnStatistics:
         name: the column's.
         decimal: what stands before the fraction of a number.
         as_text: whether it is taken as text, whatever its values are.
-        step: every how many-th row counts for the median; 0 if none is needed.
+        share: of the rows, drawn at random, that count for the median; 0 if none is needed.
     """
 
-    def __init__(self, name: str, decimal: str, as_text: bool, step: int) -> None:
-        self.name, self.decimal, self.as_text, self.step = name, decimal, as_text, step
+    def __init__(self, name: str, decimal: str, as_text: bool, share: float) -> None:
+        self.name, self.decimal, self.as_text, self.share = name, decimal, as_text, share
         self.of_texts = as_text
         self.first_missing: int | None = None
-        self.seen = 0  # rows
+        self.random = np.random.Generator(np.random.PCG64(0))  # the same rows in every run
         self.first_text: tuple[int, str] | None = None
         self.moments = Moments()
         self.sample: list[np.ndarray] = []
@@ -67,11 +67,10 @@ class ColumnStatistics:
             found = self._numbers(column, rows)
             missing = np.isnan(found)
             self.moments.add(found[~missing])
-            if self.step:  # a copy, since a slice would keep all of the block
-                self.sample.append(found[-self.seen % self.step :: self.step].copy())
+            if self.share:
+                self.sample.append(found[self.random.random(len(found)) < self.share])
         if self.first_missing is None and missing.any():
             self.first_missing = int(rows[np.argmax(missing)])
-        self.seen += len(column)
 
     def _look_at_first(self, column: pa.Array, rows: np.ndarray) -> None:
         """Decide by the first value that is there what the column is of."""

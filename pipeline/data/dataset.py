@@ -133,12 +133,14 @@ class Dataset:
         """Return the dataset with the last `count` rows of `train` as its `validation` part.
 
         If the preprocess stage has made a validation part, the dataset stays as it is. But if that stage was
-        asked for one and `count` is 0, the rows of the part go back to `train`.
+        asked for one and `count` is 0, the rows of the part go back to `train`. Those of a fold stay, since
+        the fold is what the training is for.
 
         Raises:
             UserError: if that leaves none to learn from.
         """
-        if self.validation and not count and self.prepared.get("split.validation"):
+        asked_for = self.prepared.get("split.validation") and not self.prepared.get("split.folds")
+        if self.validation and not count and asked_for:
             pairs = [(part.inputs, part.targets) for part in (self.train, self.validation)]
             inputs, targets = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
             return replace(self, train=Part(inputs, targets), validation=None)

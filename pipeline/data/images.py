@@ -93,8 +93,8 @@ def read_image(path: Path, colour: bool, size: Sequence[int] | None) -> np.ndarr
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)  # which also loads it
             return np.asarray(_prepared(upright, colour, size))
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        if isinstance(error, OSError) and error.errno:
+    except (OSError, SyntaxError, EOFError, RuntimeError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.filename:  # the system does not let it be opened
             raise
         reason = str(error).split("'")[0].strip() if "cannot identify" in str(error) else str(error)
         raise ValueError(f"it cannot be read ({reason})") from None

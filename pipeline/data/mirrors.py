@@ -158,6 +158,8 @@ def fetch(url: str, target: Path) -> None:
     response = _ask(url)
     with response, target.open("wb") as output:
         response.raise_for_status()
+        if urlsplit(url).path.endswith(".gz"):
+            response.raw.headers.pop("Content-Encoding", None)  # as in `_receive`
         size = int(response.headers.get("Content-Length", 0)) or None
         bar = tqdm(desc=target.name, total=size, unit="B", unit_scale=True, leave=False, disable=None)
         with bar:

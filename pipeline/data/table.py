@@ -53,7 +53,7 @@ class Table:
 
     def _find(self, name: str, key: str) -> str:
         """Return `name`, a column that `key` names."""
-        if name in self.file.names:
+        if name in self.file.names and (name or key != "dataset.target"):  # the rows' numbers have no name
             return name
         near = get_close_matches(name, self.file.names, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -160,9 +160,9 @@ class Table:
 
     def fit(self, training: np.ndarray) -> Columns:
         cells = int(training.sum()) * len(self.features)
-        step = 0 if self.dataset.missing == "error" else 1 + cells // CELLS_OF_SAMPLE
+        share = 0 if self.dataset.missing == "error" else min(1, CELLS_OF_SAMPLE / max(1, cells))
         statistics = [
-            ColumnStatistics(name, self.dataset.decimal, name in self.dataset.text, step)
+            ColumnStatistics(name, self.dataset.decimal, name in self.dataset.text, share)
             for name in self.features
         ]
         start = 0

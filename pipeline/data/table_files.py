@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,7 @@ from pipeline.support.errors import UserError, warn
 BLOCK_BYTES = 1 << 20  # of a CSV file that are read at once: what fits into a processor's cache
 BLOCK_VALUES = 1 << 19  # of a Parquet file
 MOST_COLUMNS = 10_000
+LINE_END = re.compile(r"[\r\n]")
 INDEX_OF_PANDAS = re.compile(r"__index_level_\d+__")  # rows' numbers before, which pandas keeps
 DELIMITERS = {",": "','", ";": "';'", "\t": r"'\t'", "|": "'|'"}
 FIRST_BYTES = {
@@ -86,7 +88,7 @@ def open_table(path: Path, delimiter: str | None, encoding: str) -> TableFile:
     if begin == b"PAR1":
         table: TableFile = ParquetFile(path)
     else:
-        suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+        suffix = Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix
         if suffix.lower() == ".parquet":
             raise UserError(f"{path}: it begins with {begin.hex(' ') or 'nothing'}, so it is no Parquet file")
         table = CsvFile(path, delimiter or ("\t" if suffix.lower() == ".tsv" else ","), encoding)
@@ -111,7 +113,9 @@ class CsvFile:
 
     def __init__(self, path: Path, delimiter: str, encoding: str) -> None:
         self.path, self.delimiter = path, delimiter
-        self.encoding = "utf-8" if codecs.lookup(encoding).name == "utf-8" else encoding  # not utf8, UTF-8 …
+        name = codecs.lookup(encoding).name
+        self.encoding = name if name.startswith("utf-") else encoding  # not utf8, UTF-16 …
+        self._compression: str | None = None
         self._header = self._read_header()
         self.names = [name.strip() for name in self._header]
 
@@ -123,7 +127,8 @@ class CsvFile:
             for magic, reason in FIRST_BYTES.items():
                 if begin.startswith(magic) and not (self.encoding.startswith("utf-16") and magic[0] >= 0xFE):
                     raise UserError(f"{self.path}: {reason}")
-            opened = gzip.GzipFile(fileobj=raw) if begin.startswith(GZIP_MAGIC) else raw
+            self._compression = "gzip" if begin.startswith(GZIP_MAGIC) else None
+            opened = gzip.GzipFile(fileobj=raw) if self._compression else raw
             encoding = "utf-8-sig" if self.encoding == "utf-8" else self.encoding
             csv.field_size_limit(1 << 24)
             # More than the header is decoded at once, and what is wrong below it is not wrong here.
@@ -132,12 +137,18 @@ class CsvFile:
                 header = next(filter(None, csv.reader(lines, delimiter=self.delimiter)), [])
             except UnicodeError:
                 raise UserError(self._wrong_encoding("row 1")) from None
-            except (csv.Error, EOFError, OSError) as error:
+            except (csv.Error, EOFError, OSError, zlib.error) as error:
                 raise UserError(f"{self.path}: {shown(str(error))}") from None
         if any("\udc80" <= letter <= "\udcff" for name in header for letter in name):
             raise UserError(self._wrong_encoding("row 1"))
         if not header:
             raise UserError(f"{self.path}: there is nothing in it")
+        for name in header:
+            if LINE_END.search(name):
+                raise UserError(
+                    f"{self.path}: row 1: the name {shown(name)!r} has several lines: is a quotation mark not"
+                    " closed?"
+                )
         for other, spelled in DELIMITERS.items():
             if len(header) == 1 and other in header[0]:
                 raise UserError(
@@ -171,19 +182,20 @@ class CsvFile:
         }
         try:
             row, warned = self.first_row, False
-            for block in pyarrow.csv.open_csv(str(self.path), **options):
-                named = block.rename_columns([*columns, *unread])
-                read = named.select(columns)
-                if found := several_lines(read, row):
-                    raise UserError(f"{self.path}: {found}: is a quotation mark not closed?")
-                if not warned and (found := several_lines(named.select(unread), row)):
-                    warn(
-                        f"warning: {self.path}: {found}. The column is not used. But if a quotation mark is"
-                        " not closed there, the rows up to the next one are lost"
-                    )
-                    warned = True
-                row += len(block)
-                yield read
+            with pa.input_stream(str(self.path), compression=self._compression) as stream:
+                for block in pyarrow.csv.open_csv(stream, **options):
+                    named = block.rename_columns([*columns, *unread])
+                    read = named.select(columns)
+                    if found := several_lines(read, row):
+                        raise UserError(f"{self.path}: {found}: is a quotation mark not closed?")
+                    if not warned and (found := several_lines(named.select(unread), row)):
+                        warn(
+                            f"warning: {self.path}: {found}. The column is not used. But if a quotation mark"
+                            " is not closed there, the rows up to the next one are lost"
+                        )
+                        warned = True
+                    row += len(block)
+                    yield read
         except (pa.ArrowException, UnicodeError, OSError, EOFError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
@@ -222,7 +234,8 @@ def several_lines(block: pa.RecordBatch, row: int) -> str | None:
     """
     for name, column in zip(block.schema.names, block.columns, strict=True):
         if is_text(column.type):
-            several = pc.match_substring(column, "\n").fill_null(False)
+            ends = [pc.match_substring(column, end) for end in "\n\r"]
+            several = pc.or_(*ends).fill_null(False)
             if (at := several.index(True).as_py()) >= 0:
                 return f"{place(name, row + at)}: {shown(column[at].as_py())!r} has several lines"
     return None
@@ -255,7 +268,7 @@ class ParquetFile:
             with pq.ParquetFile(self.path, pre_buffer=False) as file:
                 for block in file.iter_batches(rows, columns=list(columns), use_threads=False):
                     # pyarrow yields the columns in the file's order
-                    arrays = [block.column(name).cast(kind, safe=False) for name, kind in kinds.items()]
+                    arrays = [_as_kind(block.column(name), kind) for name, kind in kinds.items()]
                     yield pa.RecordBatch.from_arrays(arrays, schema=schema)
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"{self.path}: it is damaged ({shown(str(error))})") from None
@@ -265,7 +278,7 @@ class ParquetFile:
         kind = self._schema.field(name).type
         if pa.types.is_dictionary(kind):
             kind = kind.value_type
-        if is_text(kind) or pa.types.is_boolean(kind):
+        if is_text(kind) or pa.types.is_boolean(kind) or (as_text and pa.types.is_temporal(kind)):
             return pa.string()
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
             return pa.string() if as_text else pa.float64()
@@ -274,3 +287,10 @@ class ParquetFile:
             f"{self.path}: column {shown(name)}: it holds {what}: make numbers of it, such as year and month,"
             f" or leave it out: {option('dataset.drop', name)}"
         )
+
+
+def _as_kind(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return `column` as texts or as numbers; among texts, NaN is no value."""
+    if pa.types.is_floating(column.type) and is_text(kind):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    return column.cast(kind, safe=False)

@@ -217,9 +217,9 @@ def predict(mlp: MLP, x: Array) -> Array:
 def probabilities(mlp: MLP, outputs: Array) -> Array:
     """Return the outputs a⁽ᴸ⁾ of `mlp`, shape (n, k), as probabilities of the classes.
 
-    Of softmax outputs these are the outputs themselves. Others, trained towards one-hot targets, estimate
-    probabilities without being bound to sum to 1: negative ones count as 0, a sum above 1 is scaled down to
-    it, and what is missing to 1 is spread evenly.
+    Of softmax outputs these are the outputs themselves, but for rounding. Others, trained towards one-hot
+    targets, estimate probabilities without being bound to sum to 1: negative ones count as 0, a sum above 1
+    is scaled down to it, and what is missing to 1 is spread evenly.
     """
     positive = np.maximum(outputs, 0)
     total = mlp.arithmetic.sum(positive, axis=1)[:, None]

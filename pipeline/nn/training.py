@@ -108,9 +108,10 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         until: int | None = None,
     ) -> None:
-        """Train for `epochs` epochs, each one pass over `batches`, or only up to the end of epoch `until`.
+        """Train up to the end of epoch `epochs`, or only of epoch `until`. An epoch is a pass over `batches`.
 
-        A training that ends at `until` is not finished. Its schedule and average are those of all `epochs`,
+        The trainer counts its epochs from its making on, so the same call a second time trains no further. A
+        training that ends at `until` is not finished. Its schedule and average are those of all `epochs`,
         so it can go on from a checkpoint, and ends with the bits of an uninterrupted training.
 
         Raises:

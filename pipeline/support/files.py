@@ -89,7 +89,7 @@ def _sha256_once(path: Path, size: int, changed_ns: int) -> str:
 def hash_files(path: Path) -> str:
     """Return a hash of the file, or of all files in the folder, at `path`; of nothing if nothing is there.
 
-    Hidden files and compiled Python are left out, as DVC leaves them out (`.dvcignore`).
+    Hidden files and compiled Python are left out.
     """
     files = path.rglob("*") if path.is_dir() else [path]
     seen = [file for file in sorted(files) if file.is_file() and file.parent.name != "__pycache__"]

@@ -177,6 +177,10 @@ CASES: dict[str, tuple[Maker, str]] = {
         of_table(ROWS, target="price"),
         "dataset.target = price: .*table.csv has the columns a, b, y",
     ),
+    "target not said beside a column without a name": (
+        of_table(ROWS.replace("a,", ",", 1), target=None),
+        "dataset.target = null: ",
+    ),
     "target not said": (
         of_table(ROWS, target=None),
         "dataset.target = null: .*table.csv has the columns a, b",

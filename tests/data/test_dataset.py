@@ -1,5 +1,6 @@
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,15 @@ def test_images_without_labels_are_an_error(folder: Path) -> None:
 def test_some_images_are_left_to_learn_from(folder: Path) -> None:
     with pytest.raises(UserError, match=r"^split\.validation = 6: should be less than the 6 train images"):
         load_dataset(folder).hold_out(6)
+
+
+@pytest.mark.parametrize(("folds", "left"), [(None, 9), (3, 6)])
+def test_the_rows_of_a_fold_are_never_learned_from(folder: Path, folds: int | None, left: int) -> None:
+    """A validation part that was only asked for goes back to the train part."""
+    dataset = load_dataset(folder)
+    prepared = {"split.validation": 0.3, "split.folds": folds}
+    there = replace(dataset, validation=dataset.official, prepared=prepared).hold_out(0)
+    assert len(there.train.inputs) == left and (there.validation is None) == (folds is None)
 
 
 def test_what_somebody_put_beside_the_dataset_does_not_count(folder: Path) -> None:

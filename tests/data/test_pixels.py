@@ -74,3 +74,16 @@ def test_other_files_are_refused_in_one_line(
     with pytest.raises(UserError, match=rf"^{path}: {message}\.?: {told}$") as error:
         read_pixels(path, SHAPE)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("photos", [True, False])
+def test_bytes_are_divided_as_in_training_where_the_images_are_no_digits_on_paper(
+    tmp_path: Path, photos: bool
+) -> None:
+    np.save(tmp_path / "mask.npy", np.ones(SHAPE, np.uint8))
+    [found] = read_pixels(tmp_path / "mask.npy", SHAPE, photos)
+    assert (found == (1 if photos else 1 / 255)).all()
+    np.save(tmp_path / "large.npy", np.zeros((40, 40), np.uint8))
+    if not photos:
+        with pytest.raises(UserError, match=r"large.npy: numbers of shape \(40, 40\): it should hold 560 "):
+            read_pixels(tmp_path / "large.npy", SHAPE, photos)
