@@ -113,5 +113,5 @@ def test_folds(clone: Path) -> None:
     [table] = (clone / "multirun").glob("*/*/sweep.csv")
     assert [row.split(",")[2] for row in table.read_text(encoding="utf-8").splitlines()] == ["jobs", "5", "5"]
     follow(clone, prepare_anew)
-    told = run(clone, "bash", "-c", best.replace("multirun/<date>/<time>", str(table.parent)))
+    told = run(clone, "bash", "-c", best.replace("multirun/DATE/TIME", str(table.parent)))
     assert "Test RMSE on Diabetes" in told
